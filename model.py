@@ -1,0 +1,393 @@
+"""The handwriting network: attention LSTM, two more LSTMs, mixture density (Graves, arXiv:1308.0850, section 5).
+
+    from model import HandwritingModel, compute_loss
+    model = HandwritingModel(args)          # args: any object with rnn_size, nmixtures, kmixtures, alphabet
+    out = model({"stroke_data": strokes, "char_seq": one_hot})
+    loss = compute_loss(out, targets, mask)
+
+Letters: B batch, T pen points, U characters, A alphabet + 1, H rnn_size, K kmixtures, M nmixtures.
+
+    h0_t = LSTM0([x_t ; w_{t-1}], h0_{t-1})        the attention LSTM
+    w_t  = window(h0_t, text)                      eq. 46-51
+    h1_t = LSTM1([x_t ; w_t ; h0_t])               eq. 52-53
+    h2_t = LSTM2([x_t ; w_t ; h1_t])
+    y_t  = W_y [h0_t ; h1_t ; h2_t] + b_y          1 + 6M numbers: the density of the next point, eq. 17-25
+
+A pen point is (dx, dy, e): the offset from the point before, in units of `data_scale` raw units, y growing downwards, and
+e = 1 where the pen lifts after the point.
+"""
+
+import dataclasses
+import math
+
+import tensorflow as tf
+
+from recurrent import attention_lstm_sequence, lstm_sequence, lstm_step, text_mask, window_step
+
+POINT_SIZE = 3  # dx, dy, pen lift
+
+# Bounds that no trained model comes near; they keep every finite input away from infinity (in float32, targets 1e6
+# units away from a component of the smallest deviation and the largest correlation still give a finite gradient).
+LOG_SIGMA_MIN, LOG_SIGMA_MAX = -10.0, 10.0
+RHO_MAX = 1.0 - 1e-5
+
+
+@dataclasses.dataclass(frozen=True)
+class ModelConfig:
+    """What it takes to build the network that a checkpoint belongs to; written as JSON beside the weights.
+
+    Attributes:
+        rnn_size: H, units in each of the three LSTMs.
+        nmixtures: M, components of the mixture density.
+        kmixtures: K, components of the window over the text.
+        alphabet: the characters that the network knows, in the order of their one-hot index, which starts at 1.
+        tsteps_per_ascii: pen points per character that an untrained window expects.
+        data_scale: raw units in one model unit of length.
+    """
+
+    rnn_size: int = 400
+    nmixtures: int = 20
+    kmixtures: int = 1
+    alphabet: str = ""
+    tsteps_per_ascii: float = 25.0
+    data_scale: float = 50.0
+
+    def __post_init__(self):
+        for name in ("rnn_size", "nmixtures", "kmixtures"):
+            if int(getattr(self, name)) < 1:
+                raise ValueError(f"{name} is {getattr(self, name)}: it has to be 1 or more.")
+        if not self.tsteps_per_ascii > 0 or not self.data_scale > 0:
+            raise ValueError("tsteps_per_ascii and data_scale have to be greater than 0.")
+        if len(set(self.alphabet)) != len(self.alphabet):
+            twice = sorted({c for c in self.alphabet if self.alphabet.count(c) > 1})
+            raise ValueError(f"alphabet holds {twice} more than once: every character needs one index.")
+
+    @classmethod
+    def from_args(cls, args):
+        """Takes the fields that `args` (a namespace, a ModelConfig, ...) has, and the defaults for the others."""
+        names = [field.name for field in dataclasses.fields(cls)]
+        return cls(**{name: getattr(args, name) for name in names if getattr(args, name, None) is not None})
+
+
+# ---------------------------------------------------------------------------------------------- the attention LSTM
+
+
+class AttentionLSTMCell(tf.keras.layers.Layer):
+    """An LSTM cell that reads a text through a soft window and feeds the window back to itself (eq. 46-52).
+
+    It follows Keras' cell contract, so `tf.keras.layers.RNN(cell, return_sequences=True)` runs it: that is the readable
+    reference for `recurrent.attention_lstm_sequence`, which does the same faster. Set `char_seq` before the call:
+
+        cell = AttentionLSTMCell(units=400, kmixtures=1, char_vec_len=81)
+        cell.char_seq = one_hot                                      # [B, U, A]
+        outputs = tf.keras.layers.RNN(cell, return_sequences=True)(strokes)     # [B, T, H + A]
+
+    Args:
+        units: H. kmixtures: K. char_vec_len: A.
+        tsteps_per_ascii: pen points per character at the start of training. It sets the initial speed of the window;
+            one that starts much too fast or too slow has to be unlearned before the attention can form.
+    """
+
+    def __init__(self, units, kmixtures, char_vec_len, tsteps_per_ascii=25.0, **kwargs):
+        super().__init__(**kwargs)
+        self.units, self.kmixtures, self.char_vec_len = units, kmixtures, char_vec_len
+        self.state_size = [units, units, kmixtures, char_vec_len]  # h, c, kappa, w
+        self.output_size = units + char_vec_len
+        self.char_seq = None
+        self.kernel = self.add_weight(
+            name="kernel", shape=(POINT_SIZE + char_vec_len, 4 * units), initializer="glorot_uniform"
+        )
+        self.recurrent_kernel = self.add_weight(
+            name="recurrent_kernel", shape=(units, 4 * units), initializer="orthogonal"
+        )
+        self.bias = self.add_weight(name="bias", shape=(4 * units,), initializer=_forget_bias(units))
+        self.attention = tf.keras.layers.Dense(
+            3 * kmixtures, bias_initializer=_window_bias(kmixtures, tsteps_per_ascii), name="attention", dtype=self.dtype
+        )
+        self.attention.build((None, units))
+        self.built = True
+
+    def build(self, input_shape=None):
+        """Nothing is left to build: all sizes are known when the cell is made."""
+
+    def call(self, inputs, states, training=False):
+        """inputs [B, 3], states (h [B, H], c [B, H], kappa [B, K], w [B, A]) -> output [B, H + A], new states."""
+        if self.char_seq is None:
+            raise ValueError("AttentionLSTMCell has no text: set cell.char_seq to a [B, U, A] one-hot tensor first.")
+        h, c, kappa, w = states
+        char_seq = tf.cast(self.char_seq, inputs.dtype)
+        z = tf.matmul(tf.concat([inputs, w], -1), self.kernel) + tf.matmul(h, self.recurrent_kernel) + self.bias
+        h, c, _ = lstm_step(z, c)
+        w, _, kappa = window_step(self.attention(h), kappa, char_seq, text_mask(char_seq))
+        return tf.concat([h, w], axis=-1), [h, c, kappa, w]
+
+
+def _forget_bias(units):
+    """A forget gate that starts open (bias 1, the others 0), as in tf.keras.layers.LSTM."""
+    values = [0.0] * units + [1.0] * units + [0.0] * (2 * units)
+    return lambda shape, dtype=None, **_: tf.constant(values, dtype=dtype or tf.float32, shape=shape)
+
+
+def _window_bias(kmixtures, tsteps_per_ascii):
+    """alpha near 1, a window about one character wide, and a step of 1 / tsteps_per_ascii characters per point."""
+    values = [0.0] * kmixtures + [-0.5] * kmixtures + [-math.log(tsteps_per_ascii)] * kmixtures
+    return lambda shape, dtype=None, **_: tf.constant(values, dtype=dtype or tf.float32, shape=shape)
+
+
+# ------------------------------------------------------------------------------------------------------ the network
+
+
+class HandwritingModel(tf.keras.Model):
+    """The whole network.
+
+    Args:
+        args: any object with rnn_size, nmixtures, kmixtures and alphabet (see `ModelConfig`). `args.dropout`, if there is
+            one, is the probability to keep an output of an LSTM in training.
+    """
+
+    def __init__(self, args, **kwargs):
+        super().__init__(**kwargs)
+        self.config = ModelConfig.from_args(args)
+        self.rnn_size, self.nmixtures, self.kmixtures = (
+            self.config.rnn_size, self.config.nmixtures, self.config.kmixtures,
+        )  # fmt: skip
+        self.char_vec_len = len(self.config.alphabet) + 1
+        self.keep_probability = float(getattr(args, "dropout", None) or 1.0)
+        # cuDNN is reached through the Keras layer; on a CPU the recurrence of this suite is several times faster.
+        self.use_keras_lstm = bool(tf.config.list_physical_devices("GPU"))
+
+        H, A = self.rnn_size, self.char_vec_len
+        self.lstm0 = AttentionLSTMCell(H, self.kmixtures, A, self.config.tsteps_per_ascii, name="lstm0")
+        self.lstm1 = tf.keras.layers.LSTM(H, return_sequences=True, return_state=True, name="lstm1")
+        self.lstm2 = tf.keras.layers.LSTM(H, return_sequences=True, return_state=True, name="lstm2")
+        self.mdn_layer = tf.keras.layers.Dense(1 + 6 * self.nmixtures, name="mdn")
+        for layer in (self.lstm1, self.lstm2):
+            layer.build((None, None, POINT_SIZE + A + H))
+        self.mdn_layer.build((None, 3 * H))
+        self.named_weights = _NamedWeights(
+            lstm0=self.lstm0, attention=self.attention_layer, lstm1=self.lstm1.cell, lstm2=self.lstm2.cell, mdn=self.mdn_layer
+        )
+        self.built = True
+
+    @property
+    def attention_layer(self):
+        """The dense layer from h0 to alpha, beta and the step of kappa (eq. 48)."""
+        return self.lstm0.attention
+
+    def build(self, input_shape=None):
+        """Nothing is left to build: all sizes are known when the model is made."""
+
+    def call(self, inputs, training=False):
+        """Runs the network over whole sequences.
+
+        Args:
+            inputs: a dict with
+                "stroke_data" [B, T, 3]: pen points,
+                "char_seq" [B, U, A]: one-hot text; a padding character is all zero,
+                "kappa" [B, K, 1], "window" [B, A], "states", a list of three (h [B, H], c [B, H]): optional, what an
+                    earlier call returned; zeros otherwise,
+                "dropout_seed" [2] integers: optional, makes dropout repeatable.
+            training: whether to apply dropout.
+
+        Returns:
+            A dict with eos [B, T, 1], pi, mu1, mu2, sigma1, sigma2, rho [B, T, M]; the raw eos_hat [B, T, 1], pi_hat,
+            sigma1_hat, sigma2_hat [B, T, M]; phi [B, T, U]; kappa [B, K, 1] and window [B, A] after the last point;
+            kappas [B, T, K]; states after the last point.
+        """
+        x = tf.transpose(inputs["stroke_data"], [1, 0, 2])  # [T, B, 3]
+        char_seq = inputs["char_seq"]
+        batch = tf.shape(x)[1]
+        states = inputs.get("states") or [(tf.zeros([batch, self.rnn_size]),) * 2] * 3
+        kappa0 = tf.reshape(inputs["kappa"], [-1, self.kmixtures]) if "kappa" in inputs else tf.zeros([batch, self.kmixtures])
+        w0 = inputs["window"] if "window" in inputs else tf.zeros([batch, self.char_vec_len])
+
+        (h0_before, c0_before), before1, before2 = states
+        cell, attention = self.lstm0, self.attention_layer
+        h0, w, phi, kappas, c0 = attention_lstm_sequence(
+            x, char_seq, h0_before, c0_before, kappa0, w0,
+            *_tensors(cell.kernel, cell.recurrent_kernel, cell.bias, attention.kernel, attention.bias),
+        )  # fmt: skip
+        drop = self._dropout(inputs.get("dropout_seed"), training)
+        h0_out = drop(h0, 0)
+        h1, states1 = self._lstm(self.lstm1, tf.concat([x, w, h0_out], axis=-1), before1)
+        h1_out = drop(h1, 1)
+        h2, states2 = self._lstm(self.lstm2, tf.concat([x, w, h1_out], axis=-1), before2)
+        h2_out = drop(h2, 2)
+        y = self._head(tf.concat([h0_out, h1_out, h2_out], axis=-1))  # [T, B, 1 + 6M]
+        return {
+            **split_head(tf.transpose(y, [1, 0, 2]), self.nmixtures),
+            "phi": tf.transpose(phi, [1, 0, 2]),
+            "kappas": tf.transpose(kappas, [1, 0, 2]),
+            "kappa": kappas[-1][:, :, None],
+            "window": w[-1],
+            "states": [(h0[-1], c0), states1, states2],
+        }
+
+    def get_window(self, h0, prev_kappa, char_seq):
+        """One step of the window (eq. 46-51).
+
+        Args:
+            h0: [B, H]. prev_kappa: [B, K, 1]. char_seq: [B, U, A] one-hot; padding (all zero) gets no weight.
+
+        Returns:
+            window [B, A], phi [B, 1, U], kappa [B, K, 1].
+        """
+        w, phi, kappa = window_step(self.attention_layer(h0), prev_kappa[:, :, 0], char_seq, text_mask(char_seq))
+        return w, phi[:, None, :], kappa[:, :, None]
+
+    # ---- one point at a time, for sampling
+
+    def step_weights(self):
+        """The weights as `step` wants them: for each LSTM one kernel over all that it sees, [inputs + H, 4H]."""
+        cells = (self.lstm0, self.lstm1.cell, self.lstm2.cell)
+        return [
+            (tf.concat(_tensors(cell.kernel, cell.recurrent_kernel), axis=0), tf.convert_to_tensor(cell.bias))
+            for cell in cells
+        ]
+
+    def zero_state(self, batch):
+        """The state before the first point: (states of the three LSTMs, kappa [B, K], window [B, A])."""
+        lstms = tuple((tf.zeros([batch, self.rnn_size]),) * 2 for _ in range(3))
+        return lstms, tf.zeros([batch, self.kmixtures]), tf.zeros([batch, self.char_vec_len])
+
+    def step(self, x, char_seq, mask, state, weights):
+        """One point of `call`, without dropout.
+
+        Args:
+            x: [B, 3]. char_seq: [B, U, A]. mask: [B, U] from `recurrent.text_mask`. state: as `zero_state` returns it.
+            weights: from `step_weights`; made once, outside of the loop over the points.
+
+        Returns:
+            y [B, 1 + 6M] (see `split_head`), phi [B, U], and the new state.
+        """
+        ((h0, c0), (h1, c1), (h2, c2)), kappa, w = state
+        (kernel0, bias0), (kernel1, bias1), (kernel2, bias2) = weights
+        h0, c0, _ = lstm_step(tf.matmul(tf.concat([x, w, h0], -1), kernel0) + bias0, c0)
+        w, phi, kappa = window_step(self.attention_layer(h0), kappa, char_seq, mask)
+        h1, c1, _ = lstm_step(tf.matmul(tf.concat([x, w, h0, h1], -1), kernel1) + bias1, c1)
+        h2, c2, _ = lstm_step(tf.matmul(tf.concat([x, w, h1, h2], -1), kernel2) + bias2, c2)
+        y = self.mdn_layer(tf.concat([h0, h1, h2], -1))
+        return y, phi, (((h0, c0), (h1, c1), (h2, c2)), kappa, w)
+
+    # ---- parts of call
+
+    def _lstm(self, layer, inputs, before):
+        """inputs [T, B, I], before (h, c) -> h [T, B, H], (h, c) after the last point."""
+        if self.use_keras_lstm:
+            h, h_last, c_last = layer(tf.transpose(inputs, [1, 0, 2]), initial_state=list(before))
+            return tf.transpose(h, [1, 0, 2]), (h_last, c_last)
+        cell = layer.cell
+        h, c_last = lstm_sequence(inputs, *before, *_tensors(cell.kernel, cell.recurrent_kernel, cell.bias))
+        return h, (h[-1], c_last)
+
+    def _head(self, h):
+        """[T, B, 3H] -> [T, B, 1 + 6M]."""
+        flat = self.mdn_layer(tf.reshape(h, [-1, 3 * self.rnn_size]))
+        return tf.reshape(flat, [tf.shape(h)[0], -1, 1 + 6 * self.nmixtures])
+
+    def _dropout(self, seed, training):
+        if not training or self.keep_probability >= 1.0:
+            return lambda h, layer: h
+        if seed is None:
+            seed = tf.random.uniform([2], maxval=2**31 - 1, dtype=tf.int32)
+
+        def drop(h, layer):
+            kept = tf.random.stateless_uniform(tf.shape(h), seed + [0, layer]) < self.keep_probability
+            return h * tf.cast(kept, h.dtype) / self.keep_probability
+
+        return drop
+
+
+class _NamedWeights(tf.Module):
+    """Gives every weight a name in checkpoints that is the same in all versions of Keras: those of its layers differ."""
+
+    def __init__(self, **layers):
+        super().__init__()
+        for layer_name, layer in layers.items():
+            for name in ("kernel", "recurrent_kernel", "bias"):
+                if hasattr(layer, name):
+                    setattr(self, f"{layer_name}_{name}", getattr(layer, name))
+
+
+def _tensors(*variables):
+    return [tf.convert_to_tensor(v) for v in variables]
+
+
+# ----------------------------------------------------------------------------------------------- the mixture density
+
+
+def split_head(y, nmixtures, bias=0.0):
+    """Turns the output of the head into the density of the next point (eq. 17-22).
+
+    Args:
+        y: [..., 1 + 6M]: pen lift, then M each of component weights, mu1, mu2, sigma1, sigma2, rho, all unbounded.
+        nmixtures: M.
+        bias: sharpens the density (eq. 61-62): 0 is the density as learned, 1 is clearly neater. A number or [..., 1].
+
+    Returns:
+        A dict with eos [..., 1], pi, mu1, mu2, sigma1, sigma2, rho [..., M], and the raw eos_hat, pi_hat, sigma1_hat,
+        sigma2_hat (these without the bias). Lengths are in units of data_scale.
+    """
+    eos_hat, pi_hat, mu1, mu2, sigma1_hat, sigma2_hat, rho_hat = tf.split(y, [1] + [nmixtures] * 6, axis=-1)
+    # The paper has 1 / (1 + exp(y)) in eq. 18; the sign is absorbed by the weights.
+    return {
+        "eos": tf.sigmoid(eos_hat),
+        "pi": tf.nn.softmax(pi_hat * (1.0 + bias)),
+        "mu1": mu1,
+        "mu2": mu2,
+        "sigma1": tf.exp(_clip_log_sigma(sigma1_hat - bias)),
+        "sigma2": tf.exp(_clip_log_sigma(sigma2_hat - bias)),
+        "rho": tf.clip_by_value(tf.tanh(rho_hat), -RHO_MAX, RHO_MAX),
+        "eos_hat": eos_hat,
+        "pi_hat": pi_hat,
+        "sigma1_hat": sigma1_hat,
+        "sigma2_hat": sigma2_hat,
+    }
+
+
+def _clip_log_sigma(log_sigma):
+    return tf.clip_by_value(log_sigma, LOG_SIGMA_MIN, LOG_SIGMA_MAX)
+
+
+def log_density(out, offsets):
+    """log sum_j pi_j N(offset | mu_j, sigma_j, rho_j), eq. 23-25, never outside log space.
+
+    Args:
+        out: what the model returns; its pi_hat, mu1, mu2, sigma1_hat, sigma2_hat and rho [..., M] are used.
+        offsets: [..., 2], in units of data_scale.
+
+    Returns:
+        [...], in nats.
+    """
+    log_pi = tf.nn.log_softmax(out["pi_hat"])
+    log_sigma1, log_sigma2 = _clip_log_sigma(out["sigma1_hat"]), _clip_log_sigma(out["sigma2_hat"])
+    z1 = (offsets[..., 0:1] - out["mu1"]) * tf.exp(-log_sigma1)
+    z2 = (offsets[..., 1:2] - out["mu2"]) * tf.exp(-log_sigma2)
+    rho = tf.clip_by_value(out["rho"], -RHO_MAX, RHO_MAX)
+    one_minus_rho2 = (1.0 - rho) * (1.0 + rho)
+    # Eq. 25 as a sum of two squares: no cancellation, so the exponent is never positive.
+    exponent = -0.5 * (tf.square(z1 - rho * z2) / one_minus_rho2 + tf.square(z2))
+    log_normal = exponent - math.log(2 * math.pi) - log_sigma1 - log_sigma2 - 0.5 * tf.math.log(one_minus_rho2)
+    return tf.reduce_logsumexp(log_pi + log_normal, axis=-1)
+
+
+def loss_sum_and_count(out, targets, mask=None):
+    """The loss of eq. 26 as (sum over real points in nats, number of real points).
+
+    Args:
+        out: what the model returns for points x_1 .. x_T.
+        targets: [B, T, 3], the points x_2 .. x_{T+1}.
+        mask: [B, T], 1 for a real target and 0 for padding; None if all are real.
+    """
+    pen_lift = tf.nn.sigmoid_cross_entropy_with_logits(labels=targets[..., 2], logits=out["eos_hat"][..., 0])
+    nats = pen_lift - log_density(out, targets[..., :2])  # [B, T]
+    if mask is None:
+        return tf.reduce_sum(nats), tf.cast(tf.size(nats), nats.dtype)
+    mask = tf.cast(mask, nats.dtype)
+    return tf.reduce_sum(nats * mask), tf.reduce_sum(mask)
+
+
+def compute_loss(out, targets, mask=None):
+    """The loss of eq. 26 in nats per real point, a scalar; 0 if there is none. Arguments as `loss_sum_and_count`."""
+    total, count = loss_sum_and_count(out, targets, mask)
+    return total / tf.maximum(count, 1.0)
