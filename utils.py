@@ -1,0 +1,416 @@
+"""Stroke data without TensorFlow: the alphabet, one-hot text, safe loading, `DataLoader`, `Logger`.
+
+    from utils import DataLoader, Logger, to_one_hot
+    loader = DataLoader(args, Logger(args))
+    x, y, texts, one_hot = loader.next_batch()
+
+A line of handwriting is an (n, 3) array of pen points: dx, dy (offset from the point before, y growing downwards) and
+1 where the pen lifts after the point, else 0. A data file is a pickle of [strokes, asciis]: the lines and their texts.
+"""
+
+import math
+import os
+import pickle
+import sys
+import time
+import unicodedata
+from typing import NamedTuple
+
+import numpy as np
+
+ALPHABET = " !\"#%&'()*+,-./0123456789:;?ABCDEFGHIJKLMNOPQRSTUVWXYZ[]abcdefghijklmnopqrstuvwxyz"
+
+DATA_FILE = "strokes_training_data.cpkl"
+STYLES_FILE = "styles.p"
+HOW_TO_GET_DATA = (
+    "Handwriting comes from IAM-OnDB (register at https://fki.tic.heia-fr.ch/databases/iam-on-line-handwriting-database, "
+    "unpack lineStrokes-all.tar.gz and ascii-all.tar.gz into one folder) through: "
+    "python3 prepare_data.py --source FOLDER --data_dir data"
+)
+
+# A line whose number of pen points per character is outside of this range does not match its text.
+MIN_POINTS_PER_CHARACTER, MAX_POINTS_PER_CHARACTER = 6, 70
+
+
+# ------------------------------------------------------------------------------------------------------------- text
+
+
+def to_one_hot(s, ascii_steps=None, alphabet=ALPHABET):
+    """Text -> float32 [ascii_steps, len(alphabet) + 1]; a character outside the alphabet gets index 0.
+
+    Args:
+        s: the text.
+        ascii_steps: rows; a longer text is cut, a shorter one is padded with zero rows. None: as many as characters.
+        alphabet: known characters; character i of it gets index i + 1.
+    """
+    steps = len(s) if ascii_steps is None else ascii_steps
+    one_hot = np.zeros((steps, len(alphabet) + 1), np.float32)
+    indices = [alphabet.find(c) + 1 for c in s[:steps]]
+    one_hot[np.arange(len(indices)), indices] = 1.0
+    return one_hot
+
+
+# What has no decomposition in Unicode: characters that people paste from a word processor, and a few letters.
+_CLOSEST = {
+    "“": '"', "”": '"', "„": '"', "«": '"', "»": '"', "‘": "'", "’": "'", "‚": "'", "`": "'", "´": "'", "′": "'",
+    "–": "-", "—": "-", "‐": "-", "‑": "-", "−": "-", "_": "-", "~": "-", "•": "*", "·": ".", "×": "*", "÷": "/",
+    "\t": " ", "\n": " ", "\r": " ", "{": "(", "}": ")", "<": "(", ">": ")", "|": "/", "\\": "/", "¿": "?", "¡": "!",
+    "ß": "ss", "æ": "ae", "Æ": "AE", "œ": "oe", "Œ": "OE", "ø": "o", "Ø": "O", "ł": "l", "Ł": "L", "đ": "d", "Đ": "D",
+    "ð": "d", "þ": "th", "Þ": "Th", "ı": "i", "€": "EUR ", "£": "GBP ", "$": "USD ", "@": "(at)", "=": "-", "^": "'",
+}  # fmt: skip
+
+
+def fit_to_alphabet(text, alphabet=ALPHABET):
+    """Writes `text` with the characters of `alphabet` alone.
+
+    Returns:
+        (fitted text, replaced, dropped): replaced maps every character that was written as the closest that exists to
+        what stands for it; dropped lists the characters that were left out, each once, in order.
+    """
+    fitted, replaced, dropped = [], {}, []
+    for c in text:
+        if c in alphabet:
+            fitted.append(c)
+            continue
+        for candidate in (_CLOSEST.get(c, ""), unicodedata.normalize("NFKD", c), c.upper(), c.lower()):
+            kept = "".join(k for k in (_CLOSEST.get(k, k) for k in candidate) if k and all(p in alphabet for p in k))
+            if kept:
+                break
+        if kept:
+            replaced[c] = kept
+            fitted.append(kept)
+        elif c not in dropped:
+            dropped.append(c)
+    return "".join(fitted), replaced, dropped
+
+
+# ------------------------------------------------------------------------------------------------------ safe loading
+
+
+class UnsafePickleError(ValueError):
+    """The pickle asks for something that handwriting does not need, so it was not loaded."""
+
+
+class _PickledArray:
+    """Stands in for a NumPy array while a pickle is read, so that none of NumPy's own unpickling sees a stranger's data."""
+
+    array = None
+
+    def __setstate__(self, state):
+        _, shape, dtype, fortran, data = state
+        dtype = dtype.dtype
+        if dtype.kind == "O":
+            array = np.empty(len(data), object)
+            array[:] = data
+        else:
+            array = np.frombuffer(_as_bytes(data), dtype)
+        self.array = array.reshape(shape, order="F" if fortran else "C")
+
+    def __array__(self, dtype=None, copy=None):
+        return self.array if dtype is None else self.array.astype(dtype)
+
+    def __len__(self):
+        return len(self.array)
+
+    def __iter__(self):
+        return iter(self.array)
+
+
+class _PickledDtype:
+    """Stands in for a NumPy dtype: numbers, text and objects; no fields."""
+
+    def __init__(self, name, *_):
+        self.dtype = np.dtype(str(name) if not isinstance(name, bytes) else name.decode("ascii"))
+        if self.dtype.kind not in "biufOSU":
+            raise UnsafePickleError(f"a NumPy array of type {self.dtype} is not handwriting.")
+
+    def __setstate__(self, state):
+        byte_order = state[1].decode("ascii") if isinstance(state[1], bytes) else state[1]
+        self.dtype = self.dtype.newbyteorder(byte_order) if byte_order in "<>" else self.dtype
+
+
+def _as_bytes(data):
+    return data.encode("latin1") if isinstance(data, str) else bytes(data)
+
+
+def _encode(text, codec):
+    if codec not in ("latin1", "latin-1"):
+        raise UnsafePickleError(f"the pickle asks for the codec {codec!r}.")
+    return text.encode("latin1")
+
+
+_NUMPY_GLOBALS = {
+    "multiarray._reconstruct": lambda *_: _PickledArray(),
+    "multiarray.scalar": lambda dtype, data: np.frombuffer(_as_bytes(data), dtype.dtype)[0],
+    "numeric._frombuffer": lambda data, dtype, shape, order: np.frombuffer(data, dtype.dtype).reshape(shape, order=order),
+}
+_ADMITTED_GLOBALS = {
+    **{f"numpy.{core}.{name}": make for core in ("core", "_core") for name, make in _NUMPY_GLOBALS.items()},
+    "numpy.ndarray": _PickledArray,
+    "numpy.dtype": _PickledDtype,
+    "_codecs.encode": _encode,
+    **{f"{module}.{t.__name__}": t for module in ("builtins", "__builtin__") for t in (list, tuple, dict, set, frozenset)},
+}
+
+
+class _SafeUnpickler(pickle.Unpickler):
+    def find_class(self, module, name):
+        try:
+            return _ADMITTED_GLOBALS[f"{module}.{name}"]
+        except KeyError:
+            raise UnsafePickleError(
+                f"it asks for {module}.{name}; only lists, texts, numbers and NumPy arrays are admitted, "
+                "because anything else in a pickle can run code."
+            ) from None
+
+
+def load_pickle(path):
+    """Reads a pickle of containers, texts, numbers and NumPy arrays, of Python 2 or 3 and NumPy 1 or 2.
+
+    Raises:
+        UnsafePickleError: it asks for anything else; nothing of it has run.
+        ValueError: it is not a whole pickle.
+        OSError: it cannot be read.
+    """
+    with open(path, "rb") as file:
+        try:
+            return _SafeUnpickler(file, encoding="latin1").load()
+        except UnsafePickleError as error:
+            raise UnsafePickleError(f"{path} was refused: {error}") from None
+        except OSError:
+            raise
+        except Exception as error:  # a broken pickle can raise almost anything
+            raise ValueError(f"{path} is not a readable pickle ({type(error).__name__}: {error}).") from None
+
+
+def load_strokes(path):
+    """Reads a data file: a pickle of [strokes, asciis].
+
+    Returns:
+        (strokes, texts): lists of equal length; strokes[i] is an (n, 3) array of numbers as the file has them.
+
+    Raises:
+        ValueError: the file has another shape; the message names the line.
+    """
+    content = load_pickle(path)
+    if isinstance(content, dict) or not hasattr(content, "__len__") or len(content) != 2:
+        raise ValueError(f"{path} should hold [strokes, asciis], but it holds a {type(content).__name__}.")
+    strokes, texts = (list(part) for part in content)
+    if len(strokes) != len(texts):
+        raise ValueError(f"{path} holds {len(strokes)} lines of strokes but {len(texts)} texts: they have to match.")
+    for i, (line, text) in enumerate(zip(strokes, texts)):
+        try:
+            array = np.asarray(line)
+            if array.dtype.kind not in "biuf":
+                array = np.array([[float(v) for v in point] for point in line])
+        except (TypeError, ValueError):
+            array = np.zeros(())
+        if array.ndim != 2 or array.shape[1] != 3:
+            raise ValueError(f"line {i} of {path} should be an (n, 3) array of numbers, but its shape is {array.shape}.")
+        strokes[i] = array
+        texts[i] = text.decode("latin1") if isinstance(text, bytes) else str(text)
+    return strokes, texts
+
+
+def save_strokes(path, strokes, texts):
+    """Writes a data file aside and renames it, so that a kill leaves the earlier one whole."""
+    aside = f"{path}.tmp-{os.getpid()}"
+    try:
+        with open(aside, "wb") as file:
+            pickle.dump([list(strokes), list(texts)], file, protocol=4)
+        os.replace(aside, path)
+    finally:
+        if os.path.exists(aside):
+            os.remove(aside)
+
+
+# ------------------------------------------------------------------------------------------------------------ loader
+
+
+class Batch(NamedTuple):
+    """Whole lines, padded with zeros to the longest one.
+
+    x [B, T, 3]: points 0 .. n-2 of every line, y [B, T, 3]: points 1 .. n-1, what the network has to foretell;
+    mask [B, T]: 1 for a real target; texts: B strings; one_hot [B, U, A]. float32; lengths in units of data_scale.
+    """
+
+    x: np.ndarray
+    y: np.ndarray
+    mask: np.ndarray
+    texts: list
+    one_hot: np.ndarray
+
+
+class DataLoader:
+    """Lines of handwriting in batches: whole, clipped, scaled, filtered, bucketed by length, padded and masked.
+
+    Every 20th line of the file is kept for validation. The shuffling is a pure function of (seed, pass over the data),
+    so a run that was stopped goes on at any batch: `batch(n)` is the n-th batch ever, whatever was asked before.
+
+    Args:
+        args: data_dir, batch_size, tsteps (longest line), data_scale, alphabet, seed; the defaults of train.py for what
+            it lacks.
+        logger: has write(text); None for silence.
+        limit: offsets are clipped to this many raw units.
+
+    Attributes:
+        stroke_data, ascii_data, valid_stroke_data, valid_ascii_data: lists; strokes are float32 [n, 3] in model units.
+        pointer: index of the next batch in this pass. num_batches: batches in a pass.
+    """
+
+    def __init__(self, args, logger=None, limit=500):
+        self.data_dir = getattr(args, "data_dir", "data")
+        self.batch_size = int(getattr(args, "batch_size", 32))
+        self.tsteps = int(getattr(args, "tsteps", 1300))
+        self.data_scale = float(getattr(args, "data_scale", 50.0))
+        self.alphabet = getattr(args, "alphabet", None) or ALPHABET
+        self.seed = int(getattr(args, "seed", 0) or 0)
+        self.limit = limit
+        self._write = logger.write if logger is not None else lambda text: None
+        if self.batch_size < 1:
+            raise ValueError(f"batch_size is {self.batch_size}: it has to be 1 or more.")
+
+        self.path = os.path.join(self.data_dir, DATA_FILE)
+        if not os.path.exists(self.path):
+            raise FileNotFoundError(f"{self.path} does not exist. {HOW_TO_GET_DATA}")
+        self._load()
+        self.num_batches = math.ceil(len(self.stroke_data) / self.batch_size)
+        self._lengths = np.array([len(line) for line in self.stroke_data])
+        self._order = (None, None)  # the pass whose order is at hand, and the order
+        self.passes = 0
+        self.pointer = 0
+
+    def _load(self):
+        strokes, texts = load_strokes(self.path)
+        self.stroke_data, self.ascii_data, self.valid_stroke_data, self.valid_ascii_data = [], [], [], []
+        self.skipped = {}
+        for i, (line, text) in enumerate(zip(strokes, texts)):
+            strokes[i] = None  # a data set is large: let go of what has been read
+            text = text.strip()
+            fault = line_fault(line, text, self.tsteps)
+            if fault:
+                self.skipped[fault] = self.skipped.get(fault, 0) + 1
+                continue
+            points = np.array(line, np.float32)
+            points[:, :2] = np.clip(points[:, :2], -self.limit, self.limit) / self.data_scale
+            points[0, :2] = 0.0  # where the line starts on the sheet says nothing about how it goes on
+            data, ascii_data = (
+                (self.valid_stroke_data, self.valid_ascii_data) if i % 20 == 0 else (self.stroke_data, self.ascii_data)
+            )
+            data.append(points)
+            ascii_data.append(text)
+        if not self.stroke_data:
+            raise ValueError(f"{self.path} has no line to train on; skipped: {self.skipped or 'none'}.")
+        skipped = ", ".join(f"{count} with {fault}" for fault, count in self.skipped.items())
+        self._write(
+            f"Loaded {self.path}: {len(self.stroke_data)} lines to train on, {len(self.valid_stroke_data)} to validate, "
+            f"{sum(map(len, self.stroke_data))} pen points; skipped: {skipped or 'none'}."
+        )
+
+    # ---- batches by number
+
+    def batch(self, n):
+        """The n-th batch of all, counted from 0 through pass after pass: a pure function of (seed, n)."""
+        passes, index = divmod(n, self.num_batches)
+        return self._batch(self.stroke_data, self.ascii_data, self._lines(passes, index))
+
+    def validation_batches(self):
+        """All validation lines, in batches of similar length."""
+        order = np.argsort([len(line) for line in self.valid_stroke_data], kind="stable")
+        for start in range(0, len(order), self.batch_size):
+            yield self._batch(self.valid_stroke_data, self.valid_ascii_data, order[start : start + self.batch_size])
+
+    def _lines(self, passes, index):
+        if self._order[0] != passes:
+            rng = np.random.default_rng([self.seed, passes])
+            # Lines of about the same length go together; the jitter puts other lines together in every pass.
+            order = np.argsort(self._lengths * rng.uniform(0.95, 1.05, len(self._lengths)), kind="stable")
+            batches = [order[i : i + self.batch_size] for i in range(0, len(order), self.batch_size)]
+            self._order = (passes, [batches[i] for i in rng.permutation(len(batches))])
+        return self._order[1][index]
+
+    def _batch(self, strokes, texts, lines):
+        B, T, U = len(lines), max(len(strokes[i]) for i in lines) - 1, max(len(texts[i]) for i in lines)
+        x, y = np.zeros((B, T, 3), np.float32), np.zeros((B, T, 3), np.float32)
+        mask, one_hot = np.zeros((B, T), np.float32), np.zeros((B, U, len(self.alphabet) + 1), np.float32)
+        for row, i in enumerate(lines):
+            n = len(strokes[i]) - 1
+            x[row, :n], y[row, :n], mask[row, :n] = strokes[i][:-1], strokes[i][1:], 1.0
+            one_hot[row] = to_one_hot(texts[i], U, self.alphabet)
+        return Batch(x, y, mask, [texts[i] for i in lines], one_hot)
+
+    # ---- batches one after the other, as the first scribe had them
+
+    def next_batch(self):
+        """x [B, T, 3], y [B, T, 3] (x one point later), texts, one_hot [B, U, A]; moves the pointer on.
+
+        Zero rows after the end of a line are padding; `batch(n)` has their mask.
+        """
+        batch = self._batch(self.stroke_data, self.ascii_data, self._lines(self.passes, self.pointer))
+        self.tick_batch_pointer()
+        return batch.x, batch.y, batch.texts, batch.one_hot
+
+    def validation_data(self):
+        """As `next_batch`, for the first batch_size validation lines."""
+        lines = range(min(self.batch_size, len(self.valid_stroke_data)))
+        batch = self._batch(self.valid_stroke_data, self.valid_ascii_data, lines)
+        return batch.x, batch.y, batch.texts, batch.one_hot
+
+    def tick_batch_pointer(self):
+        """On to the next batch, or to the next pass after the last one."""
+        self.pointer += 1
+        if self.pointer >= self.num_batches:
+            self.reset_batch_pointer()
+
+    def reset_batch_pointer(self):
+        """Starts the next pass, in a new order."""
+        self.passes += 1
+        self.pointer = 0
+
+
+def line_fault(strokes, text, tsteps):
+    """Why a line cannot be trained on, or None.
+
+    Args:
+        strokes: (n, 3). text: without white space at its ends. tsteps: most points that a line may have.
+    """
+    n = len(strokes)
+    if not text:
+        return "no text"
+    if n < 2:
+        return "fewer than 2 points"
+    if not np.isfinite(strokes).all():
+        return "a number that is not finite"
+    if not np.isin(strokes[:, 2], (0, 1)).all():
+        return "a pen lift other than 0 and 1"
+    if n > tsteps:
+        return f"more than {tsteps} points"
+    if not MIN_POINTS_PER_CHARACTER <= n / len(text) <= MAX_POINTS_PER_CHARACTER:
+        return f"points per character outside {MIN_POINTS_PER_CHARACTER} to {MAX_POINTS_PER_CHARACTER}"
+    return None
+
+
+# ------------------------------------------------------------------------------------------------------------ logger
+
+
+class Logger:
+    """Messages to stderr and to a file in `args.log_dir`.
+
+    Args:
+        args: has log_dir; None or an empty one: no file.
+        name: of the file.
+    """
+
+    def __init__(self, args=None, name="train_scribe.txt"):
+        log_dir = getattr(args, "log_dir", None)
+        self.path = os.path.join(log_dir, name) if log_dir else None
+        if self.path:
+            os.makedirs(log_dir, exist_ok=True)
+
+    def write(self, text, print_it=True):
+        """One message; with print_it=False to the file alone."""
+        if print_it:
+            print(text, file=sys.stderr, flush=True)
+        if self.path:
+            with open(self.path, "a", encoding="utf-8") as file:
+                file.write(f"{time.strftime('%Y-%m-%d %H:%M:%S')} {text}\n")
