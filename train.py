@@ -1,0 +1,304 @@
+"""Trains a handwriting model.
+
+    python3 train.py                                  # the defaults: the best model for the time
+    python3 train.py --rnn_size 100 --nepochs 2       # a small one, quickly
+    python3 train.py --save_path saved/mine --init_from saved/checkpoint --learning_rate 3e-4
+
+The same command again goes on from the last save, as if it had never stopped. Progress goes to stderr and to
+logs/train_scribe.txt, curves to TensorBoard in logs/, the model to saved/.
+"""
+
+import argparse
+import math
+import os
+import signal
+import sys
+import time
+
+import numpy as np
+import tensorflow as tf
+from tqdm import tqdm
+
+from checkpoint import CheckpointError, TrainingRun, WeightAverage, find_checkpoint, restore_weights
+from model import POINT_SIZE, HandwritingModel, ModelConfig, loss_sum_and_count
+from utils import ALPHABET, DataLoader, Logger, UnsafePickleError
+
+MAX_BAD_STEPS = 10  # steps in a row with a loss or gradient that is not finite, before the run gives up
+
+
+def parse_args(argv=None):
+    p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    default = ModelConfig()
+    g = p.add_argument_group("model")
+    g.add_argument("--rnn_size", type=int, default=default.rnn_size, help="units in each of the three LSTMs")
+    g.add_argument("--nmixtures", type=int, default=default.nmixtures, help="components of the mixture density")
+    g.add_argument("--kmixtures", type=int, default=default.kmixtures, help="components of the window over the text")
+    g.add_argument("--alphabet", default=ALPHABET, help="characters the model knows; all others share one index")
+    g.add_argument("--tsteps_per_ascii", type=float, default=default.tsteps_per_ascii, help="pen points per character that the window expects at first")  # fmt: skip
+    g.add_argument("--dropout", type=float, default=1.0, help="probability to KEEP an output of an LSTM (1 = no dropout)")
+    g = p.add_argument_group("data")
+    g.add_argument("--data_dir", default="data", help="folder with strokes_training_data.cpkl")
+    g.add_argument("--data_scale", type=float, default=default.data_scale, help="raw units in one model unit of length")
+    g.add_argument("--tsteps", type=int, default=1300, help="leave out lines of more pen points than this")
+    g.add_argument("--batch_size", type=int, default=32, help="lines in a batch")
+    g.add_argument("--nbatches", type=int, default=0, help="batches in an epoch (0 = all lines once)")
+    g = p.add_argument_group("optimization")
+    g.add_argument("--nepochs", type=int, default=30, help="epochs")
+    g.add_argument("--optimizer", choices=("adam", "rmsprop"), default="adam", help="optimizer")
+    g.add_argument("--learning_rate", type=float, default=1e-3, help="highest learning rate")
+    g.add_argument("--lr_schedule", choices=("cosine", "constant"), default="cosine", help="how it falls over the run")
+    g.add_argument("--lr_decay", type=float, default=1.0, help="factor on the learning rate after every epoch")
+    g.add_argument("--warmup", type=int, default=100, help="steps over which it rises from 0")
+    g.add_argument("--decay", type=float, default=0.99, help="decay of the mean of squared gradients (adam: beta_2)")
+    g.add_argument("--momentum", type=float, default=0.9, help="momentum (adam: beta_1)")
+    g.add_argument("--grad_clip", type=float, default=1.0, help="largest norm of the gradient (0 = do not clip)")
+    g.add_argument("--ema", type=float, default=0.998, help="decay of the weight average that is validated and kept as best (0 = no averaging)")  # fmt: skip
+    g.add_argument("--seed", type=int, default=0, help="of weights, shuffling and dropout")
+    g = p.add_argument_group("run")
+    g.add_argument("--save_path", default="saved/model", help="folder of this run: latest and best checkpoint, config")
+    g.add_argument("--init_from", default=None, help="start from the weights of this checkpoint")
+    g.add_argument("--log_dir", default="logs", help="folder for train_scribe.txt and TensorBoard")
+    g.add_argument("--save_every", type=int, default=100, help="steps between saves")
+    g.add_argument("--validate_every", type=int, default=0, help="steps between validations (0 = once an epoch)")
+    g.add_argument("--patience", type=int, default=0, help="stop after this many validations without a lower loss (0 = never)")  # fmt: skip
+    args = p.parse_args(argv)
+    for name in ("rnn_size", "nmixtures", "kmixtures", "batch_size", "nepochs", "tsteps", "save_every"):
+        if getattr(args, name) < 1:
+            p.error(f"--{name} is {getattr(args, name)}: it has to be 1 or more")
+    for name in ("nbatches", "validate_every", "patience", "warmup", "grad_clip", "seed"):
+        if getattr(args, name) < 0:
+            p.error(f"--{name} is {getattr(args, name)}: it has to be 0 or more")
+    for name in ("data_scale", "tsteps_per_ascii", "learning_rate", "lr_decay"):
+        if not getattr(args, name) > 0:
+            p.error(f"--{name} is {getattr(args, name)}: it has to be greater than 0")
+    if not 0 < args.dropout <= 1:
+        p.error(f"--dropout is {args.dropout}: it is the probability to keep an output, above 0 and at most 1")
+    for name in ("ema", "decay", "momentum"):
+        if not 0 <= getattr(args, name) < 1:
+            p.error(f"--{name} is {getattr(args, name)}: it has to be at least 0 and below 1")
+    try:
+        ModelConfig.from_args(args)
+    except ValueError as error:
+        p.error(str(error))
+    return args
+
+
+# ----------------------------------------------------------------------------------------------------- one train step
+
+
+def make_optimizer(args):
+    """The optimizer that the flags ask for."""
+    if args.optimizer == "adam":
+        return tf.keras.optimizers.Adam(args.learning_rate, beta_1=args.momentum, beta_2=args.decay)
+    return tf.keras.optimizers.RMSprop(
+        args.learning_rate, rho=args.decay, momentum=args.momentum, epsilon=1e-4, centered=True
+    )
+
+
+def learning_rate(args, step, steps, steps_per_epoch):
+    """The learning rate of step `step` (from 0) of `steps`: a pure function, so a resumed run has the same."""
+    rate = args.learning_rate * args.lr_decay ** (step // steps_per_epoch)
+    if args.lr_schedule == "cosine":
+        rate *= 0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * min(1.0, step / steps)))
+    return rate * min(1.0, (step + 1) / max(1, args.warmup))
+
+
+def make_train_step(model, optimizer, average, grad_clip):
+    """A tf.function with one trace for all batch shapes.
+
+    train_step(x [B, T, 3], y [B, T, 3], mask [B, T], char_seq [B, U, A], rate, step) -> (sum of the loss in nats, number of
+    points, norm of the gradient before clipping, whether the step was taken). A step whose loss or gradient is not finite
+    changes nothing.
+    """
+    spec = tf.TensorSpec
+    variables = model.trainable_variables
+    optimizer.build(variables)
+
+    def apply(gradients, rate, step):
+        optimizer.learning_rate.assign(rate)
+        optimizer.apply_gradients(zip(gradients, variables))
+        average.update(step)
+        return True
+
+    @tf.function(
+        input_signature=[
+            spec([None, None, POINT_SIZE]), spec([None, None, POINT_SIZE]), spec([None, None]),
+            spec([None, None, model.char_vec_len]), spec([]), spec([], tf.int32), spec([2], tf.int32),
+        ]
+    )  # fmt: skip
+    def train_step(x, y, mask, char_seq, rate, step, dropout_seed):
+        with tf.GradientTape() as tape:
+            inputs = {"stroke_data": x, "char_seq": char_seq, "dropout_seed": dropout_seed}
+            total, count = loss_sum_and_count(model(inputs, training=True), y, mask)
+            loss = total / tf.maximum(count, 1.0)
+        gradients = tape.gradient(loss, variables)
+        norm = tf.linalg.global_norm(gradients)
+        if grad_clip:
+            gradients, _ = tf.clip_by_global_norm(gradients, grad_clip, use_norm=norm)
+        finite = tf.math.is_finite(loss) & tf.math.is_finite(norm)
+        applied = tf.cond(finite, lambda: apply(gradients, rate, step), lambda: False)
+        return total, count, norm, applied
+
+    return train_step
+
+
+def make_evaluate_step(model):
+    """A tf.function: (x, y, mask, char_seq) -> (sum of the loss in nats, number of points)."""
+    spec = tf.TensorSpec
+
+    @tf.function(
+        input_signature=[
+            spec([None, None, POINT_SIZE]), spec([None, None, POINT_SIZE]), spec([None, None]),
+            spec([None, None, model.char_vec_len]),
+        ]
+    )  # fmt: skip
+    def evaluate_step(x, y, mask, char_seq):
+        return loss_sum_and_count(model({"stroke_data": x, "char_seq": char_seq}), y, mask)
+
+    return evaluate_step
+
+
+def evaluate(evaluate_step, batches):
+    """The loss over `batches`, in nats per point and nats per line."""
+    nats = points = lines = 0.0
+    for batch in batches:
+        total, count = evaluate_step(batch.x, batch.y, batch.mask, batch.one_hot)
+        nats, points, lines = nats + float(total), points + float(count), lines + len(batch.texts)
+    return nats / max(points, 1.0), nats / max(lines, 1.0)
+
+
+# ----------------------------------------------------------------------------------------------------------- the loop
+
+
+class Interrupt:
+    """Remembers SIGINT or SIGTERM, so that the loop can save before it stops. A second SIGINT stops at once."""
+
+    def __init__(self):
+        self.signal = None
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, self._remember)
+
+    def _remember(self, number, frame):
+        if self.signal == number == signal.SIGINT:
+            raise KeyboardInterrupt
+        self.signal = number
+
+
+def train(args, loader, logger):
+    """The whole run, from the last save on. Returns the exit code."""
+    tf.keras.utils.set_random_seed(args.seed)
+    model = HandwritingModel(args)
+    optimizer = make_optimizer(args)
+    if args.init_from:
+        restore_weights(find_checkpoint(args.init_from), model)
+    average = WeightAverage(model.trainable_variables, args.ema)
+    train_step = make_train_step(model, optimizer, average, args.grad_clip)
+    evaluate_step = make_evaluate_step(model)
+    run = TrainingRun(args.save_path, model, optimizer, average)
+    resumed = run.restore()
+    run.start(vars(args))
+
+    steps_per_epoch = args.nbatches or loader.num_batches
+    steps = args.nepochs * steps_per_epoch
+    validate_every = args.validate_every or steps_per_epoch
+    parameters = sum(int(np.prod(v.shape)) for v in model.trainable_variables)
+    logger.write(
+        f"{'Going on from ' + resumed if resumed else 'Starting ' + args.save_path}: {parameters / 1e6:.2f} M parameters, "
+        f"step {run.batches} of {steps}, {steps_per_epoch} steps an epoch."
+    )
+    writer = tf.summary.create_file_writer(args.log_dir)
+    interrupt = Interrupt()
+    bad_steps, seen = 0, {"nats": 0.0, "points": 0.0, "seconds": 0.0, "steps": 0}
+    bar = tqdm(total=steps, initial=run.batches, unit="step", disable=None, smoothing=0.05)
+
+    while run.batches < steps:
+        step = run.batches
+        batch = loader.batch(step)
+        rate = learning_rate(args, step, steps, steps_per_epoch)
+        start = time.perf_counter()
+        total, count, norm, applied = (
+            t.numpy() for t in train_step(batch.x, batch.y, batch.mask, batch.one_hot, rate, step, [args.seed, step])
+        )
+        seconds = time.perf_counter() - start
+        run.batches = step + 1
+
+        # A step that is not finite was skipped; ten in a row mean that the run is lost.
+        if not applied:
+            bad_steps += 1
+            logger.write(f"Step {step}: loss or gradient is not finite; the step was skipped ({bad_steps} in a row).")
+            if bad_steps >= MAX_BAD_STEPS:
+                logger.write(f"Error: {MAX_BAD_STEPS} such steps in a row. The last good checkpoint is kept; try a lower --learning_rate.")  # fmt: skip
+                return 1
+            continue
+        bad_steps = 0
+        seen = {
+            "nats": seen["nats"] + float(total), "points": seen["points"] + float(count),
+            "seconds": seen["seconds"] + seconds, "steps": seen["steps"] + 1,
+        }  # fmt: skip
+        bar.set_postfix_str(f"{total / count:.3f} nats/point, {count / seconds:.0f} points/s", refresh=False)
+        bar.update()
+        with writer.as_default(step=step):
+            tf.summary.scalar("train/nats_per_point", total / count)
+            tf.summary.scalar("train/gradient_norm", norm)
+            tf.summary.scalar("train/learning_rate", rate)
+            tf.summary.scalar("train/points_per_second", count / seconds)
+
+        done = run.batches == steps
+        if run.batches % 50 == 0 or done:
+            logger.write(
+                f"step {run.batches}/{steps}: {seen['nats'] / seen['points']:.4f} nats/point, learning rate {rate:.2e}, "
+                f"{seen['points'] / seen['seconds']:.0f} points/s",
+                print_it=bool(bar.disable),
+            )
+            seen = {"nats": 0.0, "points": 0.0, "seconds": 0.0, "steps": 0}
+        stop = False
+        if (run.batches % validate_every == 0 or done) and loader.valid_stroke_data:
+            stop = validate(args, run, average, evaluate_step, loader, writer, logger)
+        if run.batches % args.save_every == 0 or run.batches % validate_every == 0 or done or interrupt.signal or stop:
+            run.save()
+        if interrupt.signal:
+            bar.close()
+            logger.write(f"Saved at step {run.batches} after {signal.Signals(interrupt.signal).name}; the same command goes on from here.")  # fmt: skip
+            return 128 + interrupt.signal
+        if stop:
+            break
+    bar.close()
+    logger.write(f"Done: {run.batches} steps, lowest validation loss {run.best_loss:.4f} nats/point, in {args.save_path}/best.")
+    return 0
+
+
+def validate(args, run, average, evaluate_step, loader, writer, logger):
+    """Validates the averaged weights, keeps them if they are the best so far; returns whether to stop early."""
+    with average.in_place():
+        per_point, per_line = evaluate(evaluate_step, loader.validation_batches())
+        if per_point < run.best_loss:
+            run.best_loss, run.stale = per_point, 0
+            run.save_best()
+        else:
+            run.stale += 1
+    with writer.as_default(step=run.batches):
+        tf.summary.scalar("validation/nats_per_point", per_point)
+        tf.summary.scalar("validation/nats_per_line", per_line)
+    logger.write(
+        f"step {run.batches}: validation {per_point:.4f} nats/point, {per_line:.1f} nats/line "
+        f"({'the best so far' if not run.stale else f'best {run.best_loss:.4f}, {run.stale} validations ago'})"
+    )
+    return bool(args.patience) and run.stale >= args.patience
+
+
+def main(argv=None):
+    args = parse_args(argv)
+    for gpu in tf.config.list_physical_devices("GPU"):
+        tf.config.experimental.set_memory_growth(gpu, True)
+    try:
+        logger = Logger(args)
+        loader = DataLoader(args, logger)
+        return train(args, loader, logger)
+    except (CheckpointError, UnsafePickleError, ValueError, OSError) as error:
+        print(f"Error: {error}", file=sys.stderr)
+        return 1
+
+
+if __name__ == "__main__":
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    sys.exit(main())
