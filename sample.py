@@ -1,0 +1,388 @@
+"""Writes text in handwriting.
+
+    python3 sample.py --text "Hello World"
+    python3 sample.py --text "Hello World" --bias 1.5 --seed 7
+    python3 sample.py                                   # the five test strings of the README
+
+In a notebook:
+
+    from checkpoint import find_checkpoint, load_model
+    from sample import sample
+    model = load_model(find_checkpoint())
+    strokes, phis, kappas = sample("Hello World", model, bias=1.0, seed=7)
+
+Pictures go to logs/figures, their names to stdout, messages to stderr.
+"""
+
+import argparse
+import dataclasses
+import os
+import re
+import sys
+import weakref
+
+import numpy as np
+
+# recurrent.py, which model.py imports, chooses a TensorFlow option that has to stand before TensorFlow's own import.
+from model import POINT_SIZE, HandwritingModel, split_head  # isort: skip
+import tensorflow as tf
+
+from checkpoint import CheckpointError, find_checkpoint, load_config, load_model
+from recurrent import text_mask
+from utils import STYLES_FILE, Logger, UnsafePickleError, fit_to_alphabet, load_strokes, to_one_hot
+
+TEST_STRINGS = (
+    "call me ishmael some years ago",
+    "A project by Sam Greydanus",
+    "mmm mmm mmm mmm mmm mmm mmm",
+    "What I cannot create I do not understand",
+    "You know nothing Jon Snow",
+)
+DEFAULT_BIAS = 1.0
+# Real handwriting has about 21 pen points a character and rarely more than 36; a line that is not finished after this
+# many has gone astray.
+MAX_POINTS_PER_CHARACTER, EXTRA_POINTS = 45, 100
+
+
+@dataclasses.dataclass
+class Line:
+    """One written line; n points, U characters, K window components.
+
+    Attributes:
+        text: what was to be written, in the characters of the model's alphabet.
+        strokes: float32 [n, 6]: x, y (absolute, y grows downwards), sigma1, sigma2, rho of the component that the point
+            was drawn from, pen lift (1 where the pen lifts after the point). Lengths in units of data_scale.
+        phis: float32 [n, U], the weight of every character at every point (eq. 46).
+        kappas: float32 [n, K], the window positions in characters; 0 is the first character of `text`.
+        finished: whether the pen lifted after the attention had passed the last character, within the limit.
+    """
+
+    text: str
+    strokes: np.ndarray
+    phis: np.ndarray
+    kappas: np.ndarray
+    finished: bool
+
+
+# ------------------------------------------------------------------------------------------------ drawing one point
+
+
+def draw_point(y, nmixtures, bias, noise):
+    """Draws the next pen point from the density (eq. 17-25, with the bias of eq. 61-62).
+
+    Args:
+        y: [B, 1 + 6M] output of the head. nmixtures: M. bias: [B, 1].
+        noise: [B, 4]: two standard normals for the offset, then two numbers uniform in [0, 1) for the component and the
+            pen lift.
+
+    Returns:
+        [B, 6]: dx, dy, sigma1, sigma2, rho of the component that was drawn, pen lift (0 or 1).
+    """
+    density = split_head(y, nmixtures, bias)
+    normal1, normal2, for_component, for_pen = tf.split(noise, 4, axis=-1)  # [B, 1] each
+    cumulated = tf.cumsum(density["pi"], axis=-1)  # [B, M]
+    # The component whose share of the unit interval holds the number; scaled, since the sum may fall short of 1 by rounding.
+    index = tf.reduce_sum(tf.cast(cumulated <= for_component * cumulated[:, -1:], tf.int32), axis=-1)
+    chosen = tf.one_hot(tf.minimum(index, nmixtures - 1), nmixtures, dtype=y.dtype)
+    names = ("mu1", "mu2", "sigma1", "sigma2", "rho")
+    mu1, mu2, sigma1, sigma2, rho = (tf.reduce_sum(density[name] * chosen, -1, keepdims=True) for name in names)
+    dx = mu1 + sigma1 * normal1
+    dy = mu2 + sigma2 * (rho * normal1 + tf.sqrt(1.0 - rho * rho) * normal2)
+    lift = tf.cast(for_pen < density["eos"], y.dtype)
+    return tf.concat([dx, dy, sigma1, sigma2, rho, lift], axis=-1)
+
+
+class Sampler:
+    """The loop over the points, compiled once for a model and used for every batch."""
+
+    def __init__(self, model):
+        # Only a weak reference, so that the cache of samplers does not keep a model alive.
+        model_ref = weakref.ref(model)
+        spec, H, K, A = tf.TensorSpec, model.rnn_size, model.kmixtures, model.char_vec_len
+        states = tuple((spec([None, H]), spec([None, H])) for _ in range(3))
+
+        @tf.function(
+            input_signature=[
+                spec([None, None, A]), spec([None], tf.int32), (states, spec([None, K]), spec([None, A])),
+                spec([None, POINT_SIZE]), spec([None, 1]), spec([None, None, 4]), spec([None], tf.int32),
+            ]
+        )  # fmt: skip
+        def write(char_seq, lengths, state, point, bias, noise, limits):
+            model = model_ref()
+            B, M = tf.shape(char_seq)[0], model.nmixtures
+            weights = model.step_weights()
+            # One place more than there are characters: its one-hot is zero, so it adds nothing to the window, but its
+            # weight tells when the attention has passed the last character.
+            char_seq = tf.pad(char_seq, [[0, 0], [0, 1], [0, 0]])
+            mask = text_mask(char_seq)
+            U = tf.shape(char_seq)[1]
+            end = tf.one_hot(lengths, U)  # [B, U]
+            mask += end
+            points = tf.TensorArray(tf.float32, 0, dynamic_size=True, element_shape=[None, 6])
+            phis = tf.TensorArray(tf.float32, 0, dynamic_size=True, element_shape=[None, None])
+            kappas = tf.TensorArray(tf.float32, 0, dynamic_size=True, element_shape=[None, K])
+
+            def step(t, point, state, counts, finished, points, phis, kappas):
+                y, phi, state = model.step(point, char_seq, mask, state, weights)
+                drawn = draw_point(y, M, bias, noise[t])
+                running = ~finished & (t < limits)
+                passed = tf.reduce_sum(phi * end, -1) >= tf.reduce_max(phi * (1.0 - end), -1)
+                finished |= running & passed & (drawn[:, 5] > 0.5)
+                counts += tf.cast(running, tf.int32)
+                point = tf.stack([drawn[:, 0], drawn[:, 1], drawn[:, 5]], axis=-1)
+                return (
+                    t + 1, point, state, counts, finished,
+                    points.write(t, drawn), phis.write(t, phi), kappas.write(t, state[1]),
+                )  # fmt: skip
+
+            def goes_on(t, point, state, counts, finished, *_):
+                return tf.reduce_any(~finished & (t < limits))
+
+            start = (0, point, state, tf.zeros([B], tf.int32), tf.zeros([B], tf.bool), points, phis, kappas)
+            _, _, _, counts, finished, points, phis, kappas = tf.while_loop(goes_on, step, start)
+            return points.stack(), phis.stack(), kappas.stack(), counts, finished
+
+        spec_x = spec([None, None, POINT_SIZE])
+
+        @tf.function(input_signature=[spec_x, spec([None, None, A])])
+        def prime(strokes, char_seq):
+            out = model_ref()({"stroke_data": strokes, "char_seq": char_seq})
+            return tuple(tuple(pair) for pair in out["states"]), out["kappa"][:, :, 0], out["window"]
+
+        self.write, self.prime = write, prime
+
+
+_samplers = weakref.WeakKeyDictionary()
+
+
+def _sampler_of(model):
+    if model not in _samplers:
+        _samplers[model] = Sampler(model)
+    return _samplers[model]
+
+
+# ------------------------------------------------------------------------------------------------------------ lines
+
+
+def sample_batch(texts, model, *, bias=DEFAULT_BIAS, seed=0, tsteps=None, style=None):
+    """Writes many lines at once.
+
+    Args:
+        texts: B strings. What the alphabet lacks is written as the closest character that exists, or left out; ask
+            `utils.fit_to_alphabet` what.
+        model: a HandwritingModel.
+        bias: 0 writes as the model learned it, higher is neater; a number, or one for each line.
+        seed: the same seed gives the same lines. Line i depends on (seed, i) alone; a sequence gives each line its own.
+        tsteps: most points of a line; None: 45 for each character and 100 more.
+        style: (strokes [n, 3], text): a line to go on from in the same hand; offsets in units of data_scale.
+
+    Returns:
+        B times `Line`.
+
+    Raises:
+        ValueError: a text has no character that the model can write, or an argument is out of range.
+    """
+    alphabet = model.config.alphabet
+    texts = [fit_to_alphabet(text, alphabet)[0] for text in texts]
+    B = len(texts)
+    biases = np.broadcast_to(np.asarray(bias, np.float32), [B])
+    if not np.isfinite(biases).all() or (biases < 0).any():
+        raise ValueError(f"bias is {bias}: it has to be 0 or more (0 as learned, 1 natural, 2 neat).")
+    if tsteps is not None and tsteps < 1:
+        raise ValueError(f"tsteps is {tsteps}: it has to be 1 or more.")
+    for i, text in enumerate(texts):
+        if not text.strip():
+            raise ValueError(f"text {i} has no character that this model can write; it knows {alphabet!r}.")
+    if not B:
+        return []
+    sampler = _sampler_of(model)
+
+    prime_text = ""
+    state = model.zero_state(B)
+    point = np.zeros([B, POINT_SIZE], np.float32)
+    if style is not None:
+        prime_strokes, prime_text = _checked_style(style, alphabet)
+        point[:] = prime_strokes[-1]
+    full_texts = [prime_text + text for text in texts]
+    lengths = np.array([len(text) for text in full_texts], np.int32)
+    char_seq = np.stack([to_one_hot(text, lengths.max(), alphabet) for text in full_texts])
+    if style is not None and len(prime_strokes) > 1:
+        # All but the last point, which is the first input of the loop.
+        state = sampler.prime(np.tile(prime_strokes[None, :-1], [B, 1, 1]), char_seq)
+
+    limits = np.array([tsteps or MAX_POINTS_PER_CHARACTER * len(text) + EXTRA_POINTS for text in texts], np.int32)
+    seeds = [(s,) for s in seed] if np.ndim(seed) else [(seed, i) for i in range(B)]
+    if len(seeds) != B:
+        raise ValueError(f"there are {B} texts but {len(seeds)} seeds.")
+    noise = np.stack([_noise(s, limits.max()) for s in seeds], axis=1)  # [T, B, 4]
+    points, phis, kappas, counts, finished = (
+        t.numpy() for t in sampler.write(char_seq, lengths, state, point, biases[:, None], noise, limits)
+    )
+    lines = []
+    for i, text in enumerate(texts):
+        n, first = counts[i], len(prime_text)
+        strokes = points[:n, i].copy()
+        if n:
+            strokes[0, :2] = 0.0
+        strokes[:, :2] = np.cumsum(strokes[:, :2], axis=0)
+        window = phis[:n, i, first : first + len(text)]
+        lines.append(Line(text, strokes, window.copy(), kappas[:n, i] - first, bool(finished[i])))
+    return lines
+
+
+def sample(text, model, args=None, *, bias=None, seed=None, style=None, tsteps=None):
+    """Writes one line.
+
+    Args:
+        text: a string. model: a HandwritingModel.
+        args: an object with bias and tsteps, both optional; the keywords go before it.
+        bias, seed, style, tsteps: as in `sample_batch`; without a seed, every call gives another line.
+
+    Returns:
+        strokes [n, 6], phis [n, U], kappas [n, K]; see `Line`.
+    """
+    bias = _first_given(bias, getattr(args, "bias", None), DEFAULT_BIAS)
+    seed = _first_given(seed, getattr(args, "seed", None), random_seed())
+    tsteps = _first_given(tsteps, getattr(args, "tsteps", None))
+    line = sample_batch([text], model, bias=bias, seed=seed, tsteps=tsteps, style=style)[0]
+    return line.strokes, line.phis, line.kappas
+
+
+def random_seed():
+    """A seed that nobody chose, small enough to be typed."""
+    return int.from_bytes(os.urandom(3), "big")
+
+
+def _first_given(*values):
+    return next((value for value in values if value is not None), None)
+
+
+def _noise(seed, tsteps):
+    """[tsteps, 4] two normals, two uniforms; the first rows do not depend on how many there are."""
+    normal, uniform = (np.random.default_rng([*seed, stream]) for stream in (0, 1))
+    return np.concatenate([normal.standard_normal([tsteps, 2]), uniform.random([tsteps, 2])], axis=1).astype(np.float32)
+
+
+def _checked_style(style, alphabet):
+    strokes, text = style
+    strokes = np.asarray(strokes, np.float32)
+    text = fit_to_alphabet(text.strip(), alphabet)[0]
+    if strokes.ndim != 2 or strokes.shape[1] != POINT_SIZE or not len(strokes) or not text:
+        raise ValueError(f"a style is (strokes [n, 3], text), but its strokes have the shape {strokes.shape} and its text is {text!r}.")
+    return strokes, text + " "
+
+
+def load_style(number, data_dir, data_scale):
+    """Style `number` of data_dir/styles.p as (strokes [n, 3] in units of data_scale, text).
+
+    Offsets that the file holds as integers are raw; as floats, they have been divided already, as in the first scribe.
+    """
+    path = os.path.join(data_dir, STYLES_FILE)
+    if not os.path.exists(path):
+        raise ValueError(f"--style {number} needs {path}, which does not exist.")
+    strokes, texts = load_strokes(path)
+    if not 0 <= number < len(strokes):
+        raise ValueError(f"--style is {number}, but {path} has the styles 0 to {len(strokes) - 1}.")
+    points = strokes[number].astype(np.float32)
+    if strokes[number].dtype.kind in "iu":
+        points[:, :2] /= data_scale
+    return points, texts[number].strip()
+
+
+# ----------------------------------------------------------------------------------------------------- command line
+
+
+def parse_args(argv=None):
+    p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    p.add_argument("--text", default=None, help="what to write (default: five test strings)")
+    p.add_argument("--bias", type=float, default=DEFAULT_BIAS, help="0 as learned, 0.5 messy, 1 natural, 2 neat")
+    p.add_argument("--tsteps", type=int, default=None, help="most pen points of a line (default: 45 a character + 100)")
+    p.add_argument("--style", type=int, default=None, help="write in the hand of this sample of data/styles.p (default: none)")  # fmt: skip
+    p.add_argument("--seed", type=int, default=None, help="the same seed gives the same line (default: a random one, which is told)")  # fmt: skip
+    p.add_argument("--save_path", default=None, help="a checkpoint or the folder of a training run (default: the newest own training in saved/, else the shipped saved/checkpoint)")  # fmt: skip
+    p.add_argument("--log_dir", default="logs", help="pictures go to figures/ in it")
+    p.add_argument("--data_dir", default="data", help="folder with styles.p")
+    g = p.add_argument_group("what the checkpoint's config says already; a flag that contradicts it is an error")
+    g.add_argument("--rnn_size", type=int, default=None, help="units in each LSTM")
+    g.add_argument("--nmixtures", type=int, default=None, help="components of the mixture density")
+    g.add_argument("--kmixtures", type=int, default=None, help="components of the window")
+    g.add_argument("--alphabet", default=None, help="characters the model knows")
+    args = p.parse_args(argv)
+    if not (np.isfinite(args.bias) and args.bias >= 0):
+        p.error(f"--bias is {args.bias}: it has to be 0 or more")
+    if args.tsteps is not None and args.tsteps < 1:
+        p.error(f"--tsteps is {args.tsteps}: it has to be 1 or more")
+    if args.seed is not None and args.seed < 0:
+        p.error(f"--seed is {args.seed}: it has to be 0 or more")
+    if args.text is not None and not args.text.strip():
+        p.error("--text is empty: give it something to write")
+    return args
+
+
+def contradictions(args, config):
+    """Flags that differ from the checkpoint's config, as sentences."""
+    return [
+        f"--{name} is {getattr(args, name)!r}, but the checkpoint was trained with {getattr(config, name)!r}"
+        for name in ("rnn_size", "nmixtures", "kmixtures", "alphabet")
+        if getattr(args, name) is not None and getattr(args, name) != getattr(config, name)
+    ]
+
+
+def main(argv=None):
+    args = parse_args(argv)
+    logger = Logger()
+    try:
+        prefix = find_checkpoint(args.save_path)
+        config = load_config(prefix)
+        differing = contradictions(args, config)
+        if differing:
+            logger.write(f"Error: {'; '.join(differing)}. Leave the flag out: it is read from the checkpoint.")
+            return 2
+        texts = list(TEST_STRINGS) if args.text is None else [args.text]
+        for text in texts:
+            fitted, replaced, dropped = fit_to_alphabet(text, config.alphabet)
+            if replaced:
+                logger.write("Warning: written as the closest that exists: " + ", ".join(f"{a!r} as {b!r}" for a, b in replaced.items()))  # fmt: skip
+            if dropped:
+                logger.write("Warning: left out, the model has not learned them: " + " ".join(map(repr, dropped)))
+            if not fitted.strip():
+                logger.write(f"Error: nothing of {text!r} can be written; the model knows {config.alphabet!r}.")
+                return 2
+        style = None if args.style is None else load_style(args.style, args.data_dir, config.data_scale)
+        seed = random_seed() if args.seed is None else args.seed
+        logger.write(f"Writing with {prefix}, bias {args.bias:g}, seed {seed}.")
+        model = load_model(prefix)
+        lines = sample_batch(texts, model, bias=args.bias, seed=seed, tsteps=args.tsteps, style=style)
+        return draw(lines, os.path.join(args.log_dir, "figures"), f"bias{args.bias:g}_seed{seed}", logger)
+    except (CheckpointError, UnsafePickleError, ValueError, OSError) as error:
+        logger.write(f"Error: {error}")
+        return 1
+
+
+def draw(lines, folder, suffix, logger):
+    """Draws every line, its attention and its density; prints the names of the pictures. Returns the exit code."""
+    from drawing import draw_attention, draw_density, draw_line  # Matplotlib costs a second: only who draws pays it
+
+    os.makedirs(folder, exist_ok=True)
+    for line in lines:
+        if not line.finished:
+            logger.write(
+                f"Warning: {line.text!r} was not finished within {len(line.strokes)} points: "
+                "try another --seed, another --bias, or more --tsteps."
+            )
+        stem = os.path.join(folder, f"{_file_name(line.text)}_{suffix}")
+        draw_line(line.strokes, stem + ".png")
+        draw_attention(line.phis, line.strokes, line.text, stem + "_attention.png")
+        draw_density(line.strokes, stem + "_density.png")
+        for part in ("", "_attention", "_density"):
+            print(f"{stem}{part}.png")
+    return 0
+
+
+def _file_name(text):
+    return re.sub(r"[^a-z0-9]+", "_", text.lower()).strip("_")[:40] or "line"
+
+
+if __name__ == "__main__":
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    sys.exit(main())
