@@ -8,9 +8,11 @@ A line of handwriting is an (n, 3) array of pen points: dx, dy (offset from the 
 1 where the pen lifts after the point, else 0. A data file is a pickle of [strokes, asciis]: the lines and their texts.
 """
 
+import io
 import math
 import os
 import pickle
+import struct
 import sys
 import time
 import unicodedata
@@ -23,9 +25,9 @@ ALPHABET = " !\"#%&'()*+,-./0123456789:;?ABCDEFGHIJKLMNOPQRSTUVWXYZ[]abcdefghijk
 DATA_FILE = "strokes_training_data.cpkl"
 STYLES_FILE = "styles.p"
 HOW_TO_GET_DATA = (
-    "Handwriting comes from IAM-OnDB (register at https://fki.tic.heia-fr.ch/databases/iam-on-line-handwriting-database, "
-    "unpack lineStrokes-all.tar.gz and ascii-all.tar.gz into one folder) through: "
-    "python3 prepare_data.py --source FOLDER --data_dir data"
+    "Handwriting comes from IAM-OnDB (register at "
+    "https://fki.tic.heia-fr.ch/databases/iam-on-line-handwriting-database, unpack lineStrokes-all.tar.gz and "
+    "ascii-all.tar.gz into one folder) through: python3 prepare_data.py --source FOLDER --data_dir data"
 )
 
 # A line whose number of pen points per character is outside of this range does not match its text.
@@ -54,9 +56,10 @@ def to_one_hot(s, ascii_steps=None, alphabet=ALPHABET):
 _CLOSEST = {
     "“": '"', "”": '"', "„": '"', "«": '"', "»": '"', "‘": "'", "’": "'", "‚": "'", "`": "'", "´": "'", "′": "'",
     "–": "-", "—": "-", "‐": "-", "‑": "-", "−": "-", "_": "-", "~": "-", "•": "*", "·": ".", "×": "*", "÷": "/",
-    "\t": " ", "\n": " ", "\r": " ", "{": "(", "}": ")", "<": "(", ">": ")", "|": "/", "\\": "/", "¿": "?", "¡": "!",
-    "ß": "ss", "æ": "ae", "Æ": "AE", "œ": "oe", "Œ": "OE", "ø": "o", "Ø": "O", "ł": "l", "Ł": "L", "đ": "d", "Đ": "D",
-    "ð": "d", "þ": "th", "Þ": "Th", "ı": "i", "€": "EUR ", "£": "GBP ", "$": "USD ", "@": "(at)", "=": "-", "^": "'",
+    "⁄": "/", "\t": " ", "\n": " ", "\r": " ", "{": "(", "}": ")", "<": "(", ">": ")", "|": "/", "\\": "/", "¿": "?",
+    "¡": "!", "ß": "ss", "æ": "ae", "Æ": "AE", "œ": "oe", "Œ": "OE", "ø": "o", "Ø": "O", "ł": "l", "Ł": "L", "đ": "d",
+    "Đ": "D", "ð": "d", "þ": "th", "Þ": "Th", "ı": "i", "€": "EUR ", "£": "GBP ", "$": "USD ", "@": "(at)",
+    "=": "-", "^": "'",
 }  # fmt: skip
 
 
@@ -92,19 +95,19 @@ class UnsafePickleError(ValueError):
 
 
 class _PickledArray:
-    """Stands in for a NumPy array while a pickle is read, so that none of NumPy's own unpickling sees a stranger's data."""
+    """Stands in for a NumPy array while a pickle is read: NumPy's own unpickling sees nothing of a stranger's data."""
 
     array = None
 
     def __setstate__(self, state):
         _, shape, dtype, fortran, data = state
-        dtype = dtype.dtype
-        if dtype.kind == "O":
+        if dtype.dtype.kind == "O":
             array = np.empty(len(data), object)
-            array[:] = data
+            for i, item in enumerate(data):  # array[:] = data would spread lists of equal length over another axis
+                array[i] = item
         else:
-            array = np.frombuffer(_as_bytes(data), dtype)
-        self.array = array.reshape(shape, order="F" if fortran else "C")
+            array = np.frombuffer(_as_bytes(data), dtype.dtype).copy()
+        self.array = _shaped(array, shape, "F" if fortran else "C")
 
     def __array__(self, dtype=None, copy=None):
         return self.array if dtype is None else self.array.astype(dtype)
@@ -130,42 +133,106 @@ class _PickledDtype:
 
 
 def _as_bytes(data):
-    return data.encode("latin1") if isinstance(data, str) else bytes(data)
+    if isinstance(data, (bytes, bytearray)):
+        return data
+    if isinstance(data, str):  # of Python 2
+        return data.encode("latin1")
+    raise ValueError(f"the numbers of an array should be bytes, but they are a {type(data).__name__}")
+
+
+def _shaped(array, shape, order):
+    array = array.reshape(shape, order=order)
+    if array.ndim and len(array) > array.size:  # (1000000000, 0) needs no bytes, but a list of its rows would
+        raise ValueError(f"an array without numbers has the shape {array.shape}")
+    return array
+
+
+def _reconstruct(kind, *_):
+    if kind is not _PickledArray:
+        raise UnsafePickleError(f"it asks NumPy to build a {getattr(kind, '__name__', kind)!r}.")
+    return _PickledArray()
+
+
+def _from_buffer(data, dtype, shape, order, axis_order=None):
+    array = np.frombuffer(_as_bytes(data), dtype.dtype).copy()
+    if order == "K":  # axes in another order than C and Fortran have them
+        return _shaped(array, shape, "C").transpose(axis_order)
+    return _shaped(array, shape, order)
 
 
 def _encode(text, codec):
     if codec not in ("latin1", "latin-1"):
-        raise UnsafePickleError(f"the pickle asks for the codec {codec!r}.")
+        raise UnsafePickleError(f"it asks for _codecs.encode with the codec {codec!r}.")
     return text.encode("latin1")
 
 
 _NUMPY_GLOBALS = {
-    "multiarray._reconstruct": lambda *_: _PickledArray(),
+    "multiarray._reconstruct": _reconstruct,
     "multiarray.scalar": lambda dtype, data: np.frombuffer(_as_bytes(data), dtype.dtype)[0],
-    "numeric._frombuffer": lambda data, dtype, shape, order: np.frombuffer(data, dtype.dtype).reshape(shape, order=order),
+    "numeric._frombuffer": _from_buffer,
 }
+_BUILTINS = ("builtins", "__builtin__")
 _ADMITTED_GLOBALS = {
     **{f"numpy.{core}.{name}": make for core in ("core", "_core") for name, make in _NUMPY_GLOBALS.items()},
     "numpy.ndarray": _PickledArray,
     "numpy.dtype": _PickledDtype,
     "_codecs.encode": _encode,
-    **{f"{module}.{t.__name__}": t for module in ("builtins", "__builtin__") for t in (list, tuple, dict, set, frozenset)},
+    **{f"{module}.{t.__name__}": t for module in _BUILTINS for t in (list, tuple, dict, set, frozenset)},
+    # What protocols 0 to 2 write for b""; with arguments, bytes would make as many zeros as it is told.
+    **{f"{module}.bytes": lambda: b"" for module in _BUILTINS},
 }
 
 
-class _SafeUnpickler(pickle.Unpickler):
+class _WholeLines(io.BytesIO):
+    """Bytes whose end within a line is an end of file, not half a name."""
+
+    def readline(self, *size):
+        line = super().readline(*size)
+        if not line.endswith(b"\n"):
+            raise EOFError("it ends in the middle of a line")
+        return line
+
+
+class _SafeUnpickler(pickle._Unpickler):
+    """Python's own unpickler, in Python: unlike the one in C it can be told to refuse single operations, and a number
+    in a damaged file does not make it fill the memory (C allocates a memo as long as the highest index it meets).
+    """
+
+    dispatch = dict(pickle._Unpickler.dispatch)
+
     def find_class(self, module, name):
         try:
             return _ADMITTED_GLOBALS[f"{module}.{name}"]
         except KeyError:
             raise UnsafePickleError(
-                f"it asks for {module}.{name}; only lists, texts, numbers and NumPy arrays are admitted, "
-                "because anything else in a pickle can run code."
+                f"it asks for {ascii(f'{module}.{name}')[1:-1]}; only lists, texts, numbers and NumPy arrays are "
+                "admitted, because anything else in a pickle can run code."
             ) from None
+
+    def get_extension(self, code):  # else a class that another library has registered would pass by find_class
+        raise UnsafePickleError(f"it asks for a class by the extension code {code}.")
+
+    def persistent_load(self, pid):
+        raise UnsafePickleError("it asks for an object outside of the file.")
+
+    def load_build(self):  # else the attributes of any admitted function could be set
+        if type(self.stack[-2]) not in (_PickledArray, _PickledDtype):
+            raise UnsafePickleError(f"it sets the state of a {type(self.stack[-2]).__name__}.")
+        super().load_build()
+
+    def load_bytearray8(self):  # else it would allocate as many bytes as it is told
+        (n,) = struct.unpack("<Q", self.read(8))
+        self.append(bytearray(self.read(n)))
+
+    dispatch[pickle.BUILD[0]] = load_build
+    dispatch[pickle.BYTEARRAY8[0]] = load_bytearray8
 
 
 def load_pickle(path):
     """Reads a pickle of containers, texts, numbers and NumPy arrays, of Python 2 or 3 and NumPy 1 or 2.
+
+    Returns:
+        what the pickle holds; an array may come as a stand-in, which has len() and iter() and which np.asarray() takes.
 
     Raises:
         UnsafePickleError: it asks for anything else; nothing of it has run.
@@ -173,14 +240,14 @@ def load_pickle(path):
         OSError: it cannot be read.
     """
     with open(path, "rb") as file:
-        try:
-            return _SafeUnpickler(file, encoding="latin1").load()
-        except UnsafePickleError as error:
-            raise UnsafePickleError(f"{path} was refused: {error}") from None
-        except OSError:
-            raise
-        except Exception as error:  # a broken pickle can raise almost anything
-            raise ValueError(f"{path} is not a readable pickle ({type(error).__name__}: {error}).") from None
+        content = _WholeLines(file.read())  # in memory, no operation can ask for more bytes than there are
+    try:
+        return _SafeUnpickler(content, encoding="latin1").load()
+    except UnsafePickleError as error:
+        raise UnsafePickleError(f"{path} was refused: {error}") from None
+    except Exception as error:  # a broken pickle can raise almost anything
+        reason = f"{type(error).__name__}: {ascii(str(error))[1:-1]}"
+        raise ValueError(f"{path} is not a readable pickle ({reason}).") from None
 
 
 def load_strokes(path):
@@ -193,23 +260,67 @@ def load_strokes(path):
         ValueError: the file has another shape; the message names the line.
     """
     content = load_pickle(path)
-    if isinstance(content, dict) or not hasattr(content, "__len__") or len(content) != 2:
-        raise ValueError(f"{path} should hold [strokes, asciis], but it holds a {type(content).__name__}.")
+    if not _is_sequence(content) or len(content) != 2 or not all(_is_sequence(part) for part in content):
+        raise ValueError(f"{path} should hold two lists, [strokes, asciis], but it holds {_describe(content)}.")
     strokes, texts = (list(part) for part in content)
     if len(strokes) != len(texts):
         raise ValueError(f"{path} holds {len(strokes)} lines of strokes but {len(texts)} texts: they have to match.")
-    for i, (line, text) in enumerate(zip(strokes, texts)):
+    for i, (line, text) in enumerate(zip(strokes, texts, strict=True)):
         try:
-            array = np.asarray(line)
-            if array.dtype.kind not in "biuf":
-                array = np.array([[float(v) for v in point] for point in line])
-        except (TypeError, ValueError):
-            array = np.zeros(())
-        if array.ndim != 2 or array.shape[1] != 3:
-            raise ValueError(f"line {i} of {path} should be an (n, 3) array of numbers, but its shape is {array.shape}.")
-        strokes[i] = array
-        texts[i] = text.decode("latin1") if isinstance(text, bytes) else str(text)
+            strokes[i] = as_points(line)
+        except ValueError as error:
+            raise ValueError(f"line {i} of {path} should be an (n, 3) array of numbers, but {error}.") from None
+        try:
+            texts[i] = as_text(text)
+        except ValueError as error:
+            raise ValueError(f"text {i} of {path} should be a string, but {error}.") from None
     return strokes, texts
+
+
+def as_points(line):
+    """A line as a pickle has it (array, nested lists, array of objects) -> (n, 3) array of numbers.
+
+    Raises:
+        ValueError: it is something else; the message says what, to go on after "but".
+    """
+    array = line.array if isinstance(line, _PickledArray) else line
+    if isinstance(array, np.ndarray) and array.dtype.kind in "biuf":
+        if array.ndim != 2 or array.shape[1] != 3:
+            raise ValueError(f"its shape is {array.shape}")
+        return array
+    if not _is_sequence(array):
+        raise ValueError(f"it is {_describe(line)}")
+    rows = []
+    for k, point in enumerate(array):
+        # Looked at one by one: NumPy would follow lists in lists, of which a small file can hold billions.
+        if not _is_sequence(point) or len(point) != 3:
+            raise ValueError(f"its point {k} is {_describe(point)}")
+        try:
+            rows.append([float(v) for v in point])
+        except (TypeError, ValueError, OverflowError):
+            raise ValueError(f"its point {k} is not three numbers") from None
+    return np.array(rows, float).reshape(-1, 3)
+
+
+def as_text(text):
+    """The text of a line as a pickle has it -> str; bytes are Latin-1. Raises ValueError as `as_points` does."""
+    if isinstance(text, bytes):
+        return text.decode("latin1")
+    if not isinstance(text, str):
+        raise ValueError(f"it is {_describe(text)}")
+    return str(text)
+
+
+def _is_sequence(part):
+    array = part.array if isinstance(part, _PickledArray) else part
+    return isinstance(array, (list, tuple)) or isinstance(array, np.ndarray) and array.ndim > 0
+
+
+def _describe(part):
+    array = part.array if isinstance(part, _PickledArray) else part
+    if isinstance(array, np.ndarray):
+        return f"an array of shape {array.shape}"
+    return f"a {type(array).__name__}" + (f" of {len(array)}" if isinstance(array, (list, tuple)) else "")
 
 
 def save_strokes(path, strokes, texts):
@@ -284,7 +395,7 @@ class DataLoader:
         strokes, texts = load_strokes(self.path)
         self.stroke_data, self.ascii_data, self.valid_stroke_data, self.valid_ascii_data = [], [], [], []
         self.skipped = {}
-        for i, (line, text) in enumerate(zip(strokes, texts)):
+        for i, (line, text) in enumerate(zip(strokes, texts, strict=True)):
             strokes[i] = None  # a data set is large: let go of what has been read
             text = text.strip()
             fault = line_fault(line, text, self.tsteps)
@@ -303,8 +414,9 @@ class DataLoader:
             raise ValueError(f"{self.path} has no line to train on; skipped: {self.skipped or 'none'}.")
         skipped = ", ".join(f"{count} with {fault}" for fault, count in self.skipped.items())
         self._write(
-            f"Loaded {self.path}: {len(self.stroke_data)} lines to train on, {len(self.valid_stroke_data)} to validate, "
-            f"{sum(map(len, self.stroke_data))} pen points; skipped: {skipped or 'none'}."
+            f"Loaded {self.path}: {len(self.stroke_data)} lines to train on, "
+            f"{len(self.valid_stroke_data)} to validate, {sum(map(len, self.stroke_data))} pen points; "
+            f"skipped: {skipped or 'none'}."
         )
 
     # ---- batches by number
@@ -352,6 +464,8 @@ class DataLoader:
 
     def validation_data(self):
         """As `next_batch`, for the first batch_size validation lines."""
+        if not self.valid_stroke_data:
+            raise ValueError(f"{self.path} has no line to validate: every 20th is kept for that, but it was skipped.")
         lines = range(min(self.batch_size, len(self.valid_stroke_data)))
         batch = self._batch(self.valid_stroke_data, self.valid_ascii_data, lines)
         return batch.x, batch.y, batch.texts, batch.one_hot

@@ -1,0 +1,262 @@
+"""Raw online handwriting (IAM-OnDB) to `strokes_training_data.cpkl`, the file that train.py reads.
+
+    python3 prepare_data.py --source FOLDER                  # FOLDER holds lineStrokes/ and ascii/, at any depth
+    python3 prepare_data.py --source FOLDER --data_dir data
+
+lineStrokes/a01/a01-000/a01-000u-01.xml is line 1 of the form a01-000u: the points of a pen on a whiteboard, stroke by
+stroke. ascii/a01/a01-000/a01-000u.txt is the text of the form; its section `CSR:` holds the lines in the same order.
+"""
+
+import argparse
+import os
+import re
+import sys
+from collections import Counter
+from xml.parsers import expat
+
+import numpy as np
+
+from utils import DATA_FILE, HOW_TO_GET_DATA, save_strokes
+
+INT16 = np.iinfo(np.int16)
+
+
+class LineError(ValueError):
+    """A line that cannot be used. kind: what is counted; the message: what is wrong with this one."""
+
+    def __init__(self, kind, detail=""):
+        super().__init__(f"{kind}: {detail}" if detail else kind)
+        self.kind = kind
+
+
+def parse_args(argv=None):
+    p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    p.add_argument("--source", required=True, help="folder with lineStrokes/ and ascii/ somewhere in it")
+    p.add_argument("--data_dir", default="data", help=f"folder to write {DATA_FILE} to")
+    p.add_argument("--min_characters", type=int, default=11, help="leave out lines whose text is shorter than this")
+    p.add_argument("--verbose", action="store_true", help="name every line that is left out, not only the first few")
+    return p.parse_args(argv)
+
+
+# -------------------------------------------------------------------------------------------------------- one line
+
+
+def read_strokes(path):
+    """The strokes of an IAM-OnDB XML file: a list of lists of (x, y), integers, y growing downwards.
+
+    Raises:
+        LineError: it is not such a file, or it declares XML entities (which can grow without bound).
+    """
+    strokes = []
+    parser = expat.ParserCreate()
+
+    def start(name, attributes):
+        if name == "Stroke":
+            strokes.append([])
+        elif name == "Point":
+            if not strokes:
+                raise LineError("broken XML", f"a Point outside of a Stroke in line {parser.CurrentLineNumber}")
+            try:
+                strokes[-1].append((int(attributes["x"]), int(attributes["y"])))
+            except (KeyError, ValueError):
+                where = f"line {parser.CurrentLineNumber}"
+                raise LineError("broken XML", f"a Point without whole numbers x and y in {where}") from None
+
+    def refuse(*_):
+        raise LineError("XML with entities", "a DOCTYPE that declares entities is refused")
+
+    parser.StartElementHandler = start
+    parser.EntityDeclHandler = refuse
+    try:
+        with open(path, "rb") as file:
+            parser.ParseFile(file)
+    except (expat.ExpatError, UnicodeError, LookupError) as error:
+        raise LineError("broken XML", str(error)) from None
+    except ValueError as error:
+        if isinstance(error, LineError):
+            raise
+        raise LineError("broken XML", str(error)) from None  # an encoding that expat cannot use
+    return [stroke for stroke in strokes if stroke]
+
+
+def to_offsets(strokes):
+    """Strokes of (x, y) -> int16 (n, 3): dx, dy (first row 0, 0) and 1 on the last point of every stroke.
+
+    Raises:
+        LineError: there is no point, or an offset that int16 cannot hold.
+    """
+    if not strokes:
+        raise LineError("no pen points")
+    points = [point for stroke in strokes for point in stroke]
+    if max(abs(v) for point in points for v in point) > 2**40:
+        raise LineError("an offset too large", "no whiteboard is that wide")
+    offsets = np.zeros((len(points), 3), np.int64)
+    offsets[1:, :2] = np.diff(np.array(points, np.int64), axis=0)
+    offsets[np.cumsum([len(stroke) for stroke in strokes]) - 1, 2] = 1
+    if offsets.min() < INT16.min or offsets.max() > INT16.max:
+        raise LineError("an offset too large", f"offsets have to be within {INT16.min} to {INT16.max}")
+    return offsets.astype(np.int16)
+
+
+def read_lines(path):
+    """The lines of the section `CSR:` of an IAM-OnDB text file, as they stand there; none where it is missing."""
+    with open(path, encoding="latin1") as file:
+        lines = file.read().split("\n")  # not splitlines(): that would also break at Latin-1 control characters
+    section = next((i for i, line in enumerate(lines) if line.strip() == "CSR:"), len(lines))
+    lines = lines[section + 1 :]
+    while lines and not lines[0].strip():
+        lines.pop(0)
+    while lines and not lines[-1].strip():
+        lines.pop()
+    return lines
+
+
+# ------------------------------------------------------------------------------------------------------- all lines
+
+
+def find_files(source):
+    """Finds the files of the database anywhere below `source`.
+
+    Returns:
+        (forms, texts, strange): forms maps (folder, form), such as ("a01/a01-000", "a01-000u"), to a sorted list of
+        (number, path); texts maps the same keys to the path of the text file; strange: XML files without a number.
+    """
+    forms, texts, strange, seen = {}, {}, [], set()
+    for folder, folders, names in os.walk(source, followlinks=True):
+        real = os.path.realpath(folder)
+        if real in seen:  # a link that leads back up
+            folders.clear()
+            continue
+        seen.add(real)
+        folders.sort()
+        parts = os.path.abspath(folder).split(os.sep)
+        kind = next((part for part in reversed(parts) if part in ("lineStrokes", "ascii")), None)
+        if kind is None:
+            continue
+        below = "/".join(parts[len(parts) - parts[::-1].index(kind) :])
+        for name in sorted(names):
+            path, (stem, ending) = os.path.join(folder, name), os.path.splitext(name)
+            if name.startswith("."):  # what file managers and archivers leave behind
+                continue
+            if kind == "ascii" and ending == ".txt":
+                texts.setdefault((below, stem), path)
+            elif kind == "lineStrokes" and ending == ".xml":
+                match = re.fullmatch(r"(.+)-(\d{1,4})", stem)
+                if match:
+                    lines = forms.setdefault((below, match[1]), {})
+                    lines.setdefault(int(match[2]), path)
+                else:
+                    strange.append(path)
+    return {key: sorted(lines.items()) for key, lines in sorted(forms.items())}, texts, strange
+
+
+def convert(source, min_characters=11, skip=lambda path, error: None, progress=lambda paths: paths):
+    """All usable lines below `source`, sorted by folder, form and number.
+
+    Args:
+        min_characters: shorter texts are left out.
+        skip: called with (path, LineError) for every line that is left out.
+        progress: wraps the list of forms, to show how far it is.
+
+    Returns:
+        (strokes, texts): int16 (n, 3) arrays as `to_offsets` makes them, and the lines of the text files as they are.
+    """
+    forms, text_files, strange = find_files(source)
+    for path in strange:
+        skip(path, LineError("a file name without a line number"))
+    strokes, texts = [], []
+    for key, files in progress(list(forms.items())):
+        try:
+            lines = form_lines(key, files, text_files)
+        except LineError as error:
+            for _, path in files:
+                skip(path, error)
+            continue
+        for number, path in files:
+            try:
+                text = lines[number - 1]
+                if not text.strip():
+                    raise LineError("no text")
+                if len(text) < min_characters:
+                    raise LineError(f"a text shorter than {min_characters} characters", repr(text))
+                try:
+                    points = to_offsets(read_strokes(path))
+                except OSError as error:
+                    raise LineError("unreadable file", error.strerror or str(error)) from None
+            except LineError as error:
+                skip(path, error)
+                continue
+            strokes.append(points)
+            texts.append(text)
+    return strokes, texts
+
+
+def form_lines(key, files, text_files):
+    """The lines of text of a form. Raises LineError where they do not belong to its XML files."""
+    if key not in text_files:
+        raise LineError("no text file", f"ascii/{'/'.join(key)}.txt is missing")
+    try:
+        lines = read_lines(text_files[key])
+    except OSError as error:
+        raise LineError("unreadable text file", f"{text_files[key]}: {error.strerror or error}") from None
+    if not lines:
+        raise LineError("no text", f"no line after CSR: in {text_files[key]}")
+    # Files are numbered, so one that is missing in between does no harm; but where the last numbers differ, a line was
+    # split or joined somewhere, and texts stand beside the wrong strokes.
+    if files[-1][0] != len(lines) or files[0][0] < 1:
+        detail = f"{len(lines)} lines in {text_files[key]}, but the XML files go from {files[0][0]} to {files[-1][0]}"
+        raise LineError("lines of text and XML files that do not match", detail)
+    return lines
+
+
+# ------------------------------------------------------------------------------------------------------------ main
+
+
+def main(argv=None):
+    args = parse_args(argv)
+    if not os.path.isdir(args.source):
+        print(f"Error: --source {args.source} is not a folder. {HOW_TO_GET_DATA}", file=sys.stderr)
+        return 2
+    kinds, shown = Counter(), 20
+
+    def skip(path, error):
+        kinds[error.kind] += 1
+        total = sum(kinds.values())
+        if args.verbose or total <= shown:
+            say(f"Skipped {path}: {error}.")
+        elif total == shown + 1:
+            say("Skipped more; --verbose names them all.")
+
+    say, progress = _terminal()
+    try:
+        strokes, texts = convert(args.source, args.min_characters, skip, progress)
+        if strokes:
+            os.makedirs(args.data_dir, exist_ok=True)
+            path = os.path.join(args.data_dir, DATA_FILE)
+            save_strokes(path, strokes, texts)
+    except OSError as error:
+        print(f"Error: {error}", file=sys.stderr)
+        return 1
+    if kinds:
+        say(f"Skipped {sum(kinds.values())} lines:")
+        for kind, count in kinds.most_common():
+            say(f"{count:8d}  {kind}")
+    if not strokes:
+        wanted = "lineStrokes/*/*/*.xml with their texts in ascii/*/*/*.txt"
+        print(f"Error: no usable line below {args.source}: expected {wanted}. {HOW_TO_GET_DATA}", file=sys.stderr)
+        return 1
+    print(f"Wrote {path}: {len(strokes)} lines, {sum(map(len, strokes))} pen points.")
+    return 0
+
+
+def _terminal():
+    """(say, progress): messages to stderr and a bar over the forms, which exists on a terminal alone."""
+    if not sys.stderr.isatty():
+        return lambda text: print(text, file=sys.stderr), lambda forms: forms
+    from tqdm import tqdm
+
+    return lambda text: tqdm.write(text, file=sys.stderr), lambda forms: tqdm(forms, unit="form")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,304 @@
+"""Checks the handwriting that train.py reads, and the suite's own files; explains every fault.
+
+    python3 verify_data.py
+    python3 verify_data.py --data_dir data --tsteps 1300
+
+Numbers go to stdout, faults and warnings to stderr. Exit code 0 and a last line "SUCCESS! All checks passed!", or 1.
+A line of data is named by its index in the file, counted from 0.
+"""
+
+import argparse
+import os
+import sys
+from collections import Counter
+
+import numpy as np
+
+from utils import (
+    ALPHABET,
+    DATA_FILE,
+    HOW_TO_GET_DATA,
+    STYLES_FILE,
+    as_points,
+    as_text,
+    line_fault,
+    load_pickle,
+)
+
+# What training and sampling cannot do without.
+MODULES = "recurrent model utils checkpoint drawing train sample prepare_data verify_data"
+SOURCES = [f"{module}.py" for module in MODULES.split()]
+
+# The loader leaves out lines that do not match their text. A few are in every collection; so large a share is a fault.
+MOST_FILTERED = 0.02
+
+MEANING = {
+    "strokes that are not an (n, 3) array of numbers": "every pen point is dx, dy and pen lift",
+    "a number that is not finite": "NaN or infinity would spoil the whole network at its first step",
+    "a pen lift other than 0 and 1": "the third number says whether the pen lifts after the point: 1, or 0",
+    "a text that is not a string": "every line of strokes stands beside what it says",
+    "no text": "without its text, a line teaches nothing about letters",
+}
+
+
+class Report:
+    """Faults and warnings, printed to stderr as they come."""
+
+    def __init__(self):
+        self.faults = 0
+
+    def fault(self, text):
+        self.faults += 1
+        print(f"FAULT: {_printable(text)}", file=sys.stderr)
+
+    def warn(self, text):
+        print(f"Warning: {_printable(text)}", file=sys.stderr)
+
+    def note(self, text):
+        print(f"Note: {_printable(text)}", file=sys.stderr)
+
+
+def _printable(text):
+    """Data can hold anything; what a terminal would obey or cannot show is written as an escape."""
+    return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)
+
+
+def name_lines(indices, most=50):
+    """[0, 1, 2, 7] -> "lines 0-2, 7"."""
+    ranges = []
+    for i in indices:
+        if ranges and ranges[-1][1] == i - 1:
+            ranges[-1][1] = i
+        else:
+            ranges.append([i, i])
+    named = ", ".join(str(a) if a == b else f"{a}-{b}" for a, b in ranges[:most])
+    rest = sum(b - a + 1 for a, b in ranges[most:])
+    return f"line{'s' * (len(indices) > 1)} {named}" + (f" and {rest} more" if rest else "")
+
+
+# ------------------------------------------------------------------------------------------------------------- files
+
+
+def check_sources(report, folder=None):
+    """The suite's own files are there, and all that are there can be compiled."""
+    folder = folder or os.path.dirname(os.path.abspath(__file__))
+    others = {name for name in os.listdir(folder) if name.endswith(".py") and not name.startswith(".")} - set(SOURCES)
+    for name in [*SOURCES, *sorted(others)]:
+        path = os.path.join(folder, name)
+        try:
+            with open(path, "rb") as file:
+                compile(file.read(), path, "exec", dont_inherit=True)
+        except FileNotFoundError:
+            report.fault(f"{path} is missing; take it from the repository again.")
+        except OSError as error:
+            report.fault(f"{path} cannot be read: {error.strerror}.")
+        except (SyntaxError, ValueError) as error:
+            report.fault(f"{path} is not Python that {sys.version.split()[0]} can read: {error}.")
+
+
+def check_folders(report, data_dir, log_dir, save_dir):
+    """The folder of the data can be read; those that training writes to can be written, if they exist already."""
+    if not os.path.isdir(data_dir):
+        state = "is not a folder" if os.path.exists(data_dir) else "does not exist"
+        report.fault(f"the data folder {data_dir} {state}. {HOW_TO_GET_DATA}")
+    elif not os.access(data_dir, os.R_OK | os.X_OK):
+        report.fault(f"the data folder {data_dir} cannot be read; mend its permissions.")
+    elif not os.access(data_dir, os.W_OK):
+        report.note(f"the data folder {data_dir} cannot be written, which only prepare_data.py has to.")
+    for folder, flag in ((log_dir, "--log_dir"), (save_dir, "--save_dir")):
+        if not folder or not os.path.exists(folder):
+            continue  # training makes it
+        if not os.path.isdir(folder):
+            report.fault(f"{folder} is not a folder; move it away or name another with {flag}.")
+        elif not os.access(folder, os.W_OK | os.X_OK):
+            report.fault(f"{folder} cannot be written; mend its permissions or name another with {flag}.")
+
+
+# -------------------------------------------------------------------------------------------------------------- data
+
+
+def read_parts(report, path):
+    """(strokes, texts) as the pickle has them, or None where it is no such pickle."""
+    try:
+        content = load_pickle(path)
+    except (OSError, ValueError) as error:
+        report.fault(str(error))
+        return None
+    try:
+        if isinstance(content, (str, bytes, dict, set, frozenset)):
+            raise TypeError
+        strokes, texts = content
+        if any(isinstance(part, (str, bytes, dict, set, frozenset)) for part in (strokes, texts)):
+            raise TypeError
+        strokes, texts = list(strokes), list(texts)
+    except (TypeError, ValueError):
+        report.fault(f"{path} should hold two lists, [strokes, asciis], but it holds a {type(content).__name__}.")
+        return None
+    if len(strokes) != len(texts):
+        report.fault(f"{path} holds {len(strokes)} lines of strokes but {len(texts)} texts: they have to match.")
+    return strokes, texts
+
+
+def check_lines(report, path, strokes, texts):
+    """Looks at every line, and reports what is wrong with its form.
+
+    Returns:
+        {index: (points (n, 3), text)} of the sound lines.
+    """
+    faults, details, sound = {}, {}, {}
+
+    def fault(kind, i, detail=""):
+        faults.setdefault(kind, []).append(i)
+        details.setdefault(kind, detail)
+
+    for i, (line, text) in enumerate(zip(strokes, texts, strict=False)):
+        before = sum(map(len, faults.values()))
+        try:
+            points = as_points(line)
+            if not np.isfinite(points).all():
+                fault("a number that is not finite", i)
+            elif not np.isin(points[:, 2], (0, 1)).all():
+                fault("a pen lift other than 0 and 1", i)
+        except ValueError as error:
+            fault("strokes that are not an (n, 3) array of numbers", i, f"; in the first of them, {error}")
+        try:
+            text = as_text(text).strip()
+            if not text:
+                fault("no text", i)
+        except ValueError as error:
+            fault("a text that is not a string", i, f"; in the first of them, {error}")
+        if sum(map(len, faults.values())) == before:
+            sound[i] = points, text
+    for kind, indices in faults.items():
+        report.fault(f"{path}, {name_lines(indices)}: {kind} ({MEANING[kind]}{details[kind]}).")
+    return sound
+
+
+def check_data(report, path, tsteps, worst):
+    """The strokes file: its form, what the loader would leave out, and its statistics."""
+    if not os.path.exists(path):
+        report.fault(f"{path} does not exist. {HOW_TO_GET_DATA}")
+        return
+    parts = read_parts(report, path)
+    if parts is None:
+        return
+    strokes, texts = parts
+    if not strokes or not texts:
+        report.fault(f"{path} holds no lines. {HOW_TO_GET_DATA}")
+        return
+    sound = check_lines(report, path, strokes, texts)
+    filtered, no_lift = {}, []
+    for i, (points, text) in sound.items():
+        reason = line_fault(points, text, tsteps)
+        if reason:
+            filtered.setdefault(reason, []).append(i)
+        if len(points) and points[-1, 2] != 1:
+            no_lift.append(i)
+    count = sum(map(len, filtered.values()))
+    for reason, indices in filtered.items():
+        report.warn(f"{path}, {name_lines(indices)}: {reason}; the loader leaves this out.")
+    if count and count >= MOST_FILTERED * len(strokes):
+        report.fault(
+            f"{path}: the loader would leave out {count} of {len(strokes)} lines ({count / len(strokes):.1%}; up to "
+            f"{MOST_FILTERED:.0%} is usual). Texts may stand beside the wrong strokes, points may be too dense or too "
+            f"sparse, or --tsteps {tsteps} is too small."
+        )
+    if no_lift:
+        report.warn(f"{path}, {name_lines(no_lift)}: the pen does not lift after the last point.")
+    if sound:
+        print_statistics(report, path, sound, worst)
+
+
+def check_styles(report, path):
+    """The priming samples, if there are any: pieces of lines in model units, so their lengths are free."""
+    if not os.path.exists(path):
+        report.note(f"{path} does not exist: sample.py has no handwriting to imitate, all else works.")
+        return
+    parts = read_parts(report, path)
+    if parts is not None:
+        sound = check_lines(report, path, *parts)
+        print(f"\n{path}: {len(sound)} styles")
+
+
+# -------------------------------------------------------------------------------------------------------- statistics
+
+
+def print_statistics(report, path, sound, worst):
+    lengths = np.array([len(points) for points, _ in sound.values()])
+    characters = np.array([len(text) for _, text in sound.values()])
+    density = lengths / characters
+    lifts = np.array([points[:, 2].sum() for points, _ in sound.values()])
+    reach = np.array([np.abs(points[1:, :2]).max(initial=0) for points, _ in sound.values()])
+
+    print(f"{path}: {len(sound)} lines, {lengths.sum()} pen points, {characters.sum()} characters")
+    marks = (0, 1, 5, 25, 50, 75, 95, 99, 100)
+    print(f"\n{'percentile':24s}" + "".join(f"{'min' if m == 0 else 'max' if m == 100 else m:>9}" for m in marks))
+    for name, values in (
+        ("pen points in a line", lengths),
+        ("characters in a line", characters),
+        ("points per character", density),
+        ("pen lifts in a line", lifts),
+        ("longest offset in a line", reach),
+    ):
+        print(f"{name:24s}" + "".join(f"{v:9.4g}" for v in np.percentile(values, marks)))
+
+    counts = Counter(c for _, text in sound.values() for c in text)
+    print(f"\ncharacters: {len(counts)} different ones")
+    listed = [f"{c if c.isprintable() and c != ' ' else ascii(c)} {n}" for c, n in counts.most_common()]
+    for start in range(0, len(listed), 10):
+        print("  " + "".join(f"{item:<12}" for item in listed[start : start + 10]).rstrip())
+    missing = [c for c in ALPHABET if c not in counts]
+    if missing:
+        print(f"of the alphabet, never: {' '.join(missing)}")
+    unknown = {c: n for c, n in counts.most_common() if c not in ALPHABET}
+    if unknown:
+        lines = [i for i, (_, text) in sound.items() if not set(text) <= set(ALPHABET)]
+        named = ", ".join(f"{ascii(c)} (U+{ord(c):04X}) {n} times" for c, n in list(unknown.items())[:20])
+        report.warn(
+            f"{path}, {name_lines(lines)}: characters outside of the alphabet, which the network sees as one and the "
+            f"same unknown: {named}{' and more' if len(unknown) > 20 else ''}."
+        )
+
+    # How far a line is from the usual number of points per character, as a ratio in either direction.
+    indices, oddness = list(sound), np.abs(np.log(np.maximum(density, 1e-9) / max(np.median(density), 1e-9)))
+    if worst > 0:
+        print("\nfarthest from the usual points per character:")
+        for k in np.argsort(-oddness, kind="stable")[:worst]:
+            text = _printable(sound[indices[k]][1])
+            print(f"  line {indices[k]:6d}: {density[k]:7.1f} ({lengths[k]} points, {characters[k]} characters) {text}")
+
+
+# -------------------------------------------------------------------------------------------------------------- main
+
+
+def parse_args(argv=None):
+    p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    p.add_argument("--data_dir", default="data", help=f"folder with {DATA_FILE}, and {STYLES_FILE} if there is one")
+    p.add_argument("--tsteps", type=int, default=1300, help="the loader leaves out lines of more pen points than this")
+    p.add_argument("--log_dir", default="logs", help="folder that training writes messages to")
+    p.add_argument("--save_dir", default="saved", help="folder that training writes checkpoints to")
+    p.add_argument("--worst", type=int, default=10, help="lines to list that are farthest from the usual (0 = none)")
+    return p.parse_args(argv)
+
+
+def main(argv=None):
+    args = parse_args(argv)
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):  # a text may hold what the terminal's encoding cannot show
+            stream.reconfigure(errors="backslashreplace")
+    report = Report()
+    check_sources(report)
+    check_folders(report, args.data_dir, args.log_dir, args.save_dir)
+    if os.path.isdir(args.data_dir):
+        check_data(report, os.path.join(args.data_dir, DATA_FILE), args.tsteps, args.worst)
+        check_styles(report, os.path.join(args.data_dir, STYLES_FILE))
+    sys.stdout.flush()
+    if report.faults:
+        print(f"{report.faults} fault{'s' * (report.faults > 1)} found.", file=sys.stderr)
+        return 1
+    print("\nSUCCESS! All checks passed!")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
