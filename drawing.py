@@ -19,7 +19,7 @@ PEN_WIDTH = 1.6  # points
 
 
 def pen_strokes(strokes):
-    """[n, 6] or [n, 3] absolute points (x, y first, pen lift last) -> list of [m, 2], one polyline for each pen-down."""
+    """[n, 6] or [n, 3] absolute points (x, y first, pen lift last) -> list of [m, 2], a polyline for each pen-down."""
     ends = np.flatnonzero(strokes[:, -1] > 0.5) + 1
     return [part[:, :2] for part in np.split(strokes, ends) if len(part)]
 
@@ -36,7 +36,9 @@ def draw_line(strokes, path, ink=INK, dpi=150):
         if len(part) == 1:
             axes.plot(part[:, 0], part[:, 1], ".", color=ink, markersize=PEN_WIDTH)
         else:
-            axes.plot(part[:, 0], part[:, 1], color=ink, linewidth=PEN_WIDTH, solid_capstyle="round", solid_joinstyle="round")
+            axes.plot(
+                part[:, 0], part[:, 1], color=ink, linewidth=PEN_WIDTH, solid_capstyle="round", solid_joinstyle="round"
+            )
     _save(figure, path, dpi)
 
 

@@ -20,9 +20,8 @@ e = 1 where the pen lifts after the point.
 import dataclasses
 import math
 
-import tensorflow as tf
-
 from recurrent import attention_lstm_sequence, lstm_sequence, lstm_step, text_mask, window_step
+from tf_setup import GPUS, tf
 
 POINT_SIZE = 3  # dx, dy, pen lift
 
@@ -54,10 +53,13 @@ class ModelConfig:
 
     def __post_init__(self):
         for name in ("rnn_size", "nmixtures", "kmixtures"):
-            if int(getattr(self, name)) < 1:
-                raise ValueError(f"{name} is {getattr(self, name)}: it has to be 1 or more.")
+            value = getattr(self, name)
+            if not hasattr(value, "__index__") or value < 1:
+                raise ValueError(f"{name} is {value!r}: it has to be a whole number, 1 or more.")
         if not self.tsteps_per_ascii > 0 or not self.data_scale > 0:
             raise ValueError("tsteps_per_ascii and data_scale have to be greater than 0.")
+        if not isinstance(self.alphabet, str):
+            raise ValueError(f"alphabet is a {type(self.alphabet).__name__}: it has to be a string.")
         if len(set(self.alphabet)) != len(self.alphabet):
             twice = sorted({c for c in self.alphabet if self.alphabet.count(c) > 1})
             raise ValueError(f"alphabet holds {twice} more than once: every character needs one index.")
@@ -154,7 +156,7 @@ class HandwritingModel(tf.keras.Model):
         self.char_vec_len = len(self.config.alphabet) + 1
         self.keep_probability = float(getattr(args, "dropout", None) or 1.0)
         # cuDNN is reached through the Keras layer; on a CPU the recurrence of this suite is several times faster.
-        self.use_keras_lstm = bool(tf.config.list_physical_devices("GPU"))
+        self.use_keras_lstm = bool(GPUS)
 
         H, A = self.rnn_size, self.char_vec_len
         self.lstm0 = AttentionLSTMCell(H, self.kmixtures, A, self.config.tsteps_per_ascii, name="lstm0")
@@ -238,12 +240,9 @@ class HandwritingModel(tf.keras.Model):
     # ---- one point at a time, for sampling
 
     def step_weights(self):
-        """The weights as `step` wants them: for each LSTM one kernel over all that it sees, [inputs + H, 4H]."""
+        """The weights of the three LSTMs as `step` wants them: kernel, recurrent_kernel and bias of each."""
         cells = (self.lstm0, self.lstm1.cell, self.lstm2.cell)
-        return [
-            (tf.concat(_tensors(cell.kernel, cell.recurrent_kernel), axis=0), tf.convert_to_tensor(cell.bias))
-            for cell in cells
-        ]
+        return [_tensors(cell.kernel, cell.recurrent_kernel, cell.bias) for cell in cells]
 
     def zero_state(self, batch):
         """The state before the first point: (states of the three LSTMs, kappa [B, K], window [B, A])."""
@@ -261,11 +260,13 @@ class HandwritingModel(tf.keras.Model):
             y [B, 1 + 6M] (see `split_head`), phi [B, U], and the new state.
         """
         ((h0, c0), (h1, c1), (h2, c2)), kappa, w = state
-        (kernel0, bias0), (kernel1, bias1), (kernel2, bias2) = weights
-        h0, c0, _ = lstm_step(tf.matmul(tf.concat([x, w, h0], -1), kernel0) + bias0, c0)
+        # The products with the states before the step wait for nothing, so TensorFlow runs them beside the others.
+        (kernel0, _, _), (kernel1, _, _), (kernel2, _, _) = weights
+        z0, z1, z2 = (tf.matmul(h, weight[1]) + weight[2] for h, weight in zip((h0, h1, h2), weights, strict=True))
+        h0, c0, _ = lstm_step(tf.matmul(tf.concat([x, w], -1), kernel0) + z0, c0)
         w, phi, kappa = window_step(self.attention_layer(h0), kappa, char_seq, mask)
-        h1, c1, _ = lstm_step(tf.matmul(tf.concat([x, w, h0, h1], -1), kernel1) + bias1, c1)
-        h2, c2, _ = lstm_step(tf.matmul(tf.concat([x, w, h1, h2], -1), kernel2) + bias2, c2)
+        h1, c1, _ = lstm_step(tf.matmul(tf.concat([x, w, h0], -1), kernel1) + z1, c1)
+        h2, c2, _ = lstm_step(tf.matmul(tf.concat([x, w, h1], -1), kernel2) + z2, c2)
         y = self.mdn_layer(tf.concat([h0, h1, h2], -1))
         return y, phi, (((h0, c0), (h1, c1), (h2, c2)), kappa, w)
 

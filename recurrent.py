@@ -13,14 +13,7 @@ order i, f, c, o (input, forget, cell candidate, output). Equation numbers are t
 names, `dx` is the gradient of the loss with respect to x.
 """
 
-import os
-
-# TensorFlow turns oneDNN on by itself on some processors only; on the others it makes the large matrix products here
-# about 1.5 times as fast. It must be set before TensorFlow is imported for the first time.
-os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
-
-import tensorflow as tf  # noqa: E402
-
+from tf_setup import tf
 
 # ------------------------------------------------------------------------------------------------ one time step
 

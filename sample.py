@@ -16,19 +16,20 @@ Pictures go to logs/figures, their names to stdout, messages to stderr.
 
 import argparse
 import dataclasses
+import itertools
+import math
 import os
 import re
 import sys
 import weakref
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 
-# recurrent.py, which model.py imports, chooses a TensorFlow option that has to stand before TensorFlow's own import.
-from model import POINT_SIZE, HandwritingModel, split_head  # isort: skip
-import tensorflow as tf
-
 from checkpoint import CheckpointError, find_checkpoint, load_config, load_model
+from model import POINT_SIZE, split_head
 from recurrent import text_mask
+from tf_setup import one_thread_per_operation, tf
 from utils import STYLES_FILE, Logger, UnsafePickleError, fit_to_alphabet, load_strokes, to_one_hot
 
 TEST_STRINGS = (
@@ -42,6 +43,7 @@ DEFAULT_BIAS = 1.0
 # Real handwriting has about 21 pen points a character and rarely more than 36; a line that is not finished after this
 # many has gone astray.
 MAX_POINTS_PER_CHARACTER, EXTRA_POINTS = 45, 100
+MAX_GROUP = 32  # lines that one loop writes: enough to keep one core busy
 
 
 @dataclasses.dataclass
@@ -78,14 +80,16 @@ def draw_point(y, nmixtures, bias, noise):
     Returns:
         [B, 6]: dx, dy, sigma1, sigma2, rho of the component that was drawn, pen lift (0 or 1).
     """
-    density = split_head(y, nmixtures, bias)
     normal1, normal2, for_component, for_pen = tf.split(noise, 4, axis=-1)  # [B, 1] each
-    cumulated = tf.cumsum(density["pi"], axis=-1)  # [B, M]
-    # The component whose share of the unit interval holds the number; scaled, since the sum may fall short of 1 by rounding.
+    parts = tf.reshape(y[:, 1:], [-1, 6, nmixtures])  # [B, 6, M]
+    # The component whose share of the unit interval holds the number; scaled, since the sum may miss 1 by rounding.
+    cumulated = tf.cumsum(tf.nn.softmax(parts[:, 0] * (1.0 + bias)), axis=-1)
     index = tf.reduce_sum(tf.cast(cumulated <= for_component * cumulated[:, -1:], tf.int32), axis=-1)
     chosen = tf.one_hot(tf.minimum(index, nmixtures - 1), nmixtures, dtype=y.dtype)
-    names = ("mu1", "mu2", "sigma1", "sigma2", "rho")
-    mu1, mu2, sigma1, sigma2, rho = (tf.reduce_sum(density[name] * chosen, -1, keepdims=True) for name in names)
+    # What is left is a mixture of one component.
+    one = tf.concat([y[:, :1], tf.reduce_sum(parts * chosen[:, None, :], axis=-1)], axis=-1)  # [B, 7]
+    density = split_head(one, 1, bias)
+    mu1, mu2, sigma1, sigma2, rho = (density[name] for name in ("mu1", "mu2", "sigma1", "sigma2", "rho"))  # [B, 1]
     dx = mu1 + sigma1 * normal1
     dy = mu2 + sigma2 * (rho * normal1 + tf.sqrt(1.0 - rho * rho) * normal2)
     lift = tf.cast(for_pen < density["eos"], y.dtype)
@@ -172,7 +176,8 @@ def sample_batch(texts, model, *, bias=DEFAULT_BIAS, seed=0, tsteps=None, style=
             `utils.fit_to_alphabet` what.
         model: a HandwritingModel.
         bias: 0 writes as the model learned it, higher is neater; a number, or one for each line.
-        seed: the same seed gives the same lines. Line i depends on (seed, i) alone; a sequence gives each line its own.
+        seed: the same seed gives the same lines for the same texts. Line i draws its numbers from (seed, i); a sequence
+            gives each line a seed of its own.
         tsteps: most points of a line; None: 45 for each character and 100 more.
         style: (strokes [n, 3], text): a line to go on from in the same hand; offsets in units of data_scale.
 
@@ -214,19 +219,31 @@ def sample_batch(texts, model, *, bias=DEFAULT_BIAS, seed=0, tsteps=None, style=
     seeds = [(s,) for s in seed] if np.ndim(seed) else [(seed, i) for i in range(B)]
     if len(seeds) != B:
         raise ValueError(f"there are {B} texts but {len(seeds)} seeds.")
-    noise = np.stack([_noise(s, limits.max()) for s in seeds], axis=1)  # [T, B, 4]
-    points, phis, kappas, counts, finished = (
-        t.numpy() for t in sampler.write(char_seq, lengths, state, point, biases[:, None], noise, limits)
-    )
+    noise = [_noise(s, limit) for s, limit in zip(seeds, limits, strict=True)]
+
+    def write(rows):
+        """Writes some of the lines; returns for each its points [n, 6], phis [n, U], kappas [n, K], finished."""
+        T = limits[rows].max()
+        padded = np.stack([np.pad(noise[i], [(0, T - len(noise[i])), (0, 0)]) for i in rows], axis=1)  # [T, B, 4]
+        some_states = tf.nest.map_structure(lambda s: tf.gather(s, rows), state)
+        arguments = (char_seq[rows], lengths[rows], some_states, point[rows], biases[rows, None], padded, limits[rows])
+        points, phis, kappas, counts, finished = (t.numpy() for t in sampler.write(*arguments))
+        return [(points[:n, k], phis[:n, k], kappas[:n, k], bool(finished[k])) for k, n in enumerate(counts)]
+
+    # Lines of similar length go together, since a group runs until its last line is done; groups run side by side. How
+    # many there are must not depend on the machine: it changes the rounding of the products, and with it the lines.
+    groups = np.array_split(np.argsort(lengths, kind="stable"), math.ceil(B / MAX_GROUP))
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        written = list(pool.map(write, groups))
+    by_line = dict(zip(np.concatenate(groups), itertools.chain.from_iterable(written), strict=True))
+    first = len(prime_text)
     lines = []
     for i, text in enumerate(texts):
-        n, first = counts[i], len(prime_text)
-        strokes = points[:n, i].copy()
-        if n:
-            strokes[0, :2] = 0.0
+        points, phis, kappas, finished = by_line[i]
+        strokes = points.copy()
+        strokes[0, :2] = 0.0  # the line starts at the origin, wherever the style ended
         strokes[:, :2] = np.cumsum(strokes[:, :2], axis=0)
-        window = phis[:n, i, first : first + len(text)]
-        lines.append(Line(text, strokes, window.copy(), kappas[:n, i] - first, bool(finished[i])))
+        lines.append(Line(text, strokes, phis[:, first : first + len(text)].copy(), kappas - first, finished))
     return lines
 
 
@@ -268,7 +285,7 @@ def _checked_style(style, alphabet):
     strokes = np.asarray(strokes, np.float32)
     text = fit_to_alphabet(text.strip(), alphabet)[0]
     if strokes.ndim != 2 or strokes.shape[1] != POINT_SIZE or not len(strokes) or not text:
-        raise ValueError(f"a style is (strokes [n, 3], text), but its strokes have the shape {strokes.shape} and its text is {text!r}.")
+        raise ValueError(f"a style is (strokes [n, 3], text), but this one has {strokes.shape} strokes and {text!r}.")
     return strokes, text + " "
 
 
@@ -297,9 +314,13 @@ def parse_args(argv=None):
     p.add_argument("--text", default=None, help="what to write (default: five test strings)")
     p.add_argument("--bias", type=float, default=DEFAULT_BIAS, help="0 as learned, 0.5 messy, 1 natural, 2 neat")
     p.add_argument("--tsteps", type=int, default=None, help="most pen points of a line (default: 45 a character + 100)")
-    p.add_argument("--style", type=int, default=None, help="write in the hand of this sample of data/styles.p (default: none)")  # fmt: skip
-    p.add_argument("--seed", type=int, default=None, help="the same seed gives the same line (default: a random one, which is told)")  # fmt: skip
-    p.add_argument("--save_path", default=None, help="a checkpoint or the folder of a training run (default: the newest own training in saved/, else the shipped saved/checkpoint)")  # fmt: skip
+    p.add_argument("--style", type=int, default=None, help="write in the hand of this sample of data/styles.p")
+    p.add_argument("--seed", type=int, default=None, help="the same seed gives the same line (default: a random one)")
+    p.add_argument(
+        "--save_path",
+        default=None,
+        help="a checkpoint or the folder of a training run (default: the newest run in saved/, else saved/checkpoint)",
+    )
     p.add_argument("--log_dir", default="logs", help="pictures go to figures/ in it")
     p.add_argument("--data_dir", default="data", help="folder with styles.p")
     g = p.add_argument_group("what the checkpoint's config says already; a flag that contradicts it is an error")
@@ -342,7 +363,8 @@ def main(argv=None):
         for text in texts:
             fitted, replaced, dropped = fit_to_alphabet(text, config.alphabet)
             if replaced:
-                logger.write("Warning: written as the closest that exists: " + ", ".join(f"{a!r} as {b!r}" for a, b in replaced.items()))  # fmt: skip
+                closest = ", ".join(f"{a!r} as {b!r}" for a, b in replaced.items())
+                logger.write(f"Warning: written as the closest that exists: {closest}")
             if dropped:
                 logger.write("Warning: left out, the model has not learned them: " + " ".join(map(repr, dropped)))
             if not fitted.strip():
@@ -351,6 +373,7 @@ def main(argv=None):
         style = None if args.style is None else load_style(args.style, args.data_dir, config.data_scale)
         seed = random_seed() if args.seed is None else args.seed
         logger.write(f"Writing with {prefix}, bias {args.bias:g}, seed {seed}.")
+        one_thread_per_operation()
         model = load_model(prefix)
         lines = sample_batch(texts, model, bias=args.bias, seed=seed, tsteps=args.tsteps, style=style)
         return draw(lines, os.path.join(args.log_dir, "figures"), f"bias{args.bias:g}_seed{seed}", logger)
@@ -384,5 +407,4 @@ def _file_name(text):
 
 
 if __name__ == "__main__":
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     sys.exit(main())

@@ -1,0 +1,120 @@
+"""python3 sample.py, as people call it."""
+
+import os
+import subprocess
+import sys
+import types
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import sample
+from checkpoint import save_model
+from model import HandwritingModel
+from utils import ALPHABET, save_strokes
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+@pytest.fixture(scope="module")
+def checkpoint(tmp_path_factory):
+    """A tiny model that nobody trained, saved as a checkpoint; its window walks on, so lines end."""
+    folder = tmp_path_factory.mktemp("saved")
+    model = HandwritingModel(types.SimpleNamespace(rnn_size=8, nmixtures=2, kmixtures=1, alphabet=ALPHABET))
+    model.attention_layer.bias.assign([0.0, 0.5, -1.0])
+    save_model(str(folder / "checkpoint"), model)
+    return str(folder / "checkpoint")
+
+
+@pytest.fixture
+def run(checkpoint, tmp_path, capsys):
+    """run(flags) -> (exit code, lines on stdout, stderr), in this process."""
+
+    def run(*flags):
+        code = sample.main(["--save_path", checkpoint, "--log_dir", str(tmp_path), *flags])
+        out, err = capsys.readouterr()
+        return code, out.splitlines(), err
+
+    return run
+
+
+@pytest.mark.smoke
+def test_text_becomes_three_pictures_whose_names_are_printed(run):
+    code, names, err = run("--text", "Hello World", "--seed", "1", "--bias", "0.5")
+    assert code == 0
+    assert [Path(name).name for name in names] == [
+        f"hello_world_bias0.5_seed1{part}.png" for part in ("", "_attention", "_density")
+    ]
+    assert all(Path(name).read_bytes()[1:4] == b"PNG" for name in names)
+    assert "bias 0.5, seed 1" in err
+
+
+def test_without_text_the_five_test_strings_are_written(run):
+    code, names, _ = run("--tsteps", "30")
+    assert code == 0 and len(names) == 15
+
+
+def test_the_seed_that_is_told_repeats_the_picture(run):
+    _, names, err = run("--text", "abc", "--tsteps", "50")
+    first = Path(names[0]).read_bytes()
+    seed = err.split("seed ")[1].split(".")[0]
+    Path(names[0]).unlink()
+    _, again, _ = run("--text", "abc", "--tsteps", "50", "--seed", seed)
+    assert again == names and Path(names[0]).read_bytes() == first
+
+
+def test_an_unfinished_line_is_told(run):
+    code, _, err = run("--text", "a long line of words", "--tsteps", "9", "--seed", "1")
+    assert code == 0 and "was not finished within 9 points" in err
+
+
+def test_characters_outside_the_alphabet_are_named(run):
+    code, _, err = run("--text", "Café 漢 “x”", "--tsteps", "9")
+    assert code == 0
+    assert "'é' as 'e'" in err and "'“' as '\"'" in err and "left out" in err and "'漢'" in err
+
+
+def test_nothing_writable_is_wrong_usage(run):
+    code, names, err = run("--text", "漢字")
+    assert code == 2 and not names and "nothing of '漢字' can be written" in err
+
+
+@pytest.mark.parametrize(
+    "flag, value, own", [("--rnn_size", "900", "8"), ("--kmixtures", "10", "1"), ("--alphabet", "abc", "xyz")]
+)
+def test_a_flag_that_contradicts_the_checkpoint_is_an_error_that_names_both(run, flag, value, own):
+    code, names, err = run("--text", "abc", flag, value)
+    assert code == 2 and not names
+    assert value in err and own in err and "Traceback" not in err
+
+
+def test_flags_that_agree_with_the_checkpoint_are_welcome(run):
+    assert run("--text", "abc", "--rnn_size", "8", "--nmixtures", "2", "--tsteps", "9")[0] == 0
+
+
+def test_a_missing_checkpoint_is_one_clear_line(tmp_path, capsys):
+    assert sample.main(["--text", "abc", "--save_path", str(tmp_path / "nothing")]) == 1
+    err = capsys.readouterr().err.strip()
+    assert err.startswith("Error:") and "nothing" in err and "\n" not in err
+
+
+def test_a_style_primes_the_line(run, tmp_path):
+    strokes = np.array([[0, 0, 0], [60, 10, 0], [20, -30, 1]] * 5, np.int16)
+    save_strokes(str(tmp_path / "styles.p"), [strokes], ["dead"])
+    assert run("--text", "abc", "--style", "0", "--data_dir", str(tmp_path), "--tsteps", "20")[0] == 0
+    code, _, err = run("--text", "abc", "--style", "4", "--data_dir", str(tmp_path))
+    assert code == 1 and "styles 0 to 0" in err
+
+
+@pytest.mark.slow
+def test_the_command_writes_with_the_shipped_checkpoint(tmp_path):
+    """The README's own command, in a process of its own."""
+    done = subprocess.run(
+        [sys.executable, "sample.py", "--text", "Hello World", "--save_path", "saved/checkpoint", "--seed", "1"]
+        + ["--log_dir", str(tmp_path)],
+        cwd=ROOT, capture_output=True, text=True, env={**os.environ, "COVERAGE_PROCESS_START": ""}, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert len(done.stdout.splitlines()) == 3 and "Traceback" not in done.stderr
+    assert "was not finished" not in done.stderr

@@ -1,0 +1,206 @@
+"""The sampler: what it draws, when it stops, what it refuses."""
+
+import types
+
+import numpy as np
+import pytest
+
+import sample as sampling
+from model import HandwritingModel, split_head
+from sample import draw_point, load_style, parse_args, sample, sample_batch, to_one_hot
+from utils import save_strokes
+
+ALPHABET = " abcde."
+
+
+@pytest.fixture(scope="module")
+def model():
+    """Tiny, with weights from NumPy, so that they do not depend on the version of Keras; its window walks on."""
+    model = HandwritingModel(types.SimpleNamespace(rnn_size=12, nmixtures=3, kmixtures=2, alphabet=ALPHABET))
+    rng = np.random.default_rng(0)
+    for variable in model.trainable_variables:
+        variable.assign(rng.normal(0, 0.2, variable.shape))
+    model.attention_layer.bias.assign([0, 0, 0.5, 0.5, -1.0, -1.0])  # a third of a character a point
+    return model
+
+
+def hand(components, eos=0.3):
+    """A head output [1, 1 + 6M] from (share, mu1, mu2, sigma1, sigma2, rho) of every component."""
+    shares, mu1, mu2, sigma1, sigma2, rho = np.array(components, float).T
+    parts = [[np.log(eos / (1 - eos))], np.log(shares), mu1, mu2, np.log(sigma1), np.log(sigma2), np.arctanh(rho)]
+    return np.concatenate(parts)[None].astype(np.float32)
+
+
+def draw_many(y, nmixtures, bias=0.0, n=200_000):
+    rng = np.random.default_rng(1)
+    noise = np.concatenate([rng.standard_normal((n, 2)), rng.random((n, 2))], axis=1).astype(np.float32)
+    return draw_point(np.repeat(y, n, axis=0), nmixtures, np.full((n, 1), bias, np.float32), noise).numpy()
+
+
+@pytest.mark.smoke
+def test_points_have_the_moments_of_the_density_they_are_drawn_from():
+    y = hand([(0.7, 1.0, -2.0, 0.5, 2.0, 0.6), (0.3, -4.0, 3.0, 1.0, 0.3, -0.8)])
+    points = draw_many(y, 2)
+    narrow = points[:, 2] < 0.75  # sigma1 tells which component a point is from
+    assert narrow.mean() == pytest.approx(0.7, abs=0.005)
+    for chosen, (mu1, mu2, s1, s2, rho) in ((narrow, (1, -2, 0.5, 2, 0.6)), (~narrow, (-4, 3, 1, 0.3, -0.8))):
+        dx, dy = points[chosen, 0], points[chosen, 1]
+        assert (dx.mean(), dy.mean()) == pytest.approx((mu1, mu2), abs=0.03)
+        assert (dx.std(), dy.std()) == pytest.approx((s1, s2), rel=0.02)
+        assert np.corrcoef(dx, dy)[0, 1] == pytest.approx(rho, abs=0.02)
+    assert points[:, 5].mean() == pytest.approx(0.3, abs=0.005)
+
+
+def test_bias_narrows_deviations_and_favours_likely_components():
+    y = hand([(0.7, 0, 0, 0.5, 2.0, 0), (0.3, 0, 0, 1.0, 0.3, 0)])
+    points = draw_many(y, 2, bias=1.0)
+    share = 0.7**2 / (0.7**2 + 0.3**2)  # eq. 62 with bias 1: squared and normalised
+    assert (points[:, 2] < 0.3).mean() == pytest.approx(share, abs=0.005)
+    assert np.unique(points[:, 2]) == pytest.approx(np.array([0.5, 1.0]) / np.e, rel=1e-5)  # eq. 61
+
+
+def test_a_component_is_drawn_even_where_rounding_ends_the_sum_below_one():
+    y = hand([(1 / 3, j, 0, 0.1, 0.1, 0) for j in range(3)])
+    noise = np.array([[0, 0, np.nextafter(np.float32(1), np.float32(0)), 0]], np.float32)
+    assert draw_point(y, 3, np.zeros((1, 1), np.float32), noise).numpy()[0, 0] == pytest.approx(2)
+
+
+def test_one_point_agrees_with_the_density_of_the_whole_network():
+    y = hand([(1.0, 1.0, -2.0, 0.5, 2.0, 0.6)])
+    density = split_head(y, 1, 0.7)
+    drawn = draw_point(y, 1, np.full((1, 1), 0.7, np.float32), np.zeros((1, 4), np.float32)).numpy()[0]
+    for column, name in enumerate(("mu1", "mu2", "sigma1", "sigma2", "rho")):
+        assert drawn[column] == pytest.approx(float(density[name][0, 0]), rel=1e-6)
+
+
+@pytest.mark.smoke
+def test_sample_returns_strokes_phis_and_kappas_of_the_documented_shapes(model):
+    strokes, phis, kappas = sample("abc de.", model, types.SimpleNamespace(bias=0.5, tsteps=40), seed=3)
+    n = len(strokes)
+    assert 0 < n <= 40
+    assert strokes.shape == (n, 6) and phis.shape == (n, 7) and kappas.shape == (n, 2)
+    assert (strokes[0, :2] == 0).all() and np.isin(strokes[:, 5], (0, 1)).all()
+    assert (strokes[:, 2:4] > 0).all() and (np.abs(strokes[:, 4]) < 1).all()
+    assert (np.diff(kappas, axis=0) >= 0).all()
+
+
+@pytest.mark.smoke
+def test_same_seed_same_line_and_other_seed_other_line(model):
+    first, again, other = (sample("abc de", model, seed=seed)[0] for seed in (5, 5, 6))
+    np.testing.assert_array_equal(first, again)
+    assert first.shape != other.shape or not np.array_equal(first, other)
+
+
+def test_without_a_seed_every_line_is_another(model):
+    assert not np.array_equal(sample("abcde", model, tsteps=5)[0], sample("abcde", model, tsteps=5)[0])
+
+
+def test_a_line_does_not_depend_on_the_lines_beside_it(model):
+    texts = ["abc", "a b c d e", "dead.", "cab"]
+    together = sample_batch(texts, model, seed=[1, 2, 3, 4])
+    for text, seed, line in zip(texts, (1, 2, 3, 4), together, strict=True):
+        alone = sample_batch([text], model, seed=[seed])[0]
+        assert alone.finished == line.finished and alone.text == line.text
+        np.testing.assert_allclose(alone.strokes, line.strokes, atol=1e-3)
+        np.testing.assert_allclose(alone.phis, line.phis, atol=1e-4)
+
+
+def test_many_lines_come_back_in_their_order(model):
+    texts = ["abcde"[: 1 + i % 5] * (1 + i % 3) for i in range(70)]  # more than one group
+    lines = sample_batch(texts, model, tsteps=6)
+    assert [line.text for line in lines] == texts
+    assert [line.phis.shape[1] for line in lines] == [len(text) for text in texts]
+
+
+def test_writing_stops_at_a_pen_lift_after_the_attention_has_passed_the_text(model):
+    for line in sample_batch(["abc", "de dead", "a"] * 4, model, seed=1):
+        assert line.finished
+        assert line.strokes[-1, 5] == 1
+        # Had it passed the text at an earlier pen lift, the line would have ended there.
+        passed = line.kappas.min(axis=1) > len(line.text)
+        assert not (passed & (line.strokes[:, 5] == 1))[:-1].any()
+
+
+def test_the_limit_ends_a_line_that_does_not_finish(model):
+    line = sample_batch(["abcde abcde"], model, tsteps=7)[0]
+    assert not line.finished and len(line.strokes) == 7
+
+
+def test_the_sampler_sees_what_the_whole_network_sees(model):
+    """The line fed back into the network as data gives the attention that the sampler saw."""
+    rng = np.random.default_rng(0)
+    style = (np.concatenate([rng.normal(0, 1, (5, 2)), np.zeros((5, 1))], axis=1).astype(np.float32), "dead")
+    line = sample_batch(["abc"], model, style=style, seed=2, tsteps=1)[0]
+    out = model({"stroke_data": style[0][None], "char_seq": to_one_hot("dead abc", None, ALPHABET)[None]})
+    np.testing.assert_allclose(out["phi"][0, -1, 5:], line.phis[0], atol=1e-5)
+    np.testing.assert_allclose(out["kappas"][0, -1] - 5, line.kappas[0], atol=1e-5)
+
+
+def test_each_line_has_its_own_bias(model):
+    low, high = sample_batch(["abc", "abc"], model, bias=[0.0, 5.0], seed=[1, 1], tsteps=10)
+    assert high.strokes[0, 2] < low.strokes[0, 2]
+
+
+def test_a_style_is_continued_and_not_returned(model):
+    rng = np.random.default_rng(0)
+    style = (np.concatenate([rng.normal(0, 1, (20, 2)), np.zeros((20, 1))], axis=1), "dead")
+    line = sample_batch(["abc"], model, style=style, seed=1, tsteps=15)[0]
+    plain = sample_batch(["abc"], model, seed=1, tsteps=15)[0]
+    assert line.text == "abc" and line.phis.shape[1] == 3 and (line.strokes[0, :2] == 0).all()
+    assert line.strokes.shape != plain.strokes.shape or not np.allclose(line.strokes, plain.strokes)
+    # The window starts where the priming left it: the positions are counted from the first character of the text.
+    state = sampling._sampler_of(model).prime(
+        style[0][None, :-1].astype(np.float32), to_one_hot("dead abc", None, ALPHABET)[None]
+    )
+    assert (line.kappas[0] > state[1].numpy()[0] - 5).all()
+
+
+@pytest.mark.smoke
+@pytest.mark.parametrize("texts", [[""], ["   "], ["漢字"], ["abc", "漢"]])
+def test_text_that_cannot_be_written_is_refused(model, texts):
+    with pytest.raises(ValueError, match="has no character that this model can write"):
+        sample_batch(texts, model)
+
+
+@pytest.mark.parametrize(
+    "arguments, message",
+    [
+        ({"bias": -1.0}, "bias is -1.0"),
+        ({"bias": float("nan")}, "bias is nan"),
+        ({"tsteps": 0}, "tsteps is 0"),
+        ({"seed": [1, 2, 3]}, "1 texts but 3 seeds"),
+        ({"style": (np.zeros((4, 2)), "abc")}, r"\(4, 2\)"),
+        ({"style": (np.zeros((4, 3)), "  ")}, "''"),
+    ],
+)
+def test_arguments_out_of_range_are_refused_by_name(model, arguments, message):
+    with pytest.raises(ValueError, match=message):
+        sample_batch(["abc"], model, **arguments)
+
+
+def test_no_lines_are_no_lines(model):
+    assert sample_batch([], model) == []
+
+
+def test_styles_of_integers_are_raw_and_of_floats_are_scaled(tmp_path):
+    raw = np.array([[0, 0, 0], [100, -50, 1]], np.int16)
+    save_strokes(str(tmp_path / "styles.p"), [raw, raw / [50.0, 50.0, 1.0]], ["abc\r", "abc"])
+    for number in (0, 1):
+        strokes, text = load_style(number, str(tmp_path), 50.0)
+        np.testing.assert_allclose(strokes, [[0, 0, 0], [2, -1, 1]])
+        assert text == "abc"
+    with pytest.raises(ValueError, match="styles 0 to 1"):
+        load_style(2, str(tmp_path), 50.0)
+    with pytest.raises(ValueError, match="does not exist"):
+        load_style(0, str(tmp_path / "missing"), 50.0)
+
+
+@pytest.mark.smoke
+@pytest.mark.parametrize(
+    "flags", [["--bias", "-1"], ["--bias", "nan"], ["--tsteps", "0"], ["--seed", "-2"], ["--text", " "], ["--nonsense"]]
+)
+def test_wrong_flags_end_with_exit_code_2(flags, capsys):
+    with pytest.raises(SystemExit) as error:
+        parse_args(flags)
+    assert error.value.code == 2
+    assert flags[0] in capsys.readouterr().err
