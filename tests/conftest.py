@@ -1,0 +1,56 @@
+"""What every test needs before TensorFlow is imported: the suite on the path, and a quiet, well-behaved TensorFlow."""
+
+import os
+import sys
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, settings
+
+TESTS = os.path.dirname(os.path.abspath(__file__))
+ROOT = os.path.dirname(TESTS)
+
+# The suite is a flat folder of scripts, and the tests share a few helpers of their own.
+for folder in (TESTS, ROOT):
+    if folder in sys.path:
+        sys.path.remove(folder)
+    sys.path.insert(0, folder)
+
+# Scripts that tests start as processes of their own inherit all of these.
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+os.environ.setdefault("MPLBACKEND", "Agg")
+# Whichever module a test imports first, TensorFlow computes as it does for a user.
+os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
+# Workers of pytest-xdist share the machine: without a limit, each would start a thread for every core.
+_workers = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
+if _workers > 1:
+    _threads = str(max(1, (os.cpu_count() or 1) // _workers))
+    for _name in ("TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS", "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
+        os.environ.setdefault(_name, _threads)
+
+# The first call of a tf.function takes seconds, so no example has a deadline. The examples are the same in every run;
+# `--hypothesis-profile=explore` looks for new ones.
+_common = {"deadline": None, "suppress_health_check": [HealthCheck.too_slow]}
+settings.register_profile("repeatable", derandomize=True, **_common)
+settings.register_profile("explore", max_examples=1000, **_common)
+settings.load_profile("repeatable")
+
+
+@pytest.fixture
+def golden():
+    """golden(name, rtol=..., atol=..., **arrays): compares them with tests/regression/golden/NAME.npz.
+
+    With SCRIBE_UPDATE_GOLDEN=1 in the environment it writes the file instead.
+    """
+
+    def compare(name, rtol=1e-4, atol=1e-5, **arrays):
+        path = os.path.join(TESTS, "regression", "golden", f"{name}.npz")
+        if os.environ.get("SCRIBE_UPDATE_GOLDEN") == "1":
+            os.makedirs(os.path.dirname(path), exist_ok=True)
+            np.savez_compressed(path, **arrays)
+        with np.load(path) as expected:
+            assert sorted(expected.files) == sorted(arrays)
+            for key, array in arrays.items():
+                np.testing.assert_allclose(array, expected[key], rtol=rtol, atol=atol, err_msg=f"{name}: {key}")
+
+    return compare
