@@ -32,14 +32,32 @@ def draw_line(strokes, path, ink=INK, dpi=150):
         dpi: pixels per inch.
     """
     figure, axes = _page(strokes)
-    for part in pen_strokes(strokes):
-        if len(part) == 1:
-            axes.plot(part[:, 0], part[:, 1], ".", color=ink, markersize=PEN_WIDTH)
-        else:
-            axes.plot(
-                part[:, 0], part[:, 1], color=ink, linewidth=PEN_WIDTH, solid_capstyle="round", solid_joinstyle="round"
-            )
+    _ink(axes, strokes, ink)
     _save(figure, path, dpi)
+
+
+def draw_lines(lines, path, ink=INK, dpi=150):
+    """Several lines [n, 6], one below the other. Arguments as `draw_line`."""
+    gap, bottom, placed = 4.0, 0.0, []
+    for strokes in lines:
+        moved = strokes.copy()
+        moved[:, 0] -= strokes[:, 0].min()
+        moved[:, 1] += bottom - strokes[:, 1].min()
+        bottom = moved[:, 1].max() + gap
+        placed.append(moved)
+    figure, axes = _page(np.concatenate(placed))
+    for strokes in placed:
+        _ink(axes, strokes, ink)
+    _save(figure, path, dpi)
+
+
+def _ink(axes, strokes, ink, width=PEN_WIDTH):
+    for part in pen_strokes(strokes):
+        if len(part) == 1:  # a dot
+            axes.plot(part[:, 0], part[:, 1], ".", color=ink, markersize=width)
+        else:
+            style = {"solid_capstyle": "round", "solid_joinstyle": "round"}
+            axes.plot(part[:, 0], part[:, 1], color=ink, linewidth=width, **style)
 
 
 def draw_attention(phis, strokes, text, path, dpi=150):
@@ -55,8 +73,7 @@ def draw_attention(phis, strokes, text, path, dpi=150):
     axes.set_yticks(range(U), [{" ": "␣"}.get(c, c) for c in text], fontsize=7, fontfamily="DejaVu Sans Mono")
     axes.set_xlabel("pen point", fontsize=8)
     axes.tick_params(axis="x", labelsize=7)
-    for part in pen_strokes(strokes):
-        below.plot(part[:, 0], part[:, 1], color=INK, linewidth=1.2)
+    _ink(below, strokes, INK, width=1.2)
     below.set_aspect("equal")
     below.invert_yaxis()
     below.axis("off")
