@@ -352,6 +352,18 @@ class Batch(NamedTuple):
     one_hot: np.ndarray
 
 
+def make_batch(strokes, texts, alphabet=ALPHABET):
+    """Lines (strokes [n, 3] in model units, and texts) as a `Batch`."""
+    B, T, U = len(strokes), max(map(len, strokes)) - 1, max(map(len, texts))
+    x, y = np.zeros((B, T, 3), np.float32), np.zeros((B, T, 3), np.float32)
+    mask, one_hot = np.zeros((B, T), np.float32), np.zeros((B, U, len(alphabet) + 1), np.float32)
+    for row, (line, text) in enumerate(zip(strokes, texts)):
+        n = len(line) - 1
+        x[row, :n], y[row, :n], mask[row, :n] = line[:-1], line[1:], 1.0
+        one_hot[row] = to_one_hot(text, U, alphabet)
+    return Batch(x, y, mask, list(texts), one_hot)
+
+
 class DataLoader:
     """Lines of handwriting in batches: whole, clipped, scaled, filtered, bucketed by length, padded and masked.
 
@@ -442,14 +454,7 @@ class DataLoader:
         return self._order[1][index]
 
     def _batch(self, strokes, texts, lines):
-        B, T, U = len(lines), max(len(strokes[i]) for i in lines) - 1, max(len(texts[i]) for i in lines)
-        x, y = np.zeros((B, T, 3), np.float32), np.zeros((B, T, 3), np.float32)
-        mask, one_hot = np.zeros((B, T), np.float32), np.zeros((B, U, len(self.alphabet) + 1), np.float32)
-        for row, i in enumerate(lines):
-            n = len(strokes[i]) - 1
-            x[row, :n], y[row, :n], mask[row, :n] = strokes[i][:-1], strokes[i][1:], 1.0
-            one_hot[row] = to_one_hot(texts[i], U, self.alphabet)
-        return Batch(x, y, mask, [texts[i] for i in lines], one_hot)
+        return make_batch([strokes[i] for i in lines], [texts[i] for i in lines], self.alphabet)
 
     # ---- batches one after the other, as the first scribe had them
 

@@ -35,7 +35,7 @@ from checkpoint import WeightAverage, save_json
 from model import POINT_SIZE, AttentionLSTMCell, HandwritingModel, loss_sum_and_count, split_head
 from tf_setup import GPUS, one_thread_per_operation, tf
 from train import make_evaluate_step, make_optimizer, make_train_step
-from utils import ALPHABET, Batch, DataLoader, to_one_hot
+from utils import ALPHABET, Batch, DataLoader, make_batch
 
 GRAD_CLIP, EMA = 1.0, 0.998  # as in train.py
 POINTS_PER_CHARACTER = 25
@@ -143,19 +143,12 @@ def synthetic_lines(count, length, seed=0):
     return strokes, texts
 
 
-def make_batch(configuration, lines=None):
+def batch_for(configuration, lines=None):
     """A padded batch of `configuration`; of `lines` (strokes, texts), the ones whose length is nearest."""
     strokes, texts = lines or synthetic_lines(configuration.batch, configuration.length)
     distances = [abs(len(line) - 1 - configuration.length) for line in strokes]
     chosen = np.argsort(distances, kind="stable")[: configuration.batch]
-    strokes, texts = [strokes[i] for i in chosen], [texts[i] for i in chosen]
-    B, T, U = len(strokes), max(map(len, strokes)) - 1, max(map(len, texts))
-    x, y = np.zeros((B, T, POINT_SIZE), np.float32), np.zeros((B, T, POINT_SIZE), np.float32)
-    mask = np.zeros((B, T), np.float32)
-    for row, line in enumerate(strokes):
-        n = len(line) - 1
-        x[row, :n], y[row, :n], mask[row, :n] = line[:-1], line[1:], 1.0
-    return Batch(x, y, mask, texts, np.stack([to_one_hot(text, U) for text in texts]))
+    return make_batch([strokes[i] for i in chosen], [texts[i] for i in chosen])
 
 
 # -------------------------------------------------------------------------------------------------------- the two steps
@@ -327,7 +320,7 @@ def work(request, args):
 
 def measure(configuration, args, lines, with_reference, matmul):
     """One row of the table, a dict."""
-    batch = make_batch(configuration, lines)
+    batch = batch_for(configuration, lines)
     configuration = configuration._replace(batch=len(batch.texts))
     names = ["suite", "keras"] if with_reference else ["suite"]
     with contextlib.ExitStack() as stack:
@@ -455,7 +448,7 @@ def run(args):
         "Growth with batch": [base._replace(batch=value) for value in args.batches],
         "Growth with size": [base._replace(size=value) for value in args.sizes],
     }
-    losses = check_equal(base, args, make_batch(base, lines))
+    losses = check_equal(base, args, batch_for(base, lines))
     _log(f"Same weights, same loss: {losses[0]:.6f} (suite), {losses[1]:.6f} (plain Keras) nats/point.")
 
     configurations = dict.fromkeys([base, *(c for sweep in sweeps.values() for c in sweep)])
