@@ -13,8 +13,8 @@ Letters: B batch, T pen points, U characters, A alphabet + 1, H rnn_size, K kmix
     h2_t = LSTM2([x_t ; w_t ; h1_t])
     y_t  = W_y [h0_t ; h1_t ; h2_t] + b_y          1 + 6M numbers: the density of the next point, eq. 17-25
 
-A pen point is (dx, dy, e): the offset from the point before, in units of `data_scale` raw units, y growing downwards, and
-e = 1 where the pen lifts after the point.
+A pen point is (dx, dy, e): the offset from the point before, in units of `data_scale` raw units, y growing downwards,
+and e = 1 where the pen lifts after the point.
 """
 
 import dataclasses
@@ -77,8 +77,8 @@ class ModelConfig:
 class AttentionLSTMCell(tf.keras.layers.Layer):
     """An LSTM cell that reads a text through a soft window and feeds the window back to itself (eq. 46-52).
 
-    It follows Keras' cell contract, so `tf.keras.layers.RNN(cell, return_sequences=True)` runs it: that is the readable
-    reference for `recurrent.attention_lstm_sequence`, which does the same faster. Set `char_seq` before the call:
+    It follows Keras' cell contract, so `tf.keras.layers.RNN(cell, return_sequences=True)` runs it: that is the
+    readable reference for `recurrent.attention_lstm_sequence`, which does the same faster. Set `char_seq` before:
 
         cell = AttentionLSTMCell(units=400, kmixtures=1, char_vec_len=81)
         cell.char_seq = one_hot                                      # [B, U, A]
@@ -104,7 +104,10 @@ class AttentionLSTMCell(tf.keras.layers.Layer):
         )
         self.bias = self.add_weight(name="bias", shape=(4 * units,), initializer=_forget_bias(units))
         self.attention = tf.keras.layers.Dense(
-            3 * kmixtures, bias_initializer=_window_bias(kmixtures, tsteps_per_ascii), name="attention", dtype=self.dtype
+            3 * kmixtures,
+            bias_initializer=_window_bias(kmixtures, tsteps_per_ascii),
+            name="attention",
+            dtype=self.dtype,
         )
         self.attention.build((None, units))
         self.built = True
@@ -143,16 +146,16 @@ class HandwritingModel(tf.keras.Model):
     """The whole network.
 
     Args:
-        args: any object with rnn_size, nmixtures, kmixtures and alphabet (see `ModelConfig`). `args.dropout`, if there is
-            one, is the probability to keep an output of an LSTM in training.
+        args: any object with rnn_size, nmixtures, kmixtures and alphabet (see `ModelConfig`). `args.dropout`, if there
+            is one, is the probability to keep an output of an LSTM in training.
     """
 
     def __init__(self, args, **kwargs):
         super().__init__(**kwargs)
         self.config = ModelConfig.from_args(args)
-        self.rnn_size, self.nmixtures, self.kmixtures = (
-            self.config.rnn_size, self.config.nmixtures, self.config.kmixtures,
-        )  # fmt: skip
+        self.rnn_size = self.config.rnn_size
+        self.nmixtures = self.config.nmixtures
+        self.kmixtures = self.config.kmixtures
         self.char_vec_len = len(self.config.alphabet) + 1
         self.keep_probability = float(getattr(args, "dropout", None) or 1.0)
         # cuDNN is reached through the Keras layer; on a CPU the recurrence of this suite is several times faster.
@@ -167,7 +170,11 @@ class HandwritingModel(tf.keras.Model):
             layer.build((None, None, POINT_SIZE + A + H))
         self.mdn_layer.build((None, 3 * H))
         self.named_weights = _NamedWeights(
-            lstm0=self.lstm0, attention=self.attention_layer, lstm1=self.lstm1.cell, lstm2=self.lstm2.cell, mdn=self.mdn_layer
+            lstm0=self.lstm0,
+            attention=self.attention_layer,
+            lstm1=self.lstm1.cell,
+            lstm2=self.lstm2.cell,
+            mdn=self.mdn_layer,
         )
         self.built = True
 
@@ -200,7 +207,7 @@ class HandwritingModel(tf.keras.Model):
         char_seq = inputs["char_seq"]
         batch = tf.shape(x)[1]
         states = inputs.get("states") or [(tf.zeros([batch, self.rnn_size]),) * 2] * 3
-        kappa0 = tf.reshape(inputs["kappa"], [-1, self.kmixtures]) if "kappa" in inputs else tf.zeros([batch, self.kmixtures])
+        kappa0 = inputs["kappa"][:, :, 0] if "kappa" in inputs else tf.zeros([batch, self.kmixtures])
         w0 = inputs["window"] if "window" in inputs else tf.zeros([batch, self.char_vec_len])
 
         (h0_before, c0_before), before1, before2 = states
@@ -300,7 +307,7 @@ class HandwritingModel(tf.keras.Model):
 
 
 class _NamedWeights(tf.Module):
-    """Gives every weight a name in checkpoints that is the same in all versions of Keras: those of its layers differ."""
+    """Gives every weight a name in checkpoints that is the same in all versions of Keras; its layers' names differ."""
 
     def __init__(self, **layers):
         super().__init__()

@@ -7,10 +7,10 @@ product into the weight gradient at every step. Here, nothing that can leave the
     in the loop        one product with the recurrent kernel, and the gates
     after the loop     one matrix product for each weight gradient
 
-Tensors are time-major here: T pen points, B batch, I inputs, H units, U characters, A alphabet + 1, K window components.
-LSTM weights have the layout of `tf.keras.layers.LSTM`: kernel [I, 4H], recurrent_kernel [H, 4H], bias [4H], gates in the
-order i, f, c, o (input, forget, cell candidate, output). Equation numbers are those of Graves, arXiv:1308.0850. In the
-names, `dx` is the gradient of the loss with respect to x.
+Tensors are time-major here: T pen points, B batch, I inputs, H units, U characters, A alphabet + 1, K window
+components. LSTM weights have the layout of `tf.keras.layers.LSTM`: kernel [I, 4H], recurrent_kernel [H, 4H], bias [4H],
+gates in the order i, f, c, o (input, forget, cell candidate, output). Equation numbers are those of Graves,
+arXiv:1308.0850. In the names, `dx` is the gradient of the loss with respect to x.
 """
 
 from tf_setup import tf

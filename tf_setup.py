@@ -6,8 +6,8 @@ Set TF_CPP_MIN_LOG_LEVEL=0 in the environment to see everything that TensorFlow 
 import contextlib
 import os
 
-# TensorFlow turns oneDNN on by itself on some processors only; on the others, too, it makes the large matrix products of
-# training about 1.5 times as fast.
+# TensorFlow turns oneDNN on by itself on some processors only; on the others, too, it makes the large matrix products
+# of training about 1.5 times as fast.
 os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
 
 
