@@ -3,8 +3,8 @@
     from checkpoint import find_checkpoint, load_model
     model = load_model(find_checkpoint())
 
-A checkpoint is a TensorFlow checkpoint (PREFIX.index, PREFIX.data-*) with a config.json in the same folder, from which the
-network is built again. A training run owns a folder:
+A checkpoint is a TensorFlow checkpoint (PREFIX.index, PREFIX.data-*) with a config.json in the same folder, from which
+the network is built again. A training run owns a folder:
 
     saved/NAME/config.json           what network it is
     saved/NAME/args.json             the flags it was started with
@@ -18,16 +18,21 @@ import contextlib
 import dataclasses
 import json
 import os
+import shutil
 
 import numpy as np
-import tensorflow as tf
 
 from model import HandwritingModel, ModelConfig
+from tf_setup import tf
 
 CONFIG_FILE = "config.json"
 ARGS_FILE = "args.json"
 SAVED = "saved"
 SHIPPED = os.path.join(SAVED, "checkpoint")
+
+
+# What TensorFlow raises for a checkpoint that is damaged (IndexError: its data file was cut off) or of another network.
+_READ_ERRORS = (AssertionError, IndexError, ValueError, tf.errors.OpError)
 
 
 class CheckpointError(Exception):
@@ -40,10 +45,14 @@ class CheckpointError(Exception):
 def save_json(path, content):
     """Writes JSON aside and renames it."""
     aside = f"{path}.tmp-{os.getpid()}"
-    with open(aside, "w", encoding="utf-8") as file:
-        json.dump(content, file, indent=2, ensure_ascii=False)
-        file.write("\n")
-    os.replace(aside, path)
+    try:
+        with open(aside, "w", encoding="utf-8") as file:
+            json.dump(content, file, indent=2, ensure_ascii=False)
+            file.write("\n")
+        os.replace(aside, path)
+    finally:
+        if os.path.exists(aside):
+            os.remove(aside)
 
 
 def load_config(prefix):
@@ -58,12 +67,14 @@ def load_config(prefix):
         if os.path.exists(path):
             break
     else:
-        raise CheckpointError(f"{prefix} has no {candidates[0]}, so its sizes are not known; copy it from where it was trained.")
+        raise CheckpointError(
+            f"{prefix} has no {candidates[0]}, so its sizes are not known; copy it from where it was trained."
+        )
     try:
         with open(path, encoding="utf-8") as file:
             content = json.load(file)
         return ModelConfig(**content)
-    except (ValueError, TypeError) as error:
+    except (ValueError, TypeError, OSError) as error:
         raise CheckpointError(f"{path} does not describe a model: {error}") from None
 
 
@@ -72,9 +83,9 @@ def load_config(prefix):
 
 def save_model(prefix, model):
     """Writes the weights to `prefix` and the config beside them; no optimizer state."""
-    os.makedirs(os.path.dirname(prefix) or ".", exist_ok=True)
-    save_json(os.path.join(os.path.dirname(prefix), CONFIG_FILE), dataclasses.asdict(model.config))
     with _write_errors(prefix):
+        os.makedirs(os.path.dirname(prefix) or ".", exist_ok=True)
+        save_json(os.path.join(os.path.dirname(prefix), CONFIG_FILE), dataclasses.asdict(model.config))
         tf.train.Checkpoint(model=model).write(prefix)
 
 
@@ -92,9 +103,9 @@ def load_model(prefix):
 def restore_weights(prefix, model):
     """Restores every weight of `model` from `prefix`; raises CheckpointError if one is missing or has another shape."""
     try:
-        status = tf.train.Checkpoint(model=model).restore(prefix)
+        status = tf.train.Checkpoint(model=model).read(prefix)  # unlike restore, it wants no counter of saves
         status.assert_existing_objects_matched().expect_partial()
-    except (AssertionError, ValueError, tf.errors.OpError) as error:
+    except _READ_ERRORS as error:
         reason = str(error).strip().splitlines()[0]
         raise CheckpointError(f"{prefix} cannot be restored: {reason}") from None
 
@@ -125,7 +136,9 @@ def find_checkpoint(save_path=None, saved=SAVED):
     shipped = os.path.join(saved, os.path.basename(SHIPPED))
     if os.path.exists(shipped + ".index"):
         return shipped
-    raise CheckpointError(f"there is no checkpoint in {saved}: train one with python3 train.py, or name one with --save_path.")
+    raise CheckpointError(
+        f"there is no checkpoint in {saved}: train one with python3 train.py, or name one with --save_path."
+    )
 
 
 def _of_run(folder):
@@ -166,13 +179,20 @@ class WeightAverage:
             yield
             return
         own = [v.numpy() for v in self.variables]
-        for variable, average in zip(self.variables, self.values):
-            variable.assign(average)
-        try:
+        try:  # from the first assignment on: an interruption between two of them must not leave a mixture
+            for variable, average in zip(self.variables, self.values):
+                variable.assign(average)
             yield
         finally:
             for variable, value in zip(self.variables, own):
                 variable.assign(value)
+
+
+def _counter(name, convert):
+    """A property of TrainingRun that reads and writes one of its saved variables."""
+    return property(
+        lambda run: convert(run._counters[name].numpy()), lambda run, value: run._counters[name].assign(value)
+    )
 
 
 class TrainingRun:
@@ -194,19 +214,20 @@ class TrainingRun:
             "best_loss": tf.Variable(np.inf, dtype=tf.float64, trainable=False),
             "stale": tf.Variable(0, dtype=tf.int64, trainable=False),
         }
-        state = tf.train.Checkpoint(
-            model=model, optimizer=optimizer, average=_list_of(average.values), **self._counters
-        )
+        state = tf.train.Checkpoint(model=model, optimizer=optimizer, average=_Values(average.values), **self._counters)
         self._latest = tf.train.CheckpointManager(state, os.path.join(folder, "latest"), max_to_keep=2)
         best = tf.train.Checkpoint(model=model)
         self._best = tf.train.CheckpointManager(best, os.path.join(folder, "best"), max_to_keep=1)
 
-    batches = property(lambda self: int(self._counters["batches"]), lambda self, v: self._counters["batches"].assign(v))
-    best_loss = property(lambda self: float(self._counters["best_loss"]), lambda self, v: self._counters["best_loss"].assign(v))
-    stale = property(lambda self: int(self._counters["stale"]), lambda self, v: self._counters["stale"].assign(v))
+    batches = _counter("batches", int)
+    best_loss = _counter("best_loss", float)
+    stale = _counter("stale", int)
 
-    def restore(self):
+    def restore(self, args=None):
         """Restores the latest state, if there is one; returns its prefix or None.
+
+        Args:
+            args: the flags of now as a dict, to be held against those that the run was started with.
 
         Raises:
             CheckpointError: it belongs to another network or optimizer, or is broken.
@@ -214,24 +235,39 @@ class TrainingRun:
         prefix = self._latest.latest_checkpoint
         if prefix is None:
             return None
-        config = load_config(prefix)
-        if config != self.model.config:
-            differing = [
-                f"{f.name} {getattr(config, f.name)!r} (now {getattr(self.model.config, f.name)!r})"
-                for f in dataclasses.fields(config)
-                if getattr(config, f.name) != getattr(self.model.config, f.name)
-            ]
+        before, now = dataclasses.asdict(load_config(prefix)), dataclasses.asdict(self.model.config)
+        differing = [f"{name} {before[name]!r} (now {now[name]!r})" for name in now if before[name] != now[name]]
+        differing += self._contradictions(args or {})
+        if differing:
             raise CheckpointError(
                 f"{self.folder} was trained with {', '.join(differing)}: use the same flags, or another --save_path."
             )
         try:
             self._latest.checkpoint.restore(prefix).assert_existing_objects_matched()
-        except (AssertionError, ValueError, tf.errors.OpError) as error:
+        except _READ_ERRORS as error:
             reason = str(error).strip().splitlines()[0]
             raise CheckpointError(
                 f"{prefix} cannot be resumed ({reason}): use the flags it was started with, or another --save_path."
             ) from None
         return prefix
+
+    def _contradictions(self, args):
+        """Flags that differ and decide what a state holds: TensorFlow might fill one optimizer with another's slots."""
+        try:
+            with open(os.path.join(self.folder, ARGS_FILE), encoding="utf-8") as file:
+                before = json.load(file)
+        except (OSError, ValueError):
+            return []  # the state itself can still be held against the model
+        holds = {
+            "optimizer": lambda flags: flags["optimizer"],
+            "ema": lambda flags: flags["ema"] > 0,
+            "momentum": lambda flags: flags["optimizer"] == "adam" or flags["momentum"] > 0,
+        }
+        return [
+            f"{name} {before[name]!r} (now {args[name]!r})"
+            for name, what in holds.items()
+            if {"optimizer", name} <= before.keys() & args.keys() and what(before) != what(args)
+        ]
 
     def start(self, args):
         """Makes the folder and writes the config and the flags; `args` is a dict."""
@@ -239,6 +275,8 @@ class TrainingRun:
             os.makedirs(folder, exist_ok=True)
             save_json(os.path.join(folder, CONFIG_FILE), dataclasses.asdict(self.model.config))
         save_json(os.path.join(self.folder, ARGS_FILE), args)
+        for manager in (self._latest, self._best):
+            _remove_parts(manager.directory)
 
     def save(self):
         """Saves the latest state."""
@@ -249,15 +287,30 @@ class TrainingRun:
         self._save(self._best)
 
     def _save(self, manager):
-        with _write_errors(manager.directory):
-            manager.save(checkpoint_number=self.batches)
+        try:
+            with _write_errors(manager.directory):
+                manager.save(checkpoint_number=self.batches)
+        except CheckpointError:
+            _remove_parts(manager.directory)  # a full disk needs the room
+            raise
 
 
-def _list_of(values):
-    return tf.Module() if not values else _Values(values)
+def _remove_parts(folder):
+    """Removes what a killed save leaves: folders of unfinished files, data without index, index without data."""
+    names = [name for name in os.listdir(folder) if name.startswith("ckpt-")]
+    indexed = {name.removesuffix(".index") for name in names if name.endswith(".index")}
+    with_data = {name.split(".data-")[0] for name in names if ".data-" in name}
+    for name in names:
+        path = os.path.join(folder, name)
+        if name.endswith("_temp"):
+            shutil.rmtree(path, ignore_errors=True)
+        elif name.split(".")[0] not in indexed & with_data:
+            os.remove(path)
 
 
 class _Values(tf.Module):
+    """A list of variables as a checkpoint wants it."""
+
     def __init__(self, values):
         super().__init__()
         self.values = values

@@ -16,11 +16,11 @@ import sys
 import time
 
 import numpy as np
-import tensorflow as tf
 from tqdm import tqdm
 
 from checkpoint import CheckpointError, TrainingRun, WeightAverage, find_checkpoint, restore_weights
 from model import POINT_SIZE, HandwritingModel, ModelConfig, loss_sum_and_count
+from tf_setup import GPUS, one_thread_per_operation, tf
 from utils import ALPHABET, DataLoader, Logger, UnsafePickleError
 
 MAX_BAD_STEPS = 10  # steps in a row with a loss or gradient that is not finite, before the run gives up
@@ -34,13 +34,18 @@ def parse_args(argv=None):
     g.add_argument("--nmixtures", type=int, default=default.nmixtures, help="components of the mixture density")
     g.add_argument("--kmixtures", type=int, default=default.kmixtures, help="components of the window over the text")
     g.add_argument("--alphabet", default=ALPHABET, help="characters the model knows; all others share one index")
-    g.add_argument("--tsteps_per_ascii", type=float, default=default.tsteps_per_ascii, help="pen points per character that the window expects at first")  # fmt: skip
-    g.add_argument("--dropout", type=float, default=1.0, help="probability to KEEP an output of an LSTM (1 = no dropout)")
+    g.add_argument(
+        "--tsteps_per_ascii",
+        type=float,
+        default=default.tsteps_per_ascii,
+        help="pen points per character that an untrained window expects",
+    )
+    g.add_argument("--dropout", type=float, default=1.0, help="probability to KEEP an output of an LSTM (1 = keep all)")
     g = p.add_argument_group("data")
     g.add_argument("--data_dir", default="data", help="folder with strokes_training_data.cpkl")
     g.add_argument("--data_scale", type=float, default=default.data_scale, help="raw units in one model unit of length")
     g.add_argument("--tsteps", type=int, default=1300, help="leave out lines of more pen points than this")
-    g.add_argument("--batch_size", type=int, default=32, help="lines in a batch")
+    g.add_argument("--batch_size", type=int, default=16, help="lines in a batch")
     g.add_argument("--nbatches", type=int, default=0, help="batches in an epoch (0 = all lines once)")
     g = p.add_argument_group("optimization")
     g.add_argument("--nepochs", type=int, default=30, help="epochs")
@@ -52,16 +57,23 @@ def parse_args(argv=None):
     g.add_argument("--decay", type=float, default=0.99, help="decay of the mean of squared gradients (adam: beta_2)")
     g.add_argument("--momentum", type=float, default=0.9, help="momentum (adam: beta_1)")
     g.add_argument("--grad_clip", type=float, default=1.0, help="largest norm of the gradient (0 = do not clip)")
-    g.add_argument("--ema", type=float, default=0.998, help="decay of the weight average that is validated and kept as best (0 = no averaging)")  # fmt: skip
+    g.add_argument("--ema", type=float, default=0.998, help="decay of the weight average that is validated (0 = none)")
     g.add_argument("--seed", type=int, default=0, help="of weights, shuffling and dropout")
     g = p.add_argument_group("run")
     g.add_argument("--save_path", default="saved/model", help="folder of this run: latest and best checkpoint, config")
     g.add_argument("--init_from", default=None, help="start from the weights of this checkpoint")
     g.add_argument("--log_dir", default="logs", help="folder for train_scribe.txt and TensorBoard")
-    g.add_argument("--towers", type=int, default=0, help="slices of a batch that are computed side by side (0 = one for each core, with at least 4 lines; 1 on a GPU)")  # fmt: skip
+    g.add_argument(
+        "--towers",
+        type=int,
+        default=0,
+        help="slices of a batch computed side by side (0 = one for each core, of at least 4 lines; 1 on a GPU)",
+    )
     g.add_argument("--save_every", type=int, default=100, help="steps between saves")
     g.add_argument("--validate_every", type=int, default=0, help="steps between validations (0 = once an epoch)")
-    g.add_argument("--patience", type=int, default=0, help="stop after this many validations without a lower loss (0 = never)")  # fmt: skip
+    g.add_argument(
+        "--patience", type=int, default=0, help="validations without a lower loss before it stops (0 = never)"
+    )
     args = p.parse_args(argv)
     for name in ("rnn_size", "nmixtures", "kmixtures", "batch_size", "nepochs", "tsteps", "save_every"):
         if getattr(args, name) < 1:
@@ -72,6 +84,12 @@ def parse_args(argv=None):
     for name in ("data_scale", "tsteps_per_ascii", "learning_rate", "lr_decay"):
         if not getattr(args, name) > 0:
             p.error(f"--{name} is {getattr(args, name)}: it has to be greater than 0")
+    if args.seed >= 2**31:
+        p.error(f"--seed is {args.seed}: it has to be below 2147483648")
+    if not math.isfinite(args.grad_clip):
+        p.error(f"--grad_clip is {args.grad_clip}: it has to be a finite number (0 = do not clip)")
+    if not args.alphabet:
+        p.error("--alphabet is empty: it has to hold the characters of the texts")
     if not 0 < args.dropout <= 1:
         p.error(f"--dropout is {args.dropout}: it is the probability to keep an output, above 0 and at most 1")
     for name in ("ema", "decay", "momentum"):
@@ -108,7 +126,7 @@ def parallel_loss(model, x, y, mask, char_seq, dropout_seed, towers, training):
     """The loss of a batch as (sum in nats, number of points), computed as `towers` slices of it side by side.
 
     The products within a recurrence are too small to keep several cores busy; slices of the batch that do not wait for
-    each other are not. With one thread for each (see `use_one_thread_per_tower`) two cores are 1.3 times as fast.
+    each other are not. With one thread for each (`tf_setup.one_thread_per_operation`) two cores are 1.3 times as fast.
     """
     batch = tf.shape(x)[0]
     totals, counts = [], []
@@ -121,19 +139,17 @@ def parallel_loss(model, x, y, mask, char_seq, dropout_seed, towers, training):
     return tf.add_n(totals), tf.add_n(counts)
 
 
-def use_one_thread_per_tower(towers):
-    """Must be called before TensorFlow runs its first operation."""
-    if towers > 1:
-        tf.config.threading.set_intra_op_parallelism_threads(1)
-        tf.config.threading.set_inter_op_parallelism_threads(towers)
+def default_towers(batch_size):
+    """One for each core, with at least 4 lines in it; 1 on a GPU."""
+    return 1 if GPUS else max(1, min(os.cpu_count() or 1, batch_size // 4))
 
 
 def make_train_step(model, optimizer, average, grad_clip, towers=1):
     """A tf.function with one trace for all batch shapes.
 
-    train_step(x [B, T, 3], y [B, T, 3], mask [B, T], char_seq [B, U, A], rate, step, dropout_seed [2]) -> (sum of the loss
-    in nats, number of points, norm of the gradient before clipping, whether the step was taken). A step whose loss or
-    gradient is not finite changes nothing. `towers`: see `parallel_loss`.
+    train_step(x [B, T, 3], y [B, T, 3], mask [B, T], char_seq [B, U, A], rate, step, dropout_seed [2]) returns the sum
+    of the loss in nats, the number of points, the norm of the gradient before clipping, and whether the step was taken:
+    one whose loss or gradient is not finite changes nothing. `towers`: see `parallel_loss`.
     """
     spec = tf.TensorSpec
     variables = model.trainable_variables
@@ -195,12 +211,21 @@ def evaluate(evaluate_step, batches):
 
 
 class Interrupt:
-    """Remembers SIGINT or SIGTERM, so that the loop can save before it stops. A second SIGINT stops at once."""
+    """Remembers SIGINT or SIGTERM, so that the loop can save before it stops. A second SIGINT stops at once.
+
+    A context manager: afterwards the signals do again what they did before (a notebook lives on after the run).
+    """
 
     def __init__(self):
         self.signal = None
-        for number in (signal.SIGINT, signal.SIGTERM):
-            signal.signal(number, self._remember)
+
+    def __enter__(self):
+        self._before = {n: signal.signal(n, self._remember) for n in (signal.SIGINT, signal.SIGTERM)}
+        return self
+
+    def __exit__(self, *_):
+        for number, handler in self._before.items():
+            signal.signal(number, handler)
 
     def _remember(self, number, frame):
         if self.signal == number == signal.SIGINT:
@@ -210,6 +235,11 @@ class Interrupt:
 
 def train(args, loader, logger):
     """The whole run, from the last save on. Returns the exit code."""
+    with Interrupt() as interrupt:
+        return _train(args, loader, logger, interrupt)
+
+
+def _train(args, loader, logger, interrupt):
     tf.keras.utils.set_random_seed(args.seed)
     model = HandwritingModel(args)
     optimizer = make_optimizer(args)
@@ -219,7 +249,7 @@ def train(args, loader, logger):
     train_step = make_train_step(model, optimizer, average, args.grad_clip, args.towers)
     evaluate_step = make_evaluate_step(model, args.towers)
     run = TrainingRun(args.save_path, model, optimizer, average)
-    resumed = run.restore()
+    resumed = run.restore(vars(args))
     run.start(vars(args))
 
     steps_per_epoch = args.nbatches or loader.num_batches
@@ -227,15 +257,16 @@ def train(args, loader, logger):
     validate_every = args.validate_every or steps_per_epoch
     parameters = sum(int(np.prod(v.shape)) for v in model.trainable_variables)
     logger.write(
-        f"{'Going on from ' + resumed if resumed else 'Starting ' + args.save_path}: {parameters / 1e6:.2f} M parameters, "
-        f"step {run.batches} of {steps}, {steps_per_epoch} steps an epoch."
+        f"{'Going on from ' + resumed if resumed else 'Starting ' + args.save_path}: "
+        f"{parameters / 1e6:.2f} M parameters, step {run.batches} of {steps}, {steps_per_epoch} steps an epoch."
     )
     writer = tf.summary.create_file_writer(args.log_dir)
-    interrupt = Interrupt()
-    bad_steps, seen = 0, {"nats": 0.0, "points": 0.0, "seconds": 0.0, "steps": 0}
+    bad_steps = 0
+    seen = np.zeros(3)  # nats, points and seconds since the last message
     bar = tqdm(total=steps, initial=run.batches, unit="step", disable=None, smoothing=0.05)
 
-    while run.batches < steps:
+    stop = out_of_patience(args, run)  # of a run that had stopped before
+    while run.batches < steps and not stop:
         step = run.batches
         batch = loader.batch(step)
         rate = learning_rate(args, step, steps, steps_per_epoch)
@@ -251,48 +282,58 @@ def train(args, loader, logger):
             bad_steps += 1
             logger.write(f"Step {step}: loss or gradient is not finite; the step was skipped ({bad_steps} in a row).")
             if bad_steps >= MAX_BAD_STEPS:
-                logger.write(f"Error: {MAX_BAD_STEPS} such steps in a row. The last good checkpoint is kept; try a lower --learning_rate.")  # fmt: skip
+                logger.write(
+                    f"Error: {MAX_BAD_STEPS} such steps in a row. The last good checkpoint is kept; "
+                    "try a lower --learning_rate."
+                )
+                bar.close()
                 return 1
-            continue
-        bad_steps = 0
-        seen = {
-            "nats": seen["nats"] + float(total), "points": seen["points"] + float(count),
-            "seconds": seen["seconds"] + seconds, "steps": seen["steps"] + 1,
-        }  # fmt: skip
-        bar.set_postfix_str(f"{total / count:.3f} nats/point, {count / seconds:.0f} points/s", refresh=False)
+        else:
+            bad_steps = 0
+            seen += [float(total), float(count), seconds]
+            bar.set_postfix_str(f"{total / count:.3f} nats/point, {count / seconds:.0f} points/s", refresh=False)
+            with writer.as_default(step=step):
+                tf.summary.scalar("train/nats_per_point", total / count)
+                tf.summary.scalar("train/gradient_norm", norm)
+                tf.summary.scalar("train/learning_rate", rate)
+                tf.summary.scalar("train/points_per_second", count / seconds)
         bar.update()
-        with writer.as_default(step=step):
-            tf.summary.scalar("train/nats_per_point", total / count)
-            tf.summary.scalar("train/gradient_norm", norm)
-            tf.summary.scalar("train/learning_rate", rate)
-            tf.summary.scalar("train/points_per_second", count / seconds)
 
         done = run.batches == steps
-        if run.batches % 50 == 0 or done:
+        if (run.batches % 50 == 0 or done) and seen.any():
             logger.write(
-                f"step {run.batches}/{steps}: {seen['nats'] / seen['points']:.4f} nats/point, learning rate {rate:.2e}, "
-                f"{seen['points'] / seen['seconds']:.0f} points/s",
+                f"step {run.batches}/{steps}: {seen[0] / seen[1]:.4f} nats/point, "
+                f"learning rate {rate:.2e}, {seen[1] / seen[2]:.0f} points/s",
                 print_it=bool(bar.disable),
             )
-            seen = {"nats": 0.0, "points": 0.0, "seconds": 0.0, "steps": 0}
-        stop = False
+            seen[:] = 0
         if (run.batches % validate_every == 0 or done) and loader.valid_stroke_data:
-            stop = validate(args, run, average, evaluate_step, loader, writer, logger)
-        if run.batches % args.save_every == 0 or run.batches % validate_every == 0 or done or interrupt.signal or stop:
+            validate(args, run, average, evaluate_step, loader, writer, logger)
+            stop = out_of_patience(args, run)
+        # After a skipped step there is nothing new: saves of such steps would push out those of good ones.
+        due = bool(applied) and (run.batches % args.save_every == 0 or run.batches % validate_every == 0)
+        interrupted = interrupt.signal  # looked at once: a signal between two looks would be reported, but not saved
+        if due or done or stop or interrupted:
             run.save()
-        if interrupt.signal:
+        if interrupted:
             bar.close()
-            logger.write(f"Saved at step {run.batches} after {signal.Signals(interrupt.signal).name}; the same command goes on from here.")  # fmt: skip
-            return 128 + interrupt.signal
-        if stop:
-            break
+            name = signal.Signals(interrupted).name
+            logger.write(f"Saved at step {run.batches} after {name}; the same command goes on from here.")
+            return 128 + interrupted
     bar.close()
-    logger.write(f"Done: {run.batches} steps, lowest validation loss {run.best_loss:.4f} nats/point, in {args.save_path}/best.")
+    logger.write(
+        f"Done: {run.batches} steps, lowest validation loss {run.best_loss:.4f} nats/point, in {args.save_path}/best."
+    )
     return 0
 
 
+def out_of_patience(args, run):
+    """Whether so many validations did not find a lower loss that the run is to stop early."""
+    return bool(args.patience) and run.stale >= args.patience
+
+
 def validate(args, run, average, evaluate_step, loader, writer, logger):
-    """Validates the averaged weights, keeps them if they are the best so far; returns whether to stop early."""
+    """Validates the averaged weights and keeps them if they are the best so far."""
     with average.in_place():
         per_point, per_line = evaluate(evaluate_step, loader.validation_batches())
         if per_point < run.best_loss:
@@ -307,17 +348,15 @@ def validate(args, run, average, evaluate_step, loader, writer, logger):
         f"step {run.batches}: validation {per_point:.4f} nats/point, {per_line:.1f} nats/line "
         f"({'the best so far' if not run.stale else f'best {run.best_loss:.4f}, {run.stale} validations ago'})"
     )
-    return bool(args.patience) and run.stale >= args.patience
 
 
 def main(argv=None):
     args = parse_args(argv)
-    gpus = tf.config.list_physical_devices("GPU")
-    for gpu in gpus:
+    for gpu in GPUS:
         tf.config.experimental.set_memory_growth(gpu, True)
-    if not args.towers:
-        args.towers = 1 if gpus else max(1, min(os.cpu_count() or 1, args.batch_size // 4))
-    use_one_thread_per_tower(args.towers)
+    args.towers = args.towers or default_towers(args.batch_size)
+    if args.towers > 1:
+        one_thread_per_operation(args.towers)
     try:
         logger = Logger(args)
         loader = DataLoader(args, logger)
@@ -325,8 +364,10 @@ def main(argv=None):
     except (CheckpointError, UnsafePickleError, ValueError, OSError) as error:
         print(f"Error: {error}", file=sys.stderr)
         return 1
+    except KeyboardInterrupt:
+        print("Stopped without saving; the last checkpoint is kept.", file=sys.stderr)
+        return 128 + signal.SIGINT
 
 
 if __name__ == "__main__":
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     sys.exit(main())

@@ -34,7 +34,7 @@ sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 from checkpoint import WeightAverage, save_json
 from model import POINT_SIZE, AttentionLSTMCell, HandwritingModel, loss_sum_and_count, split_head
 from tf_setup import GPUS, one_thread_per_operation, tf
-from train import make_evaluate_step, make_optimizer, make_train_step
+from train import default_towers, make_evaluate_step, make_optimizer, make_train_step
 from utils import ALPHABET, Batch, DataLoader, make_batch
 
 GRAD_CLIP, EMA = 1.0, 0.998  # as in train.py
@@ -189,11 +189,7 @@ def make_run(name, configuration, args, batch):
 
 def towers_for(args, batch):
     """Slices of a batch, as train.py chooses them."""
-    if args.towers:
-        return args.towers
-    if GPUS:
-        return 1
-    return max(1, min(os.cpu_count() or 1, batch // 4))
+    return args.towers or default_towers(batch)
 
 
 def check_equal(configuration, args, batch):

@@ -80,6 +80,8 @@ def test_lines_are_drawn_below_each_other(strokes, tmp_path):
     from matplotlib.image import imread
 
     drawing.draw_line(strokes, str(tmp_path / "one.png"), dpi=50)
-    drawing.draw_lines([strokes, strokes + np.float32(100) * (np.arange(6) < 2), strokes], str(tmp_path / "3.png"), dpi=50)
+    drawing.draw_lines(
+        [strokes, strokes + np.float32(100) * (np.arange(6) < 2), strokes], str(tmp_path / "3.png"), dpi=50
+    )
     one, three = (imread(tmp_path / name).shape for name in ("one.png", "3.png"))
     assert three[1] == one[1] and three[0] > 2 * one[0]

@@ -123,7 +123,9 @@ def python2_pickle(texts):
     array = (
         b"cnumpy.core.multiarray\n_reconstruct\n" + b"cnumpy\nndarray\n" + b"K\x00\x85" + string(b"b") + b"\x87R"
         b"(K\x01K\x02K\x03\x86cnumpy\ndtype\n" + string(b"i2") + b"K\x00K\x01\x87R"
-        b"(K\x03" + string(b"<") + b"NNNJ\xff\xff\xff\xffJ\xff\xff\xff\xffK\x00tb\x89"
+        b"(K\x03"
+        + string(b"<")
+        + b"NNNJ\xff\xff\xff\xffJ\xff\xff\xff\xffK\x00tb\x89"
         + string(points.tobytes())
         + b"tb"
     )

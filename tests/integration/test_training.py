@@ -1,0 +1,289 @@
+"""Training as people start it: resuming, dying at any instant, a full disk, and what a run leaves behind."""
+
+import json
+import os
+import random
+import resource
+import shutil
+import signal
+import subprocess
+import sys
+import threading
+import time
+
+import numpy as np
+import pytest
+
+import checkpoint
+from checkpoint import find_checkpoint, load_model
+from data_helpers import make_line, write_data
+
+import tensorflow as tf  # isort: skip
+
+ROOT = os.path.dirname(os.path.abspath(checkpoint.__file__))
+SIZES = ["--rnn_size", "8", "--nmixtures", "2", "--batch_size", "4", "--warmup", "3"]
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory):
+    """24 lines of 4 to 6 characters: 22 to train on in 6 batches, 2 to validate."""
+    folder = tmp_path_factory.mktemp("data")
+    rng = np.random.default_rng(0)
+    pairs = [make_line(rng, characters=4 + i % 3, points_per_character=9) for i in range(24)]
+    write_data(folder, strokes=[points for points, _ in pairs], texts=[text for _, text in pairs])
+    return folder
+
+
+def command(data, folder, *flags):
+    paths = ["--data_dir", data, "--save_path", folder / "run", "--log_dir", folder / "logs"]
+    return [sys.executable, os.path.join(ROOT, "train.py"), *map(str, [*paths, *SIZES, *flags])]
+
+
+def run_command(data, folder, *flags, **options):
+    return subprocess.run(
+        command(data, folder, *flags), cwd=folder, capture_output=True, text=True, timeout=300, **options
+    )
+
+
+def stored(prefix):
+    """Every number of a checkpoint, by name."""
+    reader = tf.train.load_checkpoint(prefix)
+    return {name: reader.get_tensor(name) for name in reader.get_variable_to_shape_map() if "OBJECT_GRAPH" not in name}
+
+
+def final_state(folder):
+    """The latest and the best checkpoint of a run: names and all numbers."""
+    prefixes = {part: tf.train.latest_checkpoint(str(folder / "run" / part)) for part in ("latest", "best")}
+    return {part: (os.path.basename(prefix), stored(prefix)) for part, prefix in prefixes.items()}
+
+
+def assert_same_state(found, expected):
+    for part in expected:
+        assert found[part][0] == expected[part][0]
+        assert found[part][1].keys() == expected[part][1].keys()
+        for name, value in expected[part][1].items():
+            np.testing.assert_array_equal(found[part][1][name], value, err_msg=f"{part} {name}")
+
+
+def start(data, folder, *flags):
+    """Starts the command; returns the process and a list that its stderr is read into."""
+    process = subprocess.Popen(
+        command(data, folder, *flags), cwd=folder, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
+    )
+    lines = []
+    threading.Thread(target=lambda: lines.extend(process.stderr), daemon=True).start()
+    return process, lines
+
+
+def wait_for(condition, process, seconds=120):
+    end = time.monotonic() + seconds
+    while not condition():
+        assert process.poll() is None and time.monotonic() < end, "the run has ended or is stuck"
+        time.sleep(0.01)
+
+
+def has_checkpoint(folder):
+    return lambda: os.path.exists(folder / "run" / "latest" / "checkpoint")
+
+
+# --------------------------------------------------------------------------------------------- a run and what it leaves
+
+
+@pytest.mark.slow
+def test_a_run_leaves_a_model_its_config_its_flags_a_log_and_curves(data, tmp_path):
+    done = run_command(data, tmp_path, "--nepochs", "2", "--nbatches", "3")
+    assert done.returncode == 0, done.stderr
+    assert done.stdout == "" and "Traceback" not in done.stderr
+    assert "step 6 of" not in done.stderr and "Done: 6 steps" in done.stderr  # two epochs of three batches
+    assert done.stderr.count("validation") >= 2
+    log = (tmp_path / "logs" / "train_scribe.txt").read_text()
+    assert "Starting" in log and "Done: 6 steps" in log
+    assert [n for n in os.listdir(tmp_path / "logs") if "tfevents" in n]
+    assert json.load(open(tmp_path / "run" / "args.json"))["nbatches"] == 3
+    model = load_model(find_checkpoint(str(tmp_path / "run")))
+    assert (model.rnn_size, model.nmixtures) == (8, 2)
+
+    # The same command again has nothing left to do and changes nothing.
+    before = final_state(tmp_path)
+    again = run_command(data, tmp_path, "--nepochs", "2", "--nbatches", "3")
+    assert again.returncode == 0 and "Going on from" in again.stderr and "Done: 6 steps" in again.stderr
+    assert_same_state(final_state(tmp_path), before)
+
+    # A network of another size or another optimizer is not this run's.
+    for flags, named in (
+        (["--nmixtures", "3"], ("nmixtures 2", "now 3")),
+        (["--optimizer", "rmsprop"], ("'adam'", "now 'rmsprop'")),
+    ):
+        refused = run_command(data, tmp_path, "--nepochs", "2", *flags)
+        (error,) = [line for line in refused.stderr.splitlines() if line.startswith("Error")]
+        assert refused.returncode == 1 and "Traceback" not in refused.stderr
+        assert all(part in error for part in named), error
+    assert_same_state(final_state(tmp_path), before)
+
+
+def test_missing_data_ends_with_exit_code_1_and_says_how_to_get_it(tmp_path):
+    done = run_command(tmp_path / "nothing", tmp_path)
+    (error,) = [line for line in done.stderr.splitlines() if line.startswith("Error")]
+    assert done.returncode == 1 and done.stdout == "" and "Traceback" not in done.stderr
+    assert "nothing" in error and "prepare_data.py" in error
+    assert not os.path.exists(tmp_path / "run")
+
+
+def test_a_wrong_flag_ends_with_exit_code_2(tmp_path):
+    done = run_command(tmp_path, tmp_path, "--dropout", "0")
+    assert done.returncode == 2 and "--dropout is 0.0" in done.stderr and "Traceback" not in done.stderr
+
+
+@pytest.mark.slow
+def test_patience_stops_a_run_early(data, tmp_path):
+    done = run_command(
+        data,
+        tmp_path,
+        "--nepochs",
+        "200",
+        "--validate_every",
+        "1",
+        "--patience",
+        "3",
+        "--ema",
+        "0",
+        "--learning_rate",
+        "30",
+        "--warmup",
+        "0",
+    )
+    assert done.returncode == 0, done.stderr
+    steps = int(final_state(tmp_path)["latest"][0].split("-")[1])
+    best = int(final_state(tmp_path)["best"][0].split("-")[1])
+    assert steps == best + 3 < 1200
+
+
+@pytest.mark.slow
+def test_a_run_starts_from_the_weights_of_another(data, tmp_path):
+    for name in ("a", "b"):
+        os.makedirs(tmp_path / name)
+    assert run_command(data, tmp_path / "a", "--nepochs", "1", "--nbatches", "1").returncode == 0
+    source = tmp_path / "a" / "run"
+    done = run_command(
+        data,
+        tmp_path / "b",
+        "--nepochs",
+        "1",
+        "--nbatches",
+        "1",
+        "--init_from",
+        source,
+        "--learning_rate",
+        "1e-30",
+        "--ema",
+        "0",
+    )
+    assert done.returncode == 0, done.stderr
+    a, b = (load_model(find_checkpoint(str(tmp_path / name / "run"))) for name in ("a", "b"))
+    for x, y in zip(a.trainable_variables, b.trainable_variables, strict=True):
+        np.testing.assert_array_equal(x.numpy(), y.numpy())
+
+
+# --------------------------------------------------------------------------------------------------- dying and going on
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("optimizer", ["adam", "rmsprop"])
+def test_a_run_that_is_killed_again_and_again_ends_as_one_that_never_was(data, tmp_path, optimizer):
+    """Bit for bit: weights, averages, optimizer and counters of latest, weights of best."""
+    flags = [
+        "--optimizer",
+        optimizer,
+        "--dropout",
+        "0.7",
+        "--ema",
+        "0.9",
+        "--nepochs",
+        "15",
+        "--save_every",
+        "1",
+        "--validate_every",
+        "7",
+    ]
+    whole, killed = tmp_path / "whole", tmp_path / "killed"
+    for folder in (whole, killed):
+        os.makedirs(folder)
+    done = run_command(data, whole, *flags)
+    assert done.returncode == 0, done.stderr
+
+    rng = random.Random(optimizer)
+    kills, reached = 0, 0
+    while True:
+        process, lines = start(data, killed, *flags)
+        # Most of a short run is TensorFlow's start, so wait until it trains; then any instant will do.
+        wait_for(lambda: process.poll() is not None or latest_step(killed) > reached, process)  # noqa: B023
+        if kills == 4:
+            break
+        time.sleep(rng.uniform(0.0, 0.5))
+        process.send_signal(signal.SIGKILL)
+        killed_now = process.wait() == -signal.SIGKILL
+        kills, reached = kills + killed_now, latest_step(killed)
+        if not killed_now:
+            break
+    assert process.wait(timeout=300) == 0, "".join(lines)
+    assert kills >= 2, "the run was over before it was killed often enough to prove anything"
+    assert_same_state(final_state(killed), final_state(whole))
+
+
+def latest_step(folder):
+    state = tf.train.get_checkpoint_state(str(folder / "run" / "latest"))
+    return int(state.model_checkpoint_path.split("-")[-1]) if state else 0
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("number, code", [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
+def test_a_signal_saves_before_the_run_stops(data, tmp_path, number, code):
+    process, lines = start(data, tmp_path, "--nepochs", "100000", "--save_every", "1000000", "--validate_every", "6")
+    wait_for(has_checkpoint(tmp_path), process)
+    time.sleep(0.3)
+    process.send_signal(number)
+    assert process.wait(timeout=60) == code
+    (said,) = [line for line in lines if line.startswith("Saved at step")]
+    assert said.split()[3] == str(latest_step(tmp_path)) and number.name in said
+    assert not any("Traceback" in line for line in lines)
+    assert stored(tf.train.latest_checkpoint(str(tmp_path / "run" / "latest")))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("part", ["best", "latest"])
+def test_a_full_disk_ends_with_one_clear_line_and_keeps_the_earlier_checkpoint(data, tmp_path, part):
+    """No file may grow to the size of that checkpoint. Best is weights alone, so it is smaller; it is saved first."""
+    assert run_command(data, tmp_path, "--nepochs", "1").returncode == 0
+    before = final_state(tmp_path)
+    (size,) = {f.stat().st_size for f in (tmp_path / "run" / part).glob("*.data-*")}
+    names = sorted(os.listdir(tmp_path / "run" / part))
+
+    def limit_files():
+        resource.setrlimit(resource.RLIMIT_FSIZE, (size - 1, size - 1))
+
+    done = run_command(data, tmp_path, "--nepochs", "2", preexec_fn=limit_files)
+    errors = [line for line in done.stderr.splitlines() if line.startswith("Error")]
+    assert done.returncode == 1 and len(errors) == 1, done.stderr
+    assert "could not save to" in errors[0] and os.path.join("run", part) in errors[0]
+    assert "Traceback" not in done.stderr and done.stdout == ""
+    after = final_state(tmp_path)
+    assert_same_state({part: after[part], "latest": after["latest"]}, {part: before[part], "latest": before["latest"]})
+    assert sorted(os.listdir(tmp_path / "run" / part)) == names  # and nothing half-written takes room
+    load_model(find_checkpoint(str(tmp_path / "run")))
+
+    # With room again, it goes on from there.
+    done = run_command(data, tmp_path, "--nepochs", "2")
+    assert done.returncode == 0 and "step 6 of 12" in done.stderr
+    assert latest_step(tmp_path) == 12
+
+
+@pytest.mark.slow
+def test_a_run_goes_on_after_its_folder_has_moved(data, tmp_path):
+    flags = ("--nepochs", "1", "--nbatches", "4", "--save_every", "1")
+    here, there = tmp_path / "here", tmp_path / "there"
+    os.makedirs(here)
+    assert run_command(data, here, *flags).returncode == 0
+    shutil.move(here, there)
+    done = run_command(data, there, "--nepochs", "2", "--nbatches", "4", "--save_every", "1")
+    assert done.returncode == 0 and "step 4 of 8" in done.stderr and latest_step(there) == 8
+    assert not here.exists()
