@@ -3,8 +3,6 @@
 import os
 import sys
 
-import numpy as np
-import pytest
 from hypothesis import HealthCheck, settings
 
 TESTS = os.path.dirname(os.path.abspath(__file__))
@@ -34,23 +32,3 @@ _common = {"deadline": None, "suppress_health_check": [HealthCheck.too_slow]}
 settings.register_profile("repeatable", derandomize=True, **_common)
 settings.register_profile("explore", max_examples=1000, **_common)
 settings.load_profile("repeatable")
-
-
-@pytest.fixture
-def golden():
-    """golden(name, rtol=..., atol=..., **arrays): compares them with tests/regression/golden/NAME.npz.
-
-    With SCRIBE_UPDATE_GOLDEN=1 in the environment it writes the file instead.
-    """
-
-    def compare(name, rtol=1e-4, atol=1e-5, **arrays):
-        path = os.path.join(TESTS, "regression", "golden", f"{name}.npz")
-        if os.environ.get("SCRIBE_UPDATE_GOLDEN") == "1":
-            os.makedirs(os.path.dirname(path), exist_ok=True)
-            np.savez_compressed(path, **arrays)
-        with np.load(path) as expected:
-            assert sorted(expected.files) == sorted(arrays)
-            for key, array in arrays.items():
-                np.testing.assert_allclose(array, expected[key], rtol=rtol, atol=atol, err_msg=f"{name}: {key}")
-
-    return compare
