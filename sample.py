@@ -168,7 +168,7 @@ def _sampler_of(model):
 # ------------------------------------------------------------------------------------------------------------ lines
 
 
-def sample_batch(texts, model, *, bias=DEFAULT_BIAS, seed=0, tsteps=None, style=None):
+def sample_batch(texts, model, *, bias=DEFAULT_BIAS, seed=0, tsteps=None, style=None, initial_states=None):
     """Writes many lines at once.
 
     Args:
@@ -180,6 +180,8 @@ def sample_batch(texts, model, *, bias=DEFAULT_BIAS, seed=0, tsteps=None, style=
             gives each line a seed of its own.
         tsteps: most points of a line; None: 45 for each character and 100 more.
         style: (strokes [n, 3], text): a line to go on from in the same hand; offsets in units of data_scale.
+        initial_states: instead of a style, what `model()` returned for other points: its "states", "kappa" [B, K, 1]
+            and "window" [B, A] are gone on from. The text is read on from where kappa stands in it.
 
     Returns:
         B times `Line`.
@@ -188,7 +190,7 @@ def sample_batch(texts, model, *, bias=DEFAULT_BIAS, seed=0, tsteps=None, style=
         ValueError: a text has no character that the model can write, or an argument is out of range.
     """
     alphabet = model.config.alphabet
-    texts = [fit_to_alphabet(text, alphabet)[0] for text in texts]
+    texts = [fit_to_alphabet(text, alphabet)[0].strip() for text in texts]
     B = len(texts)
     biases = np.broadcast_to(np.asarray(bias, np.float32), [B])
     if not np.isfinite(biases).all() or (biases < 0).any():
@@ -196,7 +198,7 @@ def sample_batch(texts, model, *, bias=DEFAULT_BIAS, seed=0, tsteps=None, style=
     if tsteps is not None and tsteps < 1:
         raise ValueError(f"tsteps is {tsteps}: it has to be 1 or more.")
     for i, text in enumerate(texts):
-        if not text.strip():
+        if not text:
             raise ValueError(f"text {i} has no character that this model can write; it knows {alphabet!r}.")
     if not B:
         return []
@@ -205,6 +207,11 @@ def sample_batch(texts, model, *, bias=DEFAULT_BIAS, seed=0, tsteps=None, style=
     prime_text = ""
     state = model.zero_state(B)
     point = np.zeros([B, POINT_SIZE], np.float32)
+    if initial_states is not None:
+        if style is not None:
+            raise ValueError("style and initial_states exclude each other: give one of them.")
+        pairs = tuple(tuple(pair) for pair in initial_states["states"])
+        state = (pairs, initial_states["kappa"][:, :, 0], initial_states["window"])
     if style is not None:
         prime_strokes, prime_text = _checked_style(style, alphabet)
         point[:] = prime_strokes[-1]
@@ -247,13 +254,13 @@ def sample_batch(texts, model, *, bias=DEFAULT_BIAS, seed=0, tsteps=None, style=
     return lines
 
 
-def sample(text, model, args=None, *, bias=None, seed=None, style=None, tsteps=None):
+def sample(text, model, args=None, *, bias=None, seed=None, style=None, initial_states=None, tsteps=None):
     """Writes one line.
 
     Args:
         text: a string. model: a HandwritingModel.
         args: an object with bias and tsteps, both optional; the keywords go before it.
-        bias, seed, style, tsteps: as in `sample_batch`; without a seed, every call gives another line.
+        bias, seed, style, initial_states, tsteps: as in `sample_batch`; without a seed, every call gives another line.
 
     Returns:
         strokes [n, 6], phis [n, U], kappas [n, K]; see `Line`.
@@ -261,7 +268,9 @@ def sample(text, model, args=None, *, bias=None, seed=None, style=None, tsteps=N
     bias = _first_given(bias, getattr(args, "bias", None), DEFAULT_BIAS)
     seed = _first_given(seed, getattr(args, "seed", None), random_seed())
     tsteps = _first_given(tsteps, getattr(args, "tsteps", None))
-    line = sample_batch([text], model, bias=bias, seed=seed, tsteps=tsteps, style=style)[0]
+    line = sample_batch([text], model, bias=bias, seed=seed, tsteps=tsteps, style=style, initial_states=initial_states)[
+        0
+    ]
     return line.strokes, line.phis, line.kappas
 
 
@@ -277,7 +286,8 @@ def _first_given(*values):
 def _noise(seed, tsteps):
     """[tsteps, 4] two normals, two uniforms; the first rows do not depend on how many there are."""
     normal, uniform = (np.random.default_rng([*seed, stream]) for stream in (0, 1))
-    return np.concatenate([normal.standard_normal([tsteps, 2]), uniform.random([tsteps, 2])], axis=1).astype(np.float32)
+    parts = [g([tsteps, 2], dtype=np.float32) for g in (normal.standard_normal, uniform.random)]
+    return np.concatenate(parts, axis=1)
 
 
 def _checked_style(style, alphabet):

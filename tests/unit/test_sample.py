@@ -136,6 +136,25 @@ def test_the_sampler_sees_what_the_whole_network_sees(model):
     np.testing.assert_allclose(out["kappas"][0, -1] - 5, line.kappas[0], atol=1e-5)
 
 
+def test_initial_states_are_gone_on_from(model):
+    strokes = np.random.default_rng(0).normal(0, 1, (1, 6, 3)).astype(np.float32)
+    one_hot = to_one_hot("dead abc", None, ALPHABET)[None]
+    states = model({"stroke_data": strokes, "char_seq": one_hot})
+    # The loop's first input is a zero point, so the network fed with one more of them sees the same.
+    out = model({"stroke_data": np.pad(strokes, [(0, 0), (0, 1), (0, 0)]), "char_seq": one_hot})
+    _, phis, kappas = sample("dead abc", model, initial_states=states, seed=1, tsteps=1)
+    np.testing.assert_allclose(kappas[0], out["kappas"][0, -1], atol=1e-5)
+    np.testing.assert_allclose(phis[0], out["phi"][0, -1], atol=1e-5)
+    with pytest.raises(ValueError, match="exclude each other"):
+        sample("abc", model, initial_states=states, style=(strokes[0], "dead"))
+
+
+def test_white_space_at_the_ends_is_not_written(model):
+    bare, spaced = sample_batch(["abc", " abc  "], model, seed=[1, 1], tsteps=20)
+    assert spaced.text == "abc"
+    np.testing.assert_allclose(bare.strokes, spaced.strokes, atol=1e-5)  # rows of a product round differently
+
+
 def test_each_line_has_its_own_bias(model):
     low, high = sample_batch(["abc", "abc"], model, bias=[0.0, 5.0], seed=[1, 1], tsteps=10)
     assert high.strokes[0, 2] < low.strokes[0, 2]
