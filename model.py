@@ -300,7 +300,7 @@ class HandwritingModel(tf.keras.Model):
             seed = tf.random.uniform([2], maxval=2**31 - 1, dtype=tf.int32)
 
         def drop(h, layer):
-            kept = tf.random.stateless_uniform(tf.shape(h), seed + [0, layer]) < self.keep_probability
+            kept = tf.random.stateless_uniform(tf.shape(h), tf.random.fold_in(seed, layer)) < self.keep_probability
             return h * tf.cast(kept, h.dtype) / self.keep_probability
 
         return drop

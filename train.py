@@ -132,7 +132,9 @@ def parallel_loss(model, x, y, mask, char_seq, dropout_seed, towers, training):
     totals, counts = [], []
     for k in range(towers):
         rows = slice(k * batch // towers, (k + 1) * batch // towers)
-        inputs = {"stroke_data": x[rows], "char_seq": char_seq[rows], "dropout_seed": dropout_seed + [0, 3 * k]}
+        inputs = {"stroke_data": x[rows], "char_seq": char_seq[rows]}
+        if training:
+            inputs["dropout_seed"] = tf.random.fold_in(dropout_seed, k)  # other noise in every slice
         total, count = loss_sum_and_count(model(inputs, training=training), y[rows], mask[rows])
         totals.append(total)
         counts.append(count)
@@ -321,9 +323,8 @@ def _train(args, loader, logger, interrupt):
             logger.write(f"Saved at step {run.batches} after {name}; the same command goes on from here.")
             return 128 + interrupted
     bar.close()
-    logger.write(
-        f"Done: {run.batches} steps, lowest validation loss {run.best_loss:.4f} nats/point, in {args.save_path}/best."
-    )
+    best = f"lowest validation loss {run.best_loss:.4f} nats/point, in {args.save_path}/best"
+    logger.write(f"Done: {run.batches} steps, {best if math.isfinite(run.best_loss) else 'no line to validate on'}.")
     return 0
 
 

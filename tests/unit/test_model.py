@@ -418,3 +418,17 @@ def test_correlation_one_from_outside_stays_inside_the_bound():
         out["rho"] = tf.fill([1, 1, 2], rho)
         assert np.all(np.isfinite(log_density(out, tf.ones([1, 1, 2]))))
     assert np.all(np.abs(make_out(_head(rho=1e4), 2)["rho"]) <= np.float32(RHO_MAX))
+
+
+def test_dropout_of_neighbouring_steps_and_layers_shares_no_noise():
+    """Seeds were once added up: layer 1 of a step had the mask of layer 0 of the step after."""
+    model = HandwritingModel(SimpleNamespace(rnn_size=64, nmixtures=1, kmixtures=1, alphabet="ab", dropout=0.5))
+    ones = tf.ones([5, 2, 64])
+    masks = {
+        (step, layer): model._dropout(tf.constant([0, step]), True)(ones, layer).numpy()
+        for step in range(3)
+        for layer in range(3)
+    }
+    for a in masks:
+        for b in masks:
+            assert a == b or not np.array_equal(masks[a], masks[b])
