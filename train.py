@@ -1,6 +1,6 @@
 """Trains a handwriting model.
 
-    python3 train.py                                  # the defaults: the best model for the time
+    python3 train.py                                  # the defaults: 400 units in each LSTM
     python3 train.py --rnn_size 100 --nepochs 2       # a small one, quickly
     python3 train.py --save_path saved/mine --init_from saved/checkpoint --learning_rate 3e-4
 
