@@ -22,11 +22,13 @@ import os
 import re
 import sys
 import weakref
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 
 from checkpoint import CheckpointError, find_checkpoint, load_config, load_model
+from failures import find_failures
 from model import POINT_SIZE, split_head
 from recurrent import text_mask
 from tf_setup import one_thread_per_operation, tf
@@ -43,6 +45,7 @@ DEFAULT_BIAS = 1.0
 # Real handwriting has about 21 pen points a character and rarely more than 36; a line that is not finished after this
 # many has gone astray.
 MAX_POINTS_PER_CHARACTER, EXTRA_POINTS = 45, 100
+DEFAULT_TRIES = 5
 MAX_GROUP = 32  # lines that one loop writes: enough to keep one core busy
 
 
@@ -177,7 +180,7 @@ def sample_batch(texts, model, *, bias=DEFAULT_BIAS, seed=0, tsteps=None, style=
         model: a HandwritingModel.
         bias: 0 writes as the model learned it, higher is neater; a number, or one for each line.
         seed: the same seed gives the same lines for the same texts. Line i draws its numbers from (seed, i); a sequence
-            gives each line a seed of its own.
+            gives each line a seed of its own, a number or a tuple of numbers.
         tsteps: most points of a line; None: 45 for each character and 100 more.
         style: (strokes [n, 3], text): a line to go on from in the same hand; offsets in units of data_scale.
         initial_states: instead of a style, what `model()` returned for other points: its "states", "kappa" [B, K, 1]
@@ -223,7 +226,8 @@ def sample_batch(texts, model, *, bias=DEFAULT_BIAS, seed=0, tsteps=None, style=
         state = sampler.prime(np.tile(prime_strokes[None, :-1], [B, 1, 1]), char_seq)
 
     limits = np.array([tsteps or MAX_POINTS_PER_CHARACTER * len(text) + EXTRA_POINTS for text in texts], np.int32)
-    seeds = [(s,) for s in seed] if np.ndim(seed) else [(seed, i) for i in range(B)]
+    own = isinstance(seed, Sequence | np.ndarray)
+    seeds = [np.atleast_1d(s) for s in seed] if own else [(seed, i) for i in range(B)]
     if len(seeds) != B:
         raise ValueError(f"there are {B} texts but {len(seeds)} seeds.")
     noise = [_noise(s, limit) for s, limit in zip(seeds, limits, strict=True)]
@@ -252,6 +256,35 @@ def sample_batch(texts, model, *, bias=DEFAULT_BIAS, seed=0, tsteps=None, style=
         strokes[:, :2] = np.cumsum(strokes[:, :2], axis=0)
         lines.append(Line(text, strokes, phis[:, first : first + len(text)].copy(), kappas - first, finished))
     return lines
+
+
+def sample_whole(texts, model, *, seed=0, tries=DEFAULT_TRIES, **options):
+    """Writes many lines, and those that failed again with other numbers.
+
+    Args:
+        texts, model, options: as in `sample_batch`, but style and bias are the same for all lines.
+        seed: a number; try k > 0 of line i draws from (seed, i, k). tries: most times that a line is written.
+
+    Returns:
+        For each text a `Line`, and for each the list of its `failures.Failure`: empty, or those of the try that had the
+        fewest. The third list is how often each was written.
+    """
+    if tries < 1:
+        raise ValueError(f"tries is {tries}: it has to be 1 or more.")
+    lines = sample_batch(texts, model, seed=seed, **options)
+    failures = [find_failures(line) for line in lines]
+    written = [1] * len(lines)
+    for k in range(1, tries):
+        again = [i for i, found in enumerate(failures) if found]
+        if not again:
+            break
+        seeds = [(seed, i, k) for i in again]
+        for i, line in zip(again, sample_batch([texts[i] for i in again], model, seed=seeds, **options), strict=True):
+            written[i] += 1
+            found = find_failures(line)
+            if len(found) < len(failures[i]):
+                lines[i], failures[i] = line, found
+    return lines, failures, written
 
 
 def sample(text, model, args=None, *, bias=None, seed=None, style=None, initial_states=None, tsteps=None):
@@ -325,6 +358,9 @@ def parse_args(argv=None):
     p.add_argument("--bias", type=float, default=DEFAULT_BIAS, help="0 as learned, 0.5 messy, 1 natural, 2 neat")
     p.add_argument("--tsteps", type=int, default=None, help="most pen points of a line (default: 45 a character + 100)")
     p.add_argument("--style", type=int, default=None, help="write in the hand of this sample of data/styles.p")
+    p.add_argument(
+        "--tries", type=int, default=DEFAULT_TRIES, help="write a line that failed again, so many times in all at most"
+    )
     p.add_argument("--seed", type=int, default=None, help="the same seed gives the same line (default: a random one)")
     p.add_argument(
         "--save_path",
@@ -343,6 +379,8 @@ def parse_args(argv=None):
         p.error(f"--bias is {args.bias}: it has to be 0 or more")
     if args.tsteps is not None and args.tsteps < 1:
         p.error(f"--tsteps is {args.tsteps}: it has to be 1 or more")
+    if args.tries < 1:
+        p.error(f"--tries is {args.tries}: it has to be 1 or more")
     if args.seed is not None and args.seed < 0:
         p.error(f"--seed is {args.seed}: it has to be 0 or more")
     if args.text is not None and not args.text.strip():
@@ -385,24 +423,35 @@ def main(argv=None):
         logger.write(f"Writing with {prefix}, bias {args.bias:g}, seed {seed}.")
         one_thread_per_operation()
         model = load_model(prefix)
-        lines = sample_batch(texts, model, bias=args.bias, seed=seed, tsteps=args.tsteps, style=style)
-        return draw(lines, os.path.join(args.log_dir, "figures"), f"bias{args.bias:g}_seed{seed}", logger)
+        lines, failures, written = sample_whole(
+            texts, model, bias=args.bias, seed=seed, tsteps=args.tsteps, style=style, tries=args.tries
+        )
+        for line, found, times in zip(lines, failures, written, strict=True):
+            report(line, found, times, logger)
+        return draw(lines, os.path.join(args.log_dir, "figures"), f"bias{args.bias:g}_seed{seed}")
     except (CheckpointError, UnsafePickleError, ValueError, OSError) as error:
         logger.write(f"Error: {error}")
         return 1
 
 
-def draw(lines, folder, suffix, logger):
+def report(line, failures, times, logger):
+    """Says how often a line was written, if more than once, and what is still wrong with it."""
+    again = f" after {times} tries" if times > 1 else ""
+    if failures:
+        what = "; ".join(failure.describe(line.text) for failure in failures)
+        logger.write(
+            f"Warning: {line.text!r} has failures{again}: {what}. Try another --seed, another --bias, or more --tries."
+        )
+    elif again:
+        logger.write(f"{line.text!r} came out whole{again}.")
+
+
+def draw(lines, folder, suffix):
     """Draws every line, its attention and its density; prints the names of the pictures. Returns the exit code."""
     from drawing import draw_attention, draw_density, draw_line  # Matplotlib costs a second: only who draws pays it
 
     os.makedirs(folder, exist_ok=True)
     for line in lines:
-        if not line.finished:
-            logger.write(
-                f"Warning: {line.text!r} was not finished within {len(line.strokes)} points: "
-                "try another --seed, another --bias, or more --tsteps."
-            )
         stem = os.path.join(folder, f"{_file_name(line.text)}_{suffix}")
         draw_line(line.strokes, stem + ".png")
         draw_attention(line.phis, line.strokes, line.text, stem + "_attention.png")

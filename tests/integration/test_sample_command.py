@@ -66,7 +66,14 @@ def test_the_seed_that_is_told_repeats_the_picture(run):
 
 def test_an_unfinished_line_is_told(run):
     code, _, err = run("--text", "a long line of words", "--tsteps", "9", "--seed", "1")
-    assert code == 0 and "was not finished within 9 points" in err
+    assert code == 0 and "not finished" in err and "after 5 tries" in err
+
+
+def test_tries_limits_how_often_a_failed_line_is_written(run):
+    _, _, err = run("--text", "a long line of words", "--tsteps", "9", "--seed", "1", "--tries", "1")
+    assert "not finished" in err and "tries:" not in err
+    _, _, err = run("--text", "a long line of words", "--tsteps", "9", "--seed", "1", "--tries", "2")
+    assert "after 2 tries" in err
 
 
 def test_characters_outside_the_alphabet_are_named(run):
@@ -117,4 +124,4 @@ def test_the_command_writes_with_the_shipped_checkpoint(tmp_path):
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     assert len(done.stdout.splitlines()) == 3 and "Traceback" not in done.stderr
-    assert "was not finished" not in done.stderr
+    assert "not finished" not in done.stderr

@@ -7,7 +7,7 @@ import pytest
 
 import sample as sampling
 from model import HandwritingModel, split_head
-from sample import draw_point, load_style, parse_args, sample, sample_batch, to_one_hot
+from sample import draw_point, load_style, parse_args, sample, sample_batch, sample_whole, to_one_hot
 from utils import save_strokes
 
 ALPHABET = " abcde."
@@ -223,3 +223,44 @@ def test_wrong_flags_end_with_exit_code_2(flags, capsys):
         parse_args(flags)
     assert error.value.code == 2
     assert flags[0] in capsys.readouterr().err
+
+
+# --------------------------------------------------------------------------------------------- lines that failed
+
+
+def failing(monkeypatch, is_whole):
+    """Makes a line whole where is_whole(line) says so; counts what was written."""
+    seen = []
+
+    def find(line):
+        seen.append(line)
+        return [] if is_whole(line, len(seen)) else ["failure"]
+
+    monkeypatch.setattr(sampling, "find_failures", find)
+    return seen
+
+
+def test_only_lines_that_failed_are_written_again(model, monkeypatch):
+    texts = ["abc", "bad", "cab"]
+    seen = failing(monkeypatch, lambda line, count: line.text != "bad" or count > 4)
+    lines, failures, written = sample_whole(texts, model, seed=3, tsteps=20)
+    assert [line.text for line in seen] == ["abc", "bad", "cab", "bad", "bad"]
+    assert written == [1, 3, 1] and failures == [[], [], []]
+    first = sample_batch(texts, model, seed=3, tsteps=20)
+    assert np.array_equal(lines[0].strokes, first[0].strokes) and np.array_equal(lines[2].strokes, first[2].strokes)
+    assert not np.array_equal(lines[1].strokes, first[1].strokes)
+
+
+def test_tries_are_other_lines_and_repeatable(model, monkeypatch):
+    seen = failing(monkeypatch, lambda line, count: False)
+    lines, failures, written = sample_whole(["abcde"], model, seed=3, tries=3, tsteps=20)
+    assert written == [3] and failures == [["failure"]]
+    assert np.array_equal(lines[0].strokes, seen[0].strokes)  # none was better than the first
+    assert len({line.strokes.tobytes() for line in seen}) == 3
+    sample_whole(["abcde"], model, seed=3, tries=3, tsteps=20)
+    assert [line.strokes.tobytes() for line in seen[:3]] == [line.strokes.tobytes() for line in seen[3:]]
+
+
+def test_tries_have_to_be_one_or_more(model):
+    with pytest.raises(ValueError, match="tries"):
+        sample_whole(["abc"], model, tries=0)

@@ -1,0 +1,305 @@
+"""Measures a model: how likely it finds real handwriting, and how well it writes.
+
+    python3 evaluate.py                                        # the shipped model on the validation lines of data/
+    python3 evaluate.py --save_path saved/mine --json mine.json
+    python3 evaluate.py --data_dir other --split all           # on every line of other/strokes_training_data.cpkl
+    python3 evaluate.py --part sampling --texts texts.txt --biases 0 0.5 1 2 --seeds 1 2 3
+
+Two parts, each a table on stdout. Likelihood: nats per point and per line, in the suite's units and in the paper's, the
+squared error of the foretold offset, and whether the pen lifts as often as foretold. Sampling: over texts, biases and
+seeds, the share of lines that came out whole, what went wrong with the others, and how the attention moved.
+"""
+
+import argparse
+import dataclasses
+import math
+import os
+import sys
+from types import SimpleNamespace
+
+import numpy as np
+
+from checkpoint import CheckpointError, find_checkpoint, load_config, load_model, save_json
+from failures import KINDS, attention_summary, find_failures
+from model import POINT_SIZE, log_density
+from sample import sample_batch
+from tf_setup import one_thread_per_operation, tf
+from utils import DataLoader, Logger, UnsafePickleError, make_batch
+
+TEXTS_FILE = os.path.join(os.path.dirname(os.path.abspath(__file__)), "data", "evaluation_texts.txt")
+PEN_LIFT_BINS = 10
+MAX_SHOWN = 20  # failed lines on stdout
+
+
+# -------------------------------------------------------------------------------------------------------- likelihood
+
+
+def make_measure_step(model):
+    """A tf.function: (x, y, char_seq) -> what is measured at every point, each [B, T].
+
+    In this order: nats of the offset, nats of the pen lift, squared error of the expected offset along x and along y,
+    the foretold probability of a pen lift. x, y [B, T, 3], char_seq [B, U, A] as in `utils.Batch`.
+    """
+    spec = tf.TensorSpec
+    points = spec([None, None, POINT_SIZE])
+
+    @tf.function(input_signature=[points, points, spec([None, None, model.char_vec_len])])
+    def measure_step(x, y, char_seq):
+        out = model({"stroke_data": x, "char_seq": char_seq})
+        offset = -log_density(out, y[..., :2])
+        lift = tf.nn.sigmoid_cross_entropy_with_logits(labels=y[..., 2], logits=out["eos_hat"][..., 0])
+        # The least squared error is that of the mean of the mixture.
+        errors = [
+            tf.square(tf.reduce_sum(out["pi"] * out[mu], axis=-1) - y[..., axis])
+            for axis, mu in enumerate(("mu1", "mu2"))
+        ]
+        return tf.stack([offset, lift, *errors, out["eos"][..., 0]])
+
+    return measure_step
+
+
+def measure_likelihood(model, strokes, texts, deviations, batch_size=32):
+    """How likely the model finds lines.
+
+    Args:
+        model: a HandwritingModel. strokes: list of [n, 3] in units of data_scale. texts: list of strings.
+        deviations: (x, y) standard deviation of the offsets in units of data_scale, which the paper divides by.
+        batch_size: lines computed at once; changes nothing but the speed.
+
+    Returns:
+        A dict of numbers; `likelihood_table` says what each is.
+    """
+    measure_step = make_measure_step(model)
+    order = np.argsort([len(line) for line in strokes], kind="stable")
+    columns = []
+    for start in range(0, len(order), batch_size):
+        rows = order[start : start + batch_size]
+        batch = make_batch([strokes[i] for i in rows], [texts[i] for i in rows], model.config.alphabet)
+        measured = measure_step(batch.x, batch.y, batch.one_hot).numpy()
+        real = batch.mask > 0
+        columns.append(np.concatenate([measured[:, real], batch.y[real][None, :, 2]]))  # [6, points]
+    offset, lift, error_x, error_y, probability, lifted = np.concatenate(columns, axis=1).astype(np.float64)
+    points, lines = len(offset), len(strokes)
+    nats = (offset.sum() + lift.sum()) / points
+    # A density changes by the factor by which the unit of length does (Graves normalises offsets to deviation 1).
+    to_paper = -math.log(deviations[0] * deviations[1])
+    return {
+        "lines": lines,
+        "points": points,
+        "nats_per_point": nats,
+        "nats_per_line": nats * points / lines,
+        "offset_nats_per_point": offset.mean(),
+        "pen_lift_nats_per_point": lift.mean(),
+        "squared_error_per_point": error_x.mean() + error_y.mean(),
+        "paper_nats_per_point": nats + to_paper,
+        "paper_nats_per_line": (nats + to_paper) * points / lines,
+        "paper_squared_error_per_point": error_x.mean() / deviations[0] ** 2 + error_y.mean() / deviations[1] ** 2,
+        "pen_lift": calibration(probability, lifted),
+    }
+
+
+def calibration(probability, happened, bins=PEN_LIFT_BINS):
+    """Whether what was foretold with probability p happened in a share p of the cases.
+
+    Args:
+        probability, happened: [n], in 0 .. 1. bins: how many equal intervals of probability.
+
+    Returns:
+        "error": the mean distance of the two over all cases; "bins": a list of [cases, mean probability, share that
+        happened], empty bins left out.
+    """
+    which = np.minimum((probability * bins).astype(int), bins - 1)
+    table = [[int(m.sum()), float(probability[m].mean()), float(happened[m].mean())] for m in _groups(which, bins)]
+    error = sum(count * abs(foretold - share) for count, foretold, share in table) / max(1, len(probability))
+    return {"error": error, "bins": table}
+
+
+def _groups(which, count):
+    masks = (which == k for k in range(count))
+    return (mask for mask in masks if mask.any())
+
+
+# ---------------------------------------------------------------------------------------------------------- sampling
+
+
+def measure_sampling(model, texts, bias, seeds):
+    """How often lines come out whole on the first try.
+
+    Args:
+        model: a HandwritingModel. texts: list of strings. bias: a number. seeds: a list; every text is written once
+            with each.
+
+    Returns:
+        A dict: "lines"; the shares "whole" (no failure at all) and one for each kind of failure; "points_per_character"
+        (median and 95th percentile over the lines); "monotony" and "width" of the attention; "failed", a list of
+        [text, seed, what failed].
+    """
+    failed, shares, rates, attention = [], dict.fromkeys(KINDS, 0), [], []
+    for seed in seeds:
+        for line in sample_batch(texts, model, bias=bias, seed=seed):
+            failures = find_failures(line)
+            for kind in {failure.kind for failure in failures}:
+                shares[kind] += 1
+            if failures:
+                failed.append([line.text, seed, "; ".join(failure.describe(line.text) for failure in failures)])
+            rates.append(len(line.strokes) / len(line.text))
+            attention.append(attention_summary(line.phis))
+    count = len(rates)
+    monotony, width = np.mean(attention, axis=0)
+    return {
+        "bias": bias,
+        "lines": count,
+        "whole": 1 - len(failed) / count,
+        **{kind: number / count for kind, number in shares.items()},
+        "points_per_character": [float(np.median(rates)), float(np.percentile(rates, 95))],
+        "monotony": float(monotony),
+        "width": float(width),
+        "failed": failed,
+    }
+
+
+# ------------------------------------------------------------------------------------------------------------ tables
+
+
+def likelihood_table(measured):
+    """What `measure_likelihood` returned, for people."""
+    m = SimpleNamespace(**measured)
+    rows = [
+        ("", "this model", "paper's units"),
+        ("nats per point", f"{m.nats_per_point:.4f}", f"{m.paper_nats_per_point:.4f}"),
+        ("  of it the offset", f"{m.offset_nats_per_point:.4f}", ""),
+        ("  of it the pen lift", f"{m.pen_lift_nats_per_point:.4f}", ""),
+        ("nats per line", f"{m.nats_per_line:.1f}", f"{m.paper_nats_per_line:.1f}"),
+        ("squared error per point", f"{m.squared_error_per_point:.4f}", f"{m.paper_squared_error_per_point:.4f}"),
+    ]
+    text = "\n".join(f"{name:<28}{own:>12}{paper:>16}" for name, own, paper in rows)
+    lifts = "\n".join(f"{count:>12}{foretold:>12.3f}{share:>12.3f}" for count, foretold, share in m.pen_lift["bins"])
+    return (
+        f"Likelihood of {m.lines} lines, {m.points} points\n{text}\n\n"
+        f"Pen lifts: mean distance of probability and share {m.pen_lift['error']:.4f}\n"
+        f"{'points':>12}{'foretold':>12}{'lifted':>12}\n{lifts}"
+    )
+
+
+def sampling_table(results, real_rate=None):
+    """A list of what `measure_sampling` returned, for people; real_rate: points per character of real lines."""
+    head = f"{'bias':>5}{'lines':>7}{'whole':>8}" + "".join(f"{kind:>14}" for kind in KINDS)
+    head += f"{'points/char':>13}{'95%':>7}{'monotony':>10}{'width':>7}"
+    rows = [
+        f"{r['bias']:>5g}{r['lines']:>7}{r['whole']:>8.1%}" + "".join(f"{r[kind]:>14.1%}" for kind in KINDS)
+        + f"{r['points_per_character'][0]:>13.1f}{r['points_per_character'][1]:>7.1f}"
+        + f"{r['monotony']:>10.3f}{r['width']:>7.2f}"
+        for r in results
+    ]  # fmt: skip
+    real = f"; real lines: {real_rate:.1f} points a character" if real_rate else ""
+    failed = [
+        f"  bias {r['bias']:g}, seed {seed}: {text!r}: {what}" for r in results for text, seed, what in r["failed"]
+    ]
+    shown = (
+        failed[:MAX_SHOWN]
+        + [f"  ... and {len(failed) - MAX_SHOWN} more (all of them with --json)"][: len(failed) > MAX_SHOWN]
+    )
+    return "\n".join([f"Sampling, first tries{real}", head, *rows, *(["Failed:", *shown] if failed else [])])
+
+
+# ------------------------------------------------------------------------------------------------------ command line
+
+
+def parse_args(argv=None):
+    p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    p.add_argument(
+        "--save_path",
+        default=None,
+        help="a checkpoint or the folder of a training run (default: the newest run in saved/, else saved/checkpoint)",
+    )
+    p.add_argument("--part", choices=["likelihood", "sampling", "both"], default="both", help="what is measured")
+    p.add_argument("--json", metavar="FILE", default=None, help="write all figures there, every failed line included")
+    g = p.add_argument_group("likelihood")
+    g.add_argument("--data_dir", default="data", help="folder with strokes_training_data.cpkl")
+    g.add_argument(
+        "--split",
+        choices=["validation", "train", "all"],
+        default="validation",
+        help="which lines: every 20th as train.py keeps for validation, the others, or all",
+    )
+    g.add_argument("--tsteps", type=int, default=1300, help="leave out lines of more pen points than this")
+    g = p.add_argument_group("sampling")
+    g.add_argument(
+        "--texts", metavar="FILE", default=TEXTS_FILE, help="one text in each line (default: 200 varied ones)"
+    )
+    g.add_argument("--biases", type=float, nargs="+", default=[0.0, 0.5, 1.0, 2.0], help="as in sample.py")
+    g.add_argument("--seeds", type=int, nargs="+", default=[1], help="every text is written once with each of them")
+    args = p.parse_args(argv)
+    if not all(math.isfinite(bias) and bias >= 0 for bias in args.biases):
+        p.error(f"--biases are {args.biases}: they have to be 0 or more")
+    if min(args.seeds) < 0:
+        p.error(f"--seeds are {args.seeds}: they have to be 0 or more")
+    return args
+
+
+def load_texts(path):
+    """The lines of a text file that hold anything."""
+    with open(path, encoding="utf-8") as file:
+        texts = [line.strip() for line in file]
+    texts = [text for text in texts if text]
+    if not texts:
+        raise ValueError(f"{path} has no text in it.")
+    return texts
+
+
+def main(argv=None):
+    args = parse_args(argv)
+    logger = Logger()
+    try:
+        prefix = find_checkpoint(args.save_path)
+        config = load_config(prefix)
+        report = {"checkpoint": prefix, "config": dataclasses.asdict(config)}
+        texts = load_texts(args.texts) if args.part != "likelihood" else []
+        one_thread_per_operation()
+        model = load_model(prefix)
+        logger.write(f"Measuring {prefix}.")
+        real_rate = None
+        if args.part != "sampling":
+            loader_args = SimpleNamespace(
+                data_dir=args.data_dir, data_scale=config.data_scale, alphabet=config.alphabet, tsteps=args.tsteps
+            )
+            loader = DataLoader(loader_args, logger)
+            strokes, line_texts = lines_of(loader, args.split)
+            # The paper normalises by the training lines; a file that is not trained on stands for itself.
+            deviations = np.concatenate(loader.stroke_data)[:, :2].std(axis=0, dtype=np.float64)
+            measured = measure_likelihood(model, strokes, line_texts, deviations)
+            real_rate = float(np.median([len(s) / len(t) for s, t in zip(strokes, line_texts, strict=True)]))
+            report["likelihood"] = {
+                "data": loader.path, "split": args.split, "offset_deviations": deviations.tolist(),
+                "points_per_character": real_rate, **measured,
+            }  # fmt: skip
+            print(likelihood_table(measured), flush=True)
+        if args.part != "likelihood":
+            report["sampling"] = []
+            for bias in args.biases:
+                logger.write(f"Writing {len(texts) * len(args.seeds)} lines with bias {bias:g}.")
+                report["sampling"].append(measure_sampling(model, texts, bias, args.seeds))
+            print(("\n" if args.part == "both" else "") + sampling_table(report["sampling"], real_rate), flush=True)
+        if args.json:
+            save_json(args.json, report)
+        return 0
+    except (CheckpointError, UnsafePickleError, ValueError, OSError) as error:
+        logger.write(f"Error: {error}")
+        return 1
+
+
+def lines_of(loader, split):
+    """The lines of a DataLoader that --split names: strokes, texts."""
+    train, validation = (loader.stroke_data, loader.ascii_data), (loader.valid_stroke_data, loader.valid_ascii_data)
+    strokes, texts = {
+        "train": train,
+        "validation": validation,
+        "all": tuple(a + b for a, b in zip(train, validation, strict=True)),
+    }[split]
+    if not strokes:
+        raise ValueError(f"{loader.path} has no line in the split {split!r}.")
+    return strokes, texts
+
+
+if __name__ == "__main__":
+    sys.exit(main())

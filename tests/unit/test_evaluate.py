@@ -1,0 +1,149 @@
+"""evaluate.py: its figures equal what they claim to be, and its command does what its help says."""
+
+import json
+import math
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+
+import evaluate
+from checkpoint import save_model
+from data_helpers import loader_args, make_lines, write_data
+from evaluate import calibration, load_texts, measure_likelihood, measure_sampling
+from model import HandwritingModel, compute_loss
+from utils import ALPHABET, DataLoader, make_batch
+
+
+@pytest.fixture(scope="module")
+def model():
+    """Tiny, untrained; its window walks on, so that lines end."""
+    model = HandwritingModel(SimpleNamespace(rnn_size=8, nmixtures=2, kmixtures=1, alphabet=ALPHABET))
+    rng = np.random.default_rng(0)
+    for variable in model.trainable_variables:
+        variable.assign(rng.normal(0, 0.2, variable.shape))
+    model.attention_layer.bias.assign([0.0, 0.5, -1.0])
+    return model
+
+
+@pytest.fixture(scope="module")
+def lines():
+    strokes, texts = make_lines(5, seed=3)
+    return [np.array(s, np.float32) * [0.02, 0.02, 1] for s in strokes], texts
+
+
+@pytest.fixture(scope="module")
+def measured(model, lines):
+    return measure_likelihood(model, *lines, deviations=(0.5, 2.0), batch_size=2)
+
+
+@pytest.mark.smoke
+def test_nats_are_those_of_the_training_loss(model, lines, measured):
+    batch = make_batch(*lines)
+    out = model({"stroke_data": batch.x, "char_seq": batch.one_hot})
+    assert measured["nats_per_point"] == pytest.approx(float(compute_loss(out, batch.y, batch.mask)), rel=1e-5)
+    assert measured["points"] == batch.mask.sum() and measured["lines"] == 5
+    assert measured["nats_per_line"] == pytest.approx(measured["nats_per_point"] * measured["points"] / 5)
+    parts = measured["offset_nats_per_point"] + measured["pen_lift_nats_per_point"]
+    assert parts == pytest.approx(measured["nats_per_point"])
+
+
+def test_in_the_papers_units_a_density_is_that_of_the_normalised_offsets(model, lines, measured):
+    """p(z) dz = p(x) dx with z = x / deviation, per point and axis."""
+    change = -math.log(0.5) - math.log(2.0)
+    assert measured["paper_nats_per_point"] == pytest.approx(measured["nats_per_point"] + change)
+    wider = measure_likelihood(model, *lines, deviations=(5.0, 2.0))
+    assert wider["paper_nats_per_point"] == pytest.approx(measured["nats_per_point"] - math.log(10.0), rel=1e-4)
+
+
+def test_squared_error_is_that_of_the_mean_of_the_mixture(model, lines, measured):
+    total = np.zeros(2)
+    for points, text in zip(*lines):
+        batch = make_batch([points], [text])
+        out = {name: t.numpy() for name, t in model({"stroke_data": batch.x, "char_seq": batch.one_hot}).items()
+               if name in ("pi", "mu1", "mu2")}  # fmt: skip
+        mean = np.stack([(out["pi"] * out[mu]).sum(-1)[0] for mu in ("mu1", "mu2")], axis=-1)
+        total += ((mean - batch.y[0, :, :2]) ** 2).sum(axis=0)
+    x, y = total / measured["points"]
+    assert measured["squared_error_per_point"] == pytest.approx(x + y, rel=1e-4)
+    assert measured["paper_squared_error_per_point"] == pytest.approx(x / 0.25 + y / 4, rel=1e-4)
+
+
+def test_calibration_is_exact_for_foretold_shares_and_sees_what_is_off():
+    probability = np.repeat([0.05, 0.35, 1.0], 100)
+    happened = np.concatenate([np.arange(100) < 5, np.arange(100) < 35, np.ones(100)])
+    assert calibration(probability, happened)["error"] == pytest.approx(0, abs=1e-12)
+    assert [count for count, _, _ in calibration(probability, happened)["bins"]] == [100, 100, 100]
+    assert calibration(probability, 1 - happened)["error"] == pytest.approx((0.9 + 0.3 + 1.0) / 3)
+
+
+def test_shares_of_failures_count_lines_over_all_seeds(model, monkeypatch):
+    def two_failures_in_b(line):
+        return [evaluate.KINDS] and [F("skipped"), F("skipped")] if line.text == "b" else []
+
+    F = lambda kind: SimpleNamespace(kind=kind, describe=lambda text: kind)  # noqa: E731
+    monkeypatch.setattr(evaluate, "find_failures", two_failures_in_b)
+    result = measure_sampling(model, ["a", "b"], bias=1.0, seeds=[3, 4])
+    assert (result["lines"], result["whole"], result["skipped"], result["run-on"]) == (4, 0.5, 0.5, 0.0)
+    assert [(text, seed) for text, seed, _ in result["failed"]] == [("b", 3), ("b", 4)]
+
+
+@pytest.fixture
+def folder(model, tmp_path):
+    save_model(str(tmp_path / "checkpoint"), model)
+    write_data(tmp_path, lines=41)
+    (tmp_path / "texts.txt").write_text("one\n\n  two  \n", encoding="utf-8")
+    return tmp_path
+
+
+@pytest.fixture
+def run(folder, capsys):
+    def run(*flags):
+        code = evaluate.main(["--save_path", str(folder / "checkpoint"), "--data_dir", str(folder), *flags])
+        out, err = capsys.readouterr()
+        return code, out, err
+
+    return run
+
+
+def test_the_command_prints_tables_and_writes_every_figure(run, folder):
+    report_file = folder / "report.json"
+    code, out, _ = run("--texts", str(folder / "texts.txt"), "--biases", "0", "2", "--json", str(report_file))
+    assert code == 0 and "Likelihood of 3 lines" in out and "Sampling, first tries" in out
+    report = json.loads(report_file.read_text())
+    assert report["likelihood"]["lines"] == 3 and report["config"]["rnn_size"] == 8
+    assert [(r["bias"], r["lines"]) for r in report["sampling"]] == [(0.0, 2), (2.0, 2)]
+
+
+@pytest.mark.parametrize("split, lines", [("validation", 3), ("train", 38), ("all", 41)])
+def test_the_split_chooses_the_lines(run, folder, split, lines):
+    loader = DataLoader(loader_args(folder))
+    assert len(evaluate.lines_of(loader, split)[0]) == lines
+    code, out, _ = run("--part", "likelihood", "--split", split)
+    assert code == 0 and f"Likelihood of {lines} lines" in out and "Sampling" not in out
+
+
+def test_a_part_needs_only_its_own_input(run, folder):
+    (folder / "strokes_training_data.cpkl").unlink()
+    assert run("--part", "sampling", "--texts", str(folder / "texts.txt"), "--biases", "1")[0] == 0
+    code, _, err = run("--part", "likelihood")
+    assert code == 1 and "Error:" in err and "strokes_training_data.cpkl" in err
+
+
+def test_wrong_flags_are_wrong_usage(run):
+    for flags in (["--biases", "-1"], ["--seeds", "-1"], ["--split", "test"]):
+        with pytest.raises(SystemExit) as stopped:
+            run(*flags)
+        assert stopped.value.code == 2
+
+
+def test_the_list_of_texts_is_varied_and_can_be_written_whole():
+    texts = load_texts(evaluate.TEXTS_FILE)
+    assert len(texts) == 200 and set("".join(texts)) <= set(ALPHABET)
+    assert set("".join(texts)) >= set("0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz.,'\"()?!:;-#/")
+
+
+def test_a_file_without_texts_is_refused(tmp_path):
+    (tmp_path / "empty.txt").write_text("\n \n")
+    with pytest.raises(ValueError, match="no text"):
+        load_texts(tmp_path / "empty.txt")
