@@ -13,8 +13,9 @@ import numpy as np
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
-INK = "#10204d"
-INCHES_PER_UNIT = 0.045  # about 1 cm for a small letter of 8 units height
+from pages import INK
+
+INCHES_PER_UNIT = 0.045  # about 2.5 mm for a small letter of 2 units height
 PEN_WIDTH = 1.6  # points
 
 

@@ -43,6 +43,9 @@ def parse_args(argv=None):
     g.add_argument("--dropout", type=float, default=1.0, help="probability to KEEP an output of an LSTM (1 = keep all)")
     g = p.add_argument_group("data")
     g.add_argument("--data_dir", default="data", help="folder with strokes_training_data.cpkl")
+    g.add_argument(
+        "--extra_data", metavar="FILE", default=None, help="a further file of lines, all of them to train on"
+    )
     g.add_argument("--data_scale", type=float, default=default.data_scale, help="raw units in one model unit of length")
     g.add_argument("--tsteps", type=int, default=1300, help="leave out lines of more pen points than this")
     g.add_argument("--batch_size", type=int, default=16, help="lines in a batch")

@@ -371,8 +371,8 @@ class DataLoader:
     so a run that was stopped goes on at any batch: `batch(n)` is the n-th batch ever, whatever was asked before.
 
     Args:
-        args: data_dir, batch_size, tsteps (longest line), data_scale, alphabet, seed; the defaults of train.py for what
-            it lacks.
+        args: data_dir, batch_size, tsteps (longest line), data_scale, alphabet, seed, extra_data (a further file of
+            lines, all of them to train on); the defaults of train.py for what it lacks.
         logger: has write(text); None for silence.
         limit: offsets are clipped to this many raw units.
 
@@ -396,17 +396,21 @@ class DataLoader:
         self.path = os.path.join(self.data_dir, DATA_FILE)
         if not os.path.exists(self.path):
             raise FileNotFoundError(f"{self.path} does not exist. {HOW_TO_GET_DATA}")
-        self._load()
+        self.skipped = {}
+        self.stroke_data, self.ascii_data, self.valid_stroke_data, self.valid_ascii_data = [], [], [], []
+        self._load(self.path, validate_every=20)
+        extra = getattr(args, "extra_data", None)
+        if extra:
+            self._load(extra)
         self.num_batches = math.ceil(len(self.stroke_data) / self.batch_size)
         self._lengths = np.array([len(line) for line in self.stroke_data])
         self._order = (None, None)  # the pass whose order is at hand, and the order
         self.passes = 0
         self.pointer = 0
 
-    def _load(self):
-        strokes, texts = load_strokes(self.path)
-        self.stroke_data, self.ascii_data, self.valid_stroke_data, self.valid_ascii_data = [], [], [], []
-        self.skipped = {}
+    def _load(self, path, validate_every=0):
+        """Adds the lines of a file; every `validate_every`-th is for validation (0: none)."""
+        strokes, texts = load_strokes(path)
         for i, (line, text) in enumerate(zip(strokes, texts, strict=True)):
             strokes[i] = None  # a data set is large: let go of what has been read
             text = text.strip()
@@ -417,16 +421,14 @@ class DataLoader:
             points = np.array(line, np.float32)
             points[:, :2] = np.clip(points[:, :2], -self.limit, self.limit) / self.data_scale
             points[0, :2] = 0.0  # where the line starts on the sheet says nothing about how it goes on
-            data, ascii_data = (
-                (self.valid_stroke_data, self.valid_ascii_data) if i % 20 == 0 else (self.stroke_data, self.ascii_data)
-            )
-            data.append(points)
-            ascii_data.append(text)
+            kept = validate_every and i % validate_every == 0
+            (self.valid_stroke_data if kept else self.stroke_data).append(points)
+            (self.valid_ascii_data if kept else self.ascii_data).append(text)
         if not self.stroke_data:
-            raise ValueError(f"{self.path} has no line to train on; skipped: {self.skipped or 'none'}.")
+            raise ValueError(f"{path} has no line to train on; skipped: {self.skipped or 'none'}.")
         skipped = ", ".join(f"{count} with {fault}" for fault, count in self.skipped.items())
         self._write(
-            f"Loaded {self.path}: {len(self.stroke_data)} lines to train on, "
+            f"Loaded {path}: {len(self.stroke_data)} lines to train on, "
             f"{len(self.valid_stroke_data)} to validate, {sum(map(len, self.stroke_data))} pen points; "
             f"skipped: {skipped or 'none'}."
         )

@@ -1,0 +1,183 @@
+"""Makes further training lines out of real ones, with the characters that real ones lack: digits, capitals, signs.
+
+    python3 augment_data.py --output data/rare_characters.cpkl
+    python3 train.py --extra_data data/rare_characters.cpkl
+
+A trained model tells which character each pen point of the training lines belongs to. Digits, capitals and signs that
+stand apart are cut out and set into other lines, in the place of words and of initials: numbers, prices, dates, words
+in capitals, names with rare initials. Validation lines are neither read nor made.
+"""
+
+import argparse
+import re
+import sys
+
+import numpy as np
+from tqdm import tqdm
+
+from checkpoint import CheckpointError, find_checkpoint, load_model
+from failures import attended_characters
+from glyphs import CAPITALS, DIGITS, SHAPES, Glyph, WrittenLine, collect_glyphs, draw_shape, replace
+from tf_setup import one_thread_per_operation, tf
+from utils import DataLoader, Logger, UnsafePickleError, make_batch, save_strokes
+
+BATCH = 48
+MAX_CHARACTERS = 64  # of a new line
+ALIKE = 3  # of so many glyphs drawn at random, the one with the line's slant is taken
+
+
+# -------------------------------------------------------------------------------------------------- what is written
+
+
+# What is set in the place of a word; every 9 becomes some digit, every A some capital.
+PATTERNS = (
+    "9|99|999|9999|9999|9.99|99.99|9,999|99,999|99/99/9999|9/9/99|9.9.99|99.99.9999|9:99|99:99|999 9999|99-99|99%|#99"
+    "|(9)|(99)|[9]|[99]|A9|A99|9A|AA|AAA|AAAA|AAAAA|A & A|&|A. A.|A.A.|AA?|99!|99;|9:|9 + 9|99 + 99|*|9*9|A/A|99?|A-A"
+).split("|")
+
+
+def random_token(rng):
+    """One of PATTERNS with random digits and capitals."""
+    pattern = PATTERNS[rng.integers(len(PATTERNS))]
+    return "".join(rng.choice(list({"9": DIGITS, "A": CAPITALS}.get(c, c))) for c in pattern)
+
+
+class Composer:
+    """Composes new lines.
+
+    Args:
+        lines: WrittenLines. glyphs: from `collect_glyphs` of them. rng: a NumPy Generator.
+    """
+
+    def __init__(self, lines, glyphs, rng):
+        self.lines, self.glyphs, self.rng = lines, glyphs, rng
+        counts = np.array([sum(line.text.count(c) for line in lines) for c in CAPITALS], float)
+        self.capital_odds = (1 + counts) ** -0.5 / np.sum((1 + counts) ** -0.5)
+
+    def compose(self):
+        """A new line as points [n, 3], absolute, and its text; None if this time none came about."""
+        line = self.lines[self.rng.integers(len(self.lines))]
+        words = [m.span() for m in re.finditer(r"\S+", line.text)]
+        start, end = words[self.rng.integers(len(words))]
+        if not line.x_height or len(words) < 2:
+            return None
+        if line.text[start] in CAPITALS and self.rng.random() < 0.7:
+            groups = line.clusters(start, end)
+            if line.initial(start, end) is None:
+                return None
+            own, end, token = groups[0], start + 1, str(self.rng.choice(list(CAPITALS), p=self.capital_odds))
+        else:
+            own, token = line.strokes_of(start, end), random_token(self.rng)
+        if own is None or own != list(range(own[0], own[-1] + 1)) or len(line.text) + len(token) > MAX_CHARACTERS:
+            return None
+        if not all(c == " " or c in SHAPES or c in self.glyphs for c in token):
+            return None
+        height = self.rng.normal(1.75, 0.2)
+        glyphs = [None if c == " " else self.choose(c, line.slant, height) for c in token]
+        return replace(line, own, start, end, glyphs, self.rng)
+
+    def choose(self, character, slant, height):
+        """A glyph of about the line's slant, digits of about one height; or a drawn shape where there are too few."""
+        found = self.glyphs.get(character, [])
+        # In the real lines, # stands for what could not be read.
+        if character in SHAPES and (character == "#" or self.rng.random() < 8 / (8 + len(found))):
+            return draw_shape(character, self.rng)
+        some = [found[k] for k in self.rng.integers(len(found), size=ALIKE)]
+        glyph = min(some, key=lambda g: abs(g.slant - slant))
+        if character not in DIGITS:
+            return glyph
+        points = glyph.points.copy()
+        points[:, :2] *= np.clip(height / np.ptp(points[:, 1]), 0.6, 1.6) ** 0.7
+        return Glyph(character, points, glyph.slant, glyph.donor)
+
+
+# ------------------------------------------------------------------------------------------------------ the command
+
+
+def written_lines(model, strokes, texts, show_progress=None):
+    """Lines with the character of each point, by the model's attention.
+
+    Args:
+        model: a HandwritingModel. strokes: list of [n, 3] offsets in units of data_scale. texts: list of strings.
+
+    Returns:
+        WrittenLines, in another order.
+    """
+    spec = tf.TensorSpec
+    attend = tf.function(
+        lambda x, char_seq: model({"stroke_data": x, "char_seq": char_seq})["phi"],
+        input_signature=[spec([None, None, 3]), spec([None, None, model.char_vec_len])],
+    )
+    order = np.argsort([len(line) for line in strokes], kind="stable")
+    lines = []
+    for start in tqdm(range(0, len(order), BATCH), unit="batch", disable=show_progress):
+        rows = order[start : start + BATCH]
+        batch = make_batch([strokes[i] for i in rows], [texts[i] for i in rows], model.config.alphabet)
+        phis = attend(batch.x, batch.one_hot).numpy()
+        for phi, i in zip(phis, rows):
+            n, text = len(strokes[i]), texts[i]
+            index = attended_characters(
+                phi[: n - 1, : len(text)]
+            )  # phi at a point is what the next one is written with
+            points = strokes[i].astype(float)
+            points[:, :2] = np.cumsum(points[:, :2], axis=0)
+            lines.append(WrittenLine(text, points, np.concatenate([index[:1], index])))
+    return lines
+
+
+def parse_args(argv=None):
+    p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    p.add_argument("--data_dir", default="data", help="folder with strokes_training_data.cpkl: real lines")
+    p.add_argument("--output", default="data/rare_characters.cpkl", help="the new lines, in the same format")
+    p.add_argument("--count", type=int, default=4000, help="how many")
+    p.add_argument("--save_path", default=None, help="the model that tells where each character is, as in sample.py")
+    p.add_argument("--tsteps", type=int, default=1300, help="most pen points of a line")
+    p.add_argument("--seed", type=int, default=0, help="the same seed gives the same lines")
+    args = p.parse_args(argv)
+    if args.count < 1:
+        p.error(f"--count is {args.count}: it has to be 1 or more")
+    return args
+
+
+def main(argv=None):
+    args = parse_args(argv)
+    logger = Logger()
+    try:
+        model = load_model(find_checkpoint(args.save_path))
+        one_thread_per_operation()
+        args.data_scale, args.alphabet, args.batch_size = model.config.data_scale, model.config.alphabet, BATCH
+        loader = DataLoader(args, logger)
+        strokes, texts = compose_lines(model, loader, args.count, args.tsteps, args.seed)
+        save_strokes(args.output, strokes, texts)
+        logger.write(f"Wrote {len(texts)} lines, {sum(map(len, strokes))} pen points, to {args.output}.")
+        return 0
+    except (CheckpointError, UnsafePickleError, ValueError, OSError) as error:
+        logger.write(f"Error: {error}")
+        return 1
+
+
+def compose_lines(model, loader, count, tsteps, seed):
+    """`count` new lines out of the loader's training lines: int16 [n, 3] raw offsets each, and texts."""
+    apart = re.compile(r"[A-Z0-9!#()+/:;?\[\]]")
+    rows = [i for i, text in enumerate(loader.ascii_data) if apart.search(text)]
+    lines = written_lines(model, [loader.stroke_data[i] for i in rows], [loader.ascii_data[i] for i in rows])
+    composer = Composer(lines, collect_glyphs(lines), np.random.default_rng(seed))
+    strokes, texts = [], []
+    for _ in range(100 * count if lines else 0):
+        made = composer.compose()
+        if made is not None and len(made[0]) <= tsteps:
+            points, text = made
+            # Differences of rounded positions: rounding errors do not add up.
+            places = np.round(points[:, :2] * loader.data_scale)
+            offsets = np.diff(places, axis=0, prepend=places[:1])
+            strokes.append(np.column_stack([np.clip(offsets, -30000, 30000), points[:, 2]]).astype(np.int16))
+            texts.append(text)
+            if len(texts) == count:
+                return strokes, texts
+    raise ValueError(
+        f"{loader.path} has too few lines whose characters stand apart: {len(texts)} of {count} came about."
+    )
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,115 @@
+"""What holds for every text and every stroke that can be set on a page."""
+
+import json
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+
+from formats import Page, PlacedLine, encode
+from layout import PageStyle, compose
+from measure import character_index, measure_line, straighten
+from pages import schedule, simplify
+from words import Segment, split_line, split_text, split_words, wrap
+from writing_helpers import write_text
+
+words = st.text("abcdefgijmoptxyzADH0189.,'-", min_size=1, max_size=9)
+texts = st.lists(words, min_size=1, max_size=12).map(" ".join)
+numbers = st.floats(-1e4, 1e4, width=32)
+
+
+@st.composite
+def any_strokes(draw):
+    n = draw(st.integers(1, 40))
+    points = draw(arrays(np.float32, (n, 3), elements=numbers))
+    points[:, 2] = draw(arrays(np.int8, n, elements=st.integers(0, 1)))
+    return points
+
+
+@given(arrays(np.float64, st.tuples(st.integers(1, 20), st.integers(1, 8)), elements=st.floats(0, 10)))
+def test_character_index_never_goes_back(phis):
+    index = character_index(phis)
+    assert (np.diff(index) >= 0).all() and 0 <= index[0] and index[-1] < phis.shape[1]
+
+
+@settings(max_examples=40)
+@given(any_strokes(), st.text("ab .H7'", max_size=6))
+def test_any_strokes_can_be_measured_and_straightened(strokes, text):
+    metrics = measure_line(strokes, text)
+    assert np.isfinite(straighten(strokes, metrics, metrics.slant)).all()
+    assert metrics.x_height is None or metrics.x_height > 0
+
+
+@settings(max_examples=60)
+@given(any_strokes(), texts, st.booleans(), st.integers(0, 99))
+def test_cutting_into_words_loses_neither_points_nor_text_and_cuts_no_stroke(strokes, text, known, seed):
+    index = np.sort(np.random.default_rng(seed).integers(0, len(text), len(strokes))) if known else None
+    cut = split_words(Segment(text, strokes, index))
+    assert " ".join(word.text for word in cut) == " ".join(text.split())
+    joined = np.concatenate([word.points for word in cut])
+    assert (joined[:, :2] == strokes[:, :2]).all()
+    for word in cut:
+        assert word.points[-1, 2] == 1
+        assert len(word.index) == len(word.points) and word.index.max(initial=-1) < len(word.text)
+
+
+@given(st.text("ab \n\t", max_size=80), st.integers(1, 20), st.sampled_from(["auto", "keep", "join"]))
+def test_splitting_a_text_keeps_its_words(text, most, newlines):
+    paragraphs = split_text(text, most, newlines)
+    assert " ".join(" ".join(segments) for segments in paragraphs if segments).split() == text.split()
+    for segments in paragraphs:
+        assert all(len(segment) <= most or " " not in segment for segment in segments)
+    if paragraphs:
+        assert paragraphs[0] and paragraphs[-1]
+
+
+@given(texts, st.floats(5, 200))
+def test_lines_and_segments_are_made_of_whole_words(text, width):
+    assert " ".join(wrap(text, width, 2)).split() == text.split() == " ".join(split_line(text, 15)).split()
+
+
+@settings(max_examples=25)
+@given(
+    st.lists(texts, min_size=1, max_size=3), st.floats(1, 3), st.sampled_from(["left", "centre", "right"]),
+    st.floats(-0.1, 0.1), st.floats(-0.4, 0.4), st.integers(0, 9),
+)  # fmt: skip
+def test_page_holds_all_text_within_its_side_margins_in_writing_order(paragraphs, x_height, align, tilt, slant, seed):
+    segments = []
+    for text in paragraphs:
+        segments.append([])
+        for part in split_line(text, 25):
+            strokes, index = write_text(part, tilt=tilt, slant=slant, jitter=0.05, seed=seed)
+            segments[-1].append(Segment(part, strokes, index))
+    style = PageStyle(size="a5", margin_mm=12, x_height_mm=x_height, align=align)
+    pages = compose(segments, style)
+    lines = [line for page in pages for line in page.lines]
+    assert " ".join(line.text for line in lines).split() == " ".join(paragraphs).split()
+    for line in lines:
+        assert line.points[:, 0].min() >= 12 - 1e-6 and line.points[:, 0].max() <= 148 - 12 + 1e-6
+        assert len(line.index) == len(line.points) and 0 <= line.index.min() and line.index.max() < len(line.text)
+    for page in pages:
+        assert (np.diff([line.baseline_mm for line in page.lines]) > 0).all()
+
+
+@given(arrays(np.float64, st.tuples(st.integers(1, 30), st.just(2)), elements=st.floats(-99, 99)), st.floats(0, 5))
+def test_simplified_lines_stay_within_tolerance(points, tolerance):
+    kept = simplify(points, tolerance)
+    assert (kept[0] == points[0]).all() and (kept[-1] == points[-1]).all()
+    starts, ends = (kept[:-1], kept[1:]) if len(kept) > 1 else (kept, kept)
+    for p in points:
+        chord = ends - starts
+        along = np.clip(((p - starts) * chord).sum(1) / np.maximum((chord**2).sum(1), 1e-18), 0, 1)
+        assert np.hypot(*(p - starts - along[:, None] * chord).T).min() <= tolerance + 1e-6
+
+
+@settings(max_examples=30)
+@given(st.lists(any_strokes(), min_size=1, max_size=3))
+def test_time_only_goes_forward_and_json_gives_the_points_back(lines):
+    pages = [Page(100, 100, [PlacedLine(points.astype(float), "x") for points in lines])] * 2
+    times = np.concatenate([t for of_page in schedule(pages) for t in of_page])
+    assert (np.diff(times) > 0).all()
+    read = json.loads(encode(pages, "json"))["pages"][1]["lines"]
+    for line, points in zip(read, lines, strict=True):
+        assert np.array(line["points"])[:, [0, 1, 3]] == pytest.approx(points, abs=1e-3)

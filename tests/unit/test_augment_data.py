@@ -1,0 +1,201 @@
+"""glyphs.py and augment_data.py: characters are cut out whole, and set into lines where they belong."""
+
+import re
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+
+import augment_data
+from augment_data import PATTERNS, Composer, compose_lines, random_token
+from checkpoint import save_model
+from data_helpers import loader_args, make_lines, write_data
+from glyphs import CAPITALS, DIGITS, SHAPES, Glyph, WrittenLine, collect_glyphs, draw_shape, is_plausible, replace
+from model import HandwritingModel
+from utils import ALPHABET, DataLoader
+from writing_helpers import write_text
+
+X_HEIGHT = 1.5
+
+
+def line_of(text, **how):
+    strokes, index = write_text(text, X_HEIGHT, **how)
+    return WrittenLine(text, strokes[:, [0, 1, 5]], index)
+
+
+def figure(character, width=0.5, height=1.8):
+    """A glyph of two strokes: a box without bottom, a dot in it."""
+    points = [(0, 0, 0), (0, -height, 0), (width, -height, 0), (width, 0, 1), (width / 2, -height / 2, 1)]
+    return Glyph(character, np.array(points, float), 0.0, -1)
+
+
+@pytest.mark.smoke
+def test_figures_of_a_number_are_cut_out_one_by_one():
+    line = line_of("in 1987 there")
+    glyphs = line.glyphs(3, 7, donor=5)
+    assert [g.character for g in glyphs] == list("1987") and {g.donor for g in glyphs} == {5}
+    for glyph in glyphs:  # in x-heights of the line, on its baseline, from its left edge
+        assert np.ptp(glyph.points[:, 1]) == pytest.approx(1.9, rel=0.15)
+        assert glyph.points[:, 1].max() == pytest.approx(0, abs=0.15) and glyph.points[:, 0].min() == 0
+
+
+def test_joined_characters_are_not_cut():
+    line = line_of("in 1987 there", joined=True)
+    assert line.glyphs(3, 7) == [] and line.strokes_of(3, 7) is None
+
+
+def test_a_last_stroke_that_the_attention_gave_to_the_next_character_comes_along():
+    """A 4 is two strokes; the attention has often moved on when the second is drawn."""
+    text = "a 44"
+    strokes, index = write_text(text, X_HEIGHT)
+    points, index = list(strokes[:, [0, 1, 5]]), list(index)
+    for u in (2, 3):
+        own = [k for k, i in enumerate(index) if i == u]
+        middle = np.mean([points[k][:2] for k in own], axis=0)
+        bar = [[middle[0] - 0.2, middle[1], 0], [middle[0] + 0.2, middle[1], 1]]
+        points[own[-1] + 1 : own[-1] + 1] = np.array(bar)
+        index[own[-1] + 1 : own[-1] + 1] = [min(u + 1, 3)] * 2
+    line = WrittenLine(text, np.array(points), np.array(index))
+    assert [int(g.points[:, 2].sum()) for g in line.glyphs(2, 4)] == [2, 2]
+
+
+def test_an_initial_is_cut_out_of_its_word():
+    line = line_of("my King went")
+    glyph = line.initial(3, 7)
+    assert glyph.character == "K" and glyph.width < 1.2 and is_plausible(glyph)
+    assert line_of("my King went", joined=True).initial(3, 7) is None
+
+
+def test_glyphs_with_far_less_ink_than_usual_are_left_out():
+    lines = [line_of("at 1111 we") for _ in range(3)]
+    stub = line_of("a 1 b")
+    own = np.flatnonzero(stub.index == 2)
+    stub.points[own[3:], :2] = stub.points[own[3], :2]  # half of the 1 is missing
+    stub = WrittenLine(stub.text, stub.points, stub.index)
+    assert len(collect_glyphs(lines)["1"]) == 12 == len(collect_glyphs([*lines, stub])["1"])
+
+
+def test_a_replacement_keeps_all_else_and_moves_what_follows():
+    line = line_of("in may we")
+    own = line.strokes_of(3, 6)
+    points, text = replace(line, own, 3, 6, [figure("7"), figure("3")], np.random.default_rng(0))
+    assert text == "in 73 we"
+    before = sum(len(line.strokes[k]) for k in range(own[0]))
+    after = sum(len(line.strokes[k]) for k in range(own[-1] + 1, len(line.strokes)))
+    assert np.array_equal(points[:before], line.points[:before])
+    shifts = points[-after:, :2] - line.points[-after:, :2]
+    assert np.ptp(shifts, axis=0) == pytest.approx([0, 0], abs=1e-9) and shifts[0, 1] == pytest.approx(0)
+    new = points[before:-after]
+    old_right = max(line.strokes[k][:, 0].max() for k in own)
+    assert new[:, 0].max() - old_right == pytest.approx(shifts[0, 0])  # the gap to the next word stays
+    assert np.ptp(new[:5, 1]) == pytest.approx(1.8 * line.x_height, rel=0.01)
+    assert new[:, 0].min() == pytest.approx(min(line.strokes[k][:, 0].min() for k in own))
+
+
+def test_a_glyph_takes_the_slant_and_the_tilt_of_its_line():
+    line = line_of("in may we went home then", slant=0.5, tilt=0.1)
+    own = line.strokes_of(3, 6)
+    points, _ = replace(line, own, 3, 6, [figure("7")], np.random.default_rng(0))
+    new = points[sum(len(line.strokes[k]) for k in range(own[0])) :][:4]
+    left = new[1] - new[0]  # upwards
+    assert left[0] / -left[1] == pytest.approx(line.slant, abs=0.06)
+    assert new[0, 1] == pytest.approx(line.baseline_at(new[0, 0]), abs=1e-6)
+
+
+@pytest.mark.parametrize("character", sorted(SHAPES))
+def test_drawn_shapes_are_plausible_and_never_the_same(character):
+    rng = np.random.default_rng(0)
+    glyphs = [draw_shape(character, rng) for _ in range(20)]
+    assert all(is_plausible(g) and g.points[-1, 2] == 1 and 4 < len(g.points) < 90 for g in glyphs)
+    assert len({g.points.tobytes() for g in glyphs}) == 20
+
+
+def test_tokens_follow_their_patterns():
+    rng = np.random.default_rng(0)
+    tokens = [random_token(rng) for _ in range(500)]
+    assert {re.sub("[A-Z]", "A", re.sub("[0-9]", "9", t)) for t in tokens} <= set(PATTERNS)
+    assert set("".join(tokens)) >= set(DIGITS + CAPITALS + "&%*+#/[]()?!.,;:-") and set("".join(tokens)) <= set(
+        ALPHABET
+    )
+
+
+@pytest.fixture(scope="module")
+def composer():
+    texts = [f"{c}{c}ab 0123 456 789 {c}ed. ({c}) it, why: so! or? ab-cd;" for c in CAPITALS]
+    texts += [f"he has {c}{c} and . , : ; - ! ? ( )" for c in CAPITALS]
+    lines = [line_of(text) for text in texts]
+    return Composer(lines, collect_glyphs(lines), np.random.default_rng(0))
+
+
+def test_new_lines_hold_what_their_text_says(composer):
+    made = [line for line in (composer.compose() for _ in range(80)) if line is not None]
+    assert len(made) > 20
+    for points, text in made:
+        assert 2 < len(text) <= 64 and points[-1, 2] == 1 and np.isfinite(points).all()
+        assert set(np.unique(points[:, 2])) <= {0.0, 1.0}
+
+
+def test_the_line_of_the_character_decides_what_is_taken(composer):
+    glyphs = [Glyph("5", figure("5").points, slant, 0) for slant in (-1.0, 0.0, 1.0)]
+    leaning = Composer(composer.lines, {"5": glyphs}, np.random.default_rng(0))
+    chosen = [leaning.choose("5", 0.9, 1.75).slant for _ in range(100)]
+    assert np.mean(np.array(chosen) == 1.0) > 0.6  # 1 - (2/3)^3
+
+
+# ------------------------------------------------------------------------------------------------------- the command
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("data")
+    model = HandwritingModel(SimpleNamespace(rnn_size=8, nmixtures=2, kmixtures=1, alphabet=ALPHABET))
+    save_model(str(folder / "checkpoint"), model)
+    strokes, texts = [], []
+    for k in range(42):
+        points, _ = write_text(text := f"{CAPITALS[k % 26]}ab 0123 456 789 it", 60)
+        offsets = np.round(np.diff(points[:, :2], axis=0, prepend=points[:1, :2]))
+        strokes.append(np.column_stack([offsets, points[:, 5]]).astype(np.int16))
+        texts.append(text)
+    write_data(folder, strokes=strokes, texts=texts)
+    return folder
+
+
+def test_extra_lines_are_for_training_alone(folder):
+    own = DataLoader(loader_args(folder))
+    with_extra = DataLoader(loader_args(folder, extra_data=str(folder / "strokes_training_data.cpkl")))
+    assert with_extra.valid_ascii_data == own.valid_ascii_data
+    assert len(with_extra.stroke_data) == len(own.stroke_data) + 42
+
+
+def test_lines_are_made_of_training_lines_alone(folder, monkeypatch):
+    """The model of this test is untrained: its attention is replaced by where the characters are."""
+    loader = DataLoader(loader_args(folder))
+    monkeypatch.setattr(augment_data, "written_lines", attended)
+    strokes, texts = compose_lines(None, loader, count=12, tsteps=1300, seed=3)
+    assert len(strokes) == len(texts) == 12 and all(s.dtype == np.int16 and not s[0, :2].any() for s in strokes)
+    again, same = compose_lines(None, loader, count=12, tsteps=1300, seed=3)
+    assert same == texts and all(np.array_equal(a, b) for a, b in zip(again, strokes))
+    assert all(set(text) <= set(ALPHABET) for text in texts)
+
+
+def attended(model, strokes, texts):
+    assert len(texts) == 39  # of 42 lines three are for validation
+    lines = []
+    for text in texts:
+        points, index = write_text(text, 1.2)
+        lines.append(WrittenLine(text, points[:, [0, 1, 5]], index))
+    return lines
+
+
+def test_the_command_says_when_nothing_stands_apart(folder, tmp_path, capsys):
+    flags = ["--data_dir", str(folder), "--save_path", str(folder / "checkpoint"), "--count", "2"]
+    (folder / "strokes_training_data.cpkl").rename(folder / "kept")
+    strokes, texts = make_lines(21)
+    write_data(folder, strokes=strokes, texts=["a" * len(text) for text in texts])
+    code = augment_data.main([*flags, "--output", str(tmp_path / "new.cpkl")])
+    (folder / "kept").rename(folder / "strokes_training_data.cpkl")
+    err = capsys.readouterr().err
+    assert code == 1 and "too few lines" in err and not (tmp_path / "new.cpkl").exists()
+    assert augment_data.main([*flags, "--data_dir", str(tmp_path / "none"), "--output", "x"]) == 1
+    with pytest.raises(SystemExit):
+        augment_data.main(["--count", "0"])

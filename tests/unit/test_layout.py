@@ -1,0 +1,236 @@
+"""Pages: what is set is what was written, in its order, of one size, within the margins."""
+
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from conftest import ROOT
+from layout import PAGE_SIZES, PageStyle, compose, hand_of
+from measure import measure_line
+from words import Segment, split_text
+from writing_helpers import write_text
+
+LETTER = """Dear Jon,
+
+thank you for your letter of the second of May, which came only yesterday. We cook, we read, and we wait for the sun
+to come back. The garden is under water, as is the road, and no one has seen the dog since.
+
+Yours, Mia"""
+
+
+def segments(text=LETTER, max_characters=40, **style):
+    paragraphs, seed = [], 0
+    for texts in split_text(text, max_characters):
+        paragraphs.append([])
+        for part in texts:
+            seed += 1
+            strokes, index = write_text(part, seed=seed, **{"jitter": 0.03, "tilt": 0.04 * (seed % 3 - 1), **style})
+            paragraphs[-1].append(Segment(part, strokes, index))
+    return paragraphs
+
+
+def lines_of(pages):
+    return [line for page in pages for line in page.lines]
+
+
+def ink(lines):
+    return np.concatenate([line.points[:, :2] for line in lines])
+
+
+@pytest.mark.smoke
+def test_text_comes_back_word_by_word_and_in_order():
+    pages = compose(segments(), PageStyle(size="a6", margin_mm=10))
+    assert " ".join(line.text for line in lines_of(pages)).split() == LETTER.split()
+    written = sum(len(s.strokes) for paragraph in segments() for s in paragraph)
+    assert sum(len(line.points) for line in lines_of(pages)) == written
+
+
+def test_index_points_at_the_characters_of_the_line():
+    for line in lines_of(compose(segments(), PageStyle(size="a6", margin_mm=10))):
+        for k, character in enumerate(line.text):
+            assert (line.index == k).any() == (character != " ")
+        centres = [line.points[line.index == k, 0].mean() for k, c in enumerate(line.text) if c != " "]
+        assert (np.diff(centres) > 0).all()  # letters of the synthetic hand follow each other from left to right
+
+
+@pytest.mark.parametrize("size", ["a6", "a5", (120, 90)])
+@pytest.mark.parametrize("align", ["left", "centre", "right"])
+def test_ink_stays_within_the_margins_and_lines_are_full(size, align):
+    style = PageStyle(size=size, margin_mm=(9, 10, 11, 12), align=align, x_height_mm=2)
+    pages = compose(segments(), style)
+    width, height = style.page_size()
+    xy = ink(lines_of(pages))
+    assert xy[:, 0].min() >= 12 - 1e-6 and xy[:, 0].max() <= width - 10 + 1e-6
+    assert xy[:, 1].min() >= 9 and xy[:, 1].max() <= height - 11
+    longest = max(np.ptp(line.points[:, 0]) for line in lines_of(pages))
+    assert longest > 0.75 * (width - 22)
+
+
+def test_alignment_moves_lines_to_its_side():
+    style = {"size": "a5", "margin_mm": 15}
+    edges = {}
+    for align in ("left", "centre", "right"):
+        (page,) = compose(segments("Jon"), PageStyle(align=align, **style))
+        edges[align] = page.lines[0].points[:, 0].min(), page.lines[0].points[:, 0].max()
+    assert edges["left"][0] == pytest.approx(15) and edges["right"][1] == pytest.approx(148 - 15)
+    assert sum(edges["centre"]) / 2 == pytest.approx(148 / 2)
+
+
+@pytest.mark.parametrize("x_height_mm", [1.5, 3.0])
+def test_x_height_is_the_one_asked_for(x_height_mm):
+    pages = compose(segments(), PageStyle(size="a4", x_height_mm=x_height_mm))
+    heights = [measure_line(line.points, line.text, line.index).x_height for line in lines_of(pages)]
+    assert np.median(heights) == pytest.approx(x_height_mm, rel=0.06)
+
+
+def test_baselines_are_the_line_spacing_apart_and_a_blank_line_takes_one():
+    (page,) = compose([*segments("one"), *segments("two"), [], *segments("three")], PageStyle(line_spacing_mm=9))
+    assert np.diff([line.baseline_mm for line in page.lines]) == pytest.approx([9, 18])
+    for line in page.lines:
+        on_line = np.array([line.text[k] in "oneh" for k in line.index])
+        assert line.points[on_line, 1].max() == pytest.approx(line.baseline_mm, abs=0.4)
+
+
+def test_lines_that_do_not_fit_go_to_the_next_page():
+    style = PageStyle(size="a6", landscape=True, margin_mm=10)
+    pages = compose(segments(), style)
+    assert len(pages) > 1
+    for page in pages:
+        assert (page.width_mm, page.height_mm) == (148, 105)
+        assert page.lines[0].baseline_mm == pages[0].lines[0].baseline_mm
+
+
+def test_page_does_not_begin_with_a_blank_line():
+    paragraphs = []
+    for _ in range(12):
+        paragraphs += [*segments("one two"), []]
+    pages = compose(paragraphs, PageStyle(size="a6", landscape=True, margin_mm=10))
+    assert len({page.lines[0].baseline_mm for page in pages}) == 1
+
+
+def test_tight_page_is_as_large_as_its_ink_and_margins():
+    (page,) = compose(segments("Jon"), PageStyle(size="tight", margin_mm=5, pen_width_mm=0.5))
+    xy = ink(page.lines)
+    assert xy.min(axis=0) == pytest.approx([5.25, 5.25])
+    assert [page.width_mm, page.height_mm] == pytest.approx(xy.max(axis=0) + 5.25)
+    (narrow,) = compose(segments(), PageStyle(size="tight", width_mm=60, margin_mm=5))
+    assert len(narrow.lines) > 5 and narrow.width_mm <= 60 + 10 + 1
+
+
+def test_words_of_different_segments_are_a_word_space_apart():
+    text = "one sun on us as we saw"
+    whole = segments(text, jitter=0, tilt=0)[0]
+    parts = segments(text, max_characters=8, jitter=0, tilt=0)[0]
+    assert len(parts) > 2
+    gaps = {}
+    for name, written in (("whole", whole), ("parts", parts)):
+        (page,) = compose([written], PageStyle(size="a4", x_height_mm=2))
+        (line,) = page.lines
+        words = [line.points[np.isin(line.index, range(a, a + len(w))), 0] for w, a in _words(text)]
+        gaps[name] = [b.min() - a.max() for a, b in zip(words, words[1:])]
+    assert gaps["parts"] == pytest.approx(gaps["whole"], rel=0.35)
+
+
+def _words(text):
+    first = 0
+    for word in text.split():
+        yield word, first
+        first += len(word) + 1
+
+
+def test_one_line_that_was_written_small_is_helped_but_not_blown_up():
+    normal = segments("one sun on us as we saw")[0] * 4
+    small, index = write_text("can we now", x_height=0.9)  # the others: 1.5
+    pages = compose([normal, [Segment("can we now", small, index)]], PageStyle(x_height_mm=2))
+    line = lines_of(pages)[-1]
+    assert line.text == "can we now"
+    x_height = measure_line(line.points, line.text, line.index).x_height
+    assert 2 * 0.9 / 1.5 * 1.05 < x_height < 2 * 0.9 / 1.5 * 1.25 + 0.05
+
+
+def test_slant_goes_towards_that_of_the_hand_and_tilt_away_unless_they_are_to_stay():
+    def written(text, slant, tilt):
+        strokes, index = write_text(text, slant=slant, tilt=tilt)
+        return [Segment(text, strokes, index)]
+
+    text = "hidden hill in the mill"
+    paragraphs = [written(text, s, 0.05) for s in (0.1, 0.1, 0.1, 0.5)]
+
+    def spread_and_tilt(straighten):
+        lines = lines_of(compose(paragraphs, PageStyle(straighten=straighten)))
+        slants = [measure_line(line.points, text, line.index).slant for line in lines]
+        metrics = measure_line(lines[0].points, text, lines[0].index)
+        x = lines[0].points[:, 0]
+        return np.ptp(slants), abs(metrics.baseline_at(x.max()) - metrics.baseline_at(x.min())) / np.ptp(x)
+
+    (even, flat), (uneven, tilted) = spread_and_tilt(True), spread_and_tilt(False)
+    assert uneven > 0.3 and even < 0.5 * uneven
+    assert tilted > 0.04 and flat < 0.01
+
+
+def test_hands_are_measured_apart():
+    large, index = write_text("one sun on us", x_height=5)
+    small, _ = write_text("one sun on us", x_height=1)
+    paragraphs = [[Segment("one sun on us", s, index, hand=hand)] for s, hand in ((large, "a"), (small, "b"))]
+    heights = [np.ptp(line.points[:, 1]) for line in lines_of(compose(paragraphs))]
+    assert heights[0] == pytest.approx(heights[1], rel=0.02)
+    assert hand_of(paragraphs[0]).x_height == pytest.approx(5 * hand_of(paragraphs[1]).x_height, rel=0.02)
+
+
+def test_ink_of_a_segment_goes_before_that_of_the_page():
+    paragraphs = segments("one") + segments("two")
+    paragraphs[1][0].ink = "#aa0000"
+    assert [line.ink for line in lines_of(compose(paragraphs, PageStyle(ink="#000000")))] == ["#000000", "#aa0000"]
+
+
+def test_strokes_are_not_changed_by_setting_them():
+    paragraphs = segments("one two")
+    before = paragraphs[0][0].strokes.copy()
+    compose(paragraphs)
+    assert (paragraphs[0][0].strokes == before).all()
+
+
+@pytest.mark.parametrize(
+    ("style", "what"),
+    [
+        ({"size": "a9"}, "'a9' is not known: it is one of a3, "),
+        ({"size": (0, 10)}, "does not exist"),
+        ({"size": "a6", "margin_mm": 60}, "margins"),
+        ({"size": (300, 20)}, "no room for a line"),
+        ({"margin_mm": -1}, "0 mm or more"),
+        ({"x_height_mm": 0}, "x-height is 0 mm"),
+        ({"x_height_mm": float("nan")}, "x-height is nan mm"),
+        ({"line_spacing_mm": -2}, "line spacing"),
+        ({"align": "justify"}, "left, centre, right"),
+        ({"size": (30, 297), "margin_mm": 10, "x_height_mm": 4}, r"^'thank' is \d+ mm wide .* smaller x-height\.$"),
+    ],
+)
+def test_page_that_cannot_be_is_refused_in_one_sentence(style, what):
+    with pytest.raises(ValueError, match=what) as error:
+        compose(segments("thank you"), PageStyle(**style))
+    assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize("paragraphs", [[], [[], []]])
+def test_nothing_to_set_is_refused(paragraphs):
+    with pytest.raises(ValueError, match="nothing to set"):
+        compose(paragraphs)
+
+
+@pytest.mark.parametrize("strokes", [np.zeros((0, 6)), np.full((4, 6), np.nan)])
+def test_segment_without_points_or_with_nan_is_refused(strokes):
+    with pytest.raises(ValueError, match="pen point"):
+        compose([[Segment("one", strokes)]])
+
+
+def test_page_sizes_are_upright_and_turn():
+    for width, height in PAGE_SIZES.values():
+        assert width < height
+    assert PageStyle(size="A5", landscape=True).page_size() == (210, 148)
+
+
+def test_layout_imports_neither_tensorflow_nor_matplotlib():
+    code = "import sys, layout, formats; sys.exit(any(m in sys.modules for m in ('tensorflow', 'matplotlib')))"
+    assert subprocess.run([sys.executable, "-c", code], cwd=ROOT).returncode == 0
