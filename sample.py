@@ -3,6 +3,8 @@
     python3 sample.py --text "Hello World"
     python3 sample.py --text "Hello World" --bias 1.5 --seed 7
     python3 sample.py                                   # the five test strings of the README
+    python3 sample.py --file letter.txt --output letter.pdf
+    python3 sample.py --lines "Dear Jon," "you know nothing." --format svg png --page a6
 
 In a notebook:
 
@@ -11,7 +13,7 @@ In a notebook:
     model = load_model(find_checkpoint())
     strokes, phis, kappas = sample("Hello World", model, bias=1.0, seed=7)
 
-Pictures go to logs/figures, their names to stdout, messages to stderr.
+Pictures and pages go to logs/figures unless --output says otherwise, their names to stdout, messages to stderr.
 """
 
 import argparse
@@ -19,7 +21,6 @@ import dataclasses
 import itertools
 import math
 import os
-import re
 import sys
 import weakref
 from collections.abc import Sequence
@@ -27,10 +28,10 @@ from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 
+import letter
 from checkpoint import CheckpointError, find_checkpoint, load_config, load_model
 from failures import find_failures
 from model import POINT_SIZE, split_head
-from recurrent import text_mask
 from tf_setup import one_thread_per_operation, tf
 from utils import STYLES_FILE, Logger, UnsafePickleError, fit_to_alphabet, load_strokes, to_one_hot
 
@@ -46,6 +47,11 @@ DEFAULT_BIAS = 1.0
 # many has gone astray.
 MAX_POINTS_PER_CHARACTER, EXTRA_POINTS = 45, 100
 DEFAULT_TRIES = 5
+# When a line ends. When the pen lifts for the last time in real lines, the attention has nearly always passed the last
+# character by a tenth of its place, and in four of five lines by half of it. Where it has passed by half, the line
+# ends; where by less, it ends if the pen would go on to the right of all ink: left of it are dots and crossings.
+SURELY_PASSED, MAYBE_PASSED = 0.55, 0.1  # characters, of the mean position of the window
+SEVERAL_STROKES = set('ijkxyft!?":;#=AEFHIKTXQBDPRNMYZ457')  # where the next stroke may well stand to the right
 MAX_GROUP = 32  # lines that one loop writes: enough to keep one core busy
 
 
@@ -59,7 +65,7 @@ class Line:
             was drawn from, pen lift (1 where the pen lifts after the point). Lengths in units of data_scale.
         phis: float32 [n, U], the weight of every character at every point (eq. 46).
         kappas: float32 [n, K], the window positions in characters; 0 is the first character of `text`.
-        finished: whether the pen lifted after the attention had passed the last character, within the limit.
+        finished: whether the line ended after its last character, within the limit.
     """
 
     text: str
@@ -111,42 +117,47 @@ class Sampler:
         @tf.function(
             input_signature=[
                 spec([None, None, A]), spec([None], tf.int32), (states, spec([None, K]), spec([None, A])),
-                spec([None, POINT_SIZE]), spec([None, 1]), spec([None, None, 4]), spec([None], tf.int32),
+                spec([None, POINT_SIZE]), spec([None, 1]), spec([None, None, 4]), spec([None], tf.int32), spec([None]),
             ]
         )  # fmt: skip
-        def write(char_seq, lengths, state, point, bias, noise, limits):
+        def write(char_seq, lengths, state, point, bias, noise, limits, passed_at):
             model = model_ref()
             B, M = tf.shape(char_seq)[0], model.nmixtures
             weights = model.step_weights()
-            # One place more than there are characters: its one-hot is zero, so it adds nothing to the window, but its
-            # weight tells when the attention has passed the last character.
-            char_seq = tf.pad(char_seq, [[0, 0], [0, 1], [0, 0]])
-            mask = text_mask(char_seq)
-            U = tf.shape(char_seq)[1]
-            end = tf.one_hot(lengths, U)  # [B, U]
-            mask += end
+            # Two places more than there are characters: their one-hot is zero, so they add nothing to the window, but
+            # their weights tell how far the attention has passed the last character.
+            char_seq = tf.pad(char_seq, [[0, 0], [0, 2], [0, 0]])
+            places = tf.range(tf.shape(char_seq)[1])
+            mask = tf.cast(places < lengths[:, None] + 2, tf.float32)  # [B, U + 2]
+            past_end = tf.cast(places - lengths[:, None] + 1, tf.float32)  # 0 at the last character
             points = tf.TensorArray(tf.float32, 0, dynamic_size=True, element_shape=[None, 6])
             phis = tf.TensorArray(tf.float32, 0, dynamic_size=True, element_shape=[None, None])
             kappas = tf.TensorArray(tf.float32, 0, dynamic_size=True, element_shape=[None, K])
 
-            def step(t, point, state, counts, finished, points, phis, kappas):
+            def step(t, point, state, counts, finished, x, right, may_end, points, phis, kappas):
                 y, phi, state = model.step(point, char_seq, mask, state, weights)
                 drawn = draw_point(y, M, bias, noise[t])
                 running = ~finished & (t < limits)
-                passed = tf.reduce_sum(phi * end, -1) >= tf.reduce_max(phi * (1.0 - end), -1)
-                finished |= running & passed & (drawn[:, 5] > 0.5)
-                counts += tf.cast(running, tf.int32)
+                x += drawn[:, 0]
+                beyond = may_end & (x > right)  # a new stroke to the right of the last character: not this point
+                right = tf.maximum(right, x)
+                position = tf.reduce_sum(phi * past_end, -1) / tf.maximum(tf.reduce_sum(phi, -1), 1e-30)
+                lifts = drawn[:, 5] > 0.5
+                counts += tf.cast(running & ~beyond, tf.int32)
+                finished |= running & (beyond | lifts & (position > SURELY_PASSED))
+                may_end = lifts & (position > passed_at)
                 point = tf.stack([drawn[:, 0], drawn[:, 1], drawn[:, 5]], axis=-1)
                 return (
-                    t + 1, point, state, counts, finished,
+                    t + 1, point, state, counts, finished, x, right, may_end,
                     points.write(t, drawn), phis.write(t, phi), kappas.write(t, state[1]),
                 )  # fmt: skip
 
             def goes_on(t, point, state, counts, finished, *_):
                 return tf.reduce_any(~finished & (t < limits))
 
-            start = (0, point, state, tf.zeros([B], tf.int32), tf.zeros([B], tf.bool), points, phis, kappas)
-            _, _, _, counts, finished, points, phis, kappas = tf.while_loop(goes_on, step, start)
+            no, zero = tf.zeros([B], tf.bool), tf.zeros([B])
+            start = (0, point, state, tf.zeros([B], tf.int32), no, zero, zero, no, points, phis, kappas)
+            _, _, _, counts, finished, _, _, _, points, phis, kappas = tf.while_loop(goes_on, step, start)
             return points.stack(), phis.stack(), kappas.stack(), counts, finished
 
         spec_x = spec([None, None, POINT_SIZE])
@@ -221,23 +232,27 @@ def sample_batch(texts, model, *, bias=DEFAULT_BIAS, seed=0, tsteps=None, style=
     full_texts = [prime_text + text for text in texts]
     lengths = np.array([len(text) for text in full_texts], np.int32)
     char_seq = np.stack([to_one_hot(text, lengths.max(), alphabet) for text in full_texts])
-    if style is not None and len(prime_strokes) > 1:
-        # All but the last point, which is the first input of the loop.
-        state = sampler.prime(np.tile(prime_strokes[None, :-1], [B, 1, 1]), char_seq)
-
     limits = np.array([tsteps or MAX_POINTS_PER_CHARACTER * len(text) + EXTRA_POINTS for text in texts], np.int32)
     own = isinstance(seed, Sequence | np.ndarray)
     seeds = [np.atleast_1d(s) for s in seed] if own else [(seed, i) for i in range(B)]
     if len(seeds) != B:
         raise ValueError(f"there are {B} texts but {len(seeds)} seeds.")
+    passed_at = np.array([np.inf if t[-1] in SEVERAL_STROKES else MAYBE_PASSED for t in full_texts], np.float32)
     noise = [_noise(s, limit) for s, limit in zip(seeds, limits, strict=True)]
 
     def write(rows):
         """Writes some of the lines; returns for each its points [n, 6], phis [n, U], kappas [n, K], finished."""
         T = limits[rows].max()
         padded = np.stack([np.pad(noise[i], [(0, T - len(noise[i])), (0, 0)]) for i in rows], axis=1)  # [T, B, 4]
-        some_states = tf.nest.map_structure(lambda s: tf.gather(s, rows), state)
-        arguments = (char_seq[rows], lengths[rows], some_states, point[rows], biases[rows, None], padded, limits[rows])
+        if style is not None and len(prime_strokes) > 1:
+            # All but the last point, which is the first input of the loop.
+            some_states = sampler.prime(np.tile(prime_strokes[None, :-1], [len(rows), 1, 1]), char_seq[rows])
+        else:
+            some_states = tf.nest.map_structure(lambda s: tf.gather(s, rows), state)
+        arguments = (
+            char_seq[rows], lengths[rows], some_states, point[rows], biases[rows, None], padded, limits[rows],
+            passed_at[rows],
+        )  # fmt: skip
         points, phis, kappas, counts, finished = (t.numpy() for t in sampler.write(*arguments))
         return [(points[:n, k], phis[:n, k], kappas[:n, k], bool(finished[k])) for k, n in enumerate(counts)]
 
@@ -251,6 +266,8 @@ def sample_batch(texts, model, *, bias=DEFAULT_BIAS, seed=0, tsteps=None, style=
     lines = []
     for i, text in enumerate(texts):
         points, phis, kappas, finished = by_line[i]
+        if first:
+            points, phis, kappas = (part[_own_start(points, phis, first) :] for part in (points, phis, kappas))
         strokes = points.copy()
         strokes[0, :2] = 0.0  # the line starts at the origin, wherever the style ended
         strokes[:, :2] = np.cumsum(strokes[:, :2], axis=0)
@@ -258,12 +275,21 @@ def sample_batch(texts, model, *, bias=DEFAULT_BIAS, seed=0, tsteps=None, style=
     return lines
 
 
-def sample_whole(texts, model, *, seed=0, tries=DEFAULT_TRIES, **options):
+def _own_start(points, phis, first):
+    """Where a primed line begins: after the strokes that still belong to the style's text, its first characters."""
+    reached = np.flatnonzero(np.argmax(phis, axis=1) >= first)
+    if not len(reached):
+        return 0
+    lifts = np.flatnonzero(points[: reached[0], 5] > 0.5)
+    return int(lifts[-1]) + 1 if len(lifts) else 0
+
+
+def sample_whole(texts, model, *, bias=DEFAULT_BIAS, seed=0, tries=DEFAULT_TRIES, tsteps=None, style=None):
     """Writes many lines, and those that failed again with other numbers.
 
     Args:
-        texts, model, options: as in `sample_batch`, but style and bias are the same for all lines.
-        seed: a number; try k > 0 of line i draws from (seed, i, k). tries: most times that a line is written.
+        texts, model, bias, tsteps, style: as in `sample_batch`. tries: most times that a line is written.
+        seed: as in `sample_batch`, but a sequence holds tuples; try k > 0 draws from the numbers of the line and k.
 
     Returns:
         For each text a `Line`, and for each the list of its `failures.Failure`: empty, or those of the try that had the
@@ -271,15 +297,20 @@ def sample_whole(texts, model, *, seed=0, tries=DEFAULT_TRIES, **options):
     """
     if tries < 1:
         raise ValueError(f"tries is {tries}: it has to be 1 or more.")
-    lines = sample_batch(texts, model, seed=seed, **options)
+    biases = np.broadcast_to(np.asarray(bias, float), [len(texts)])
+    seeds = [tuple(s) for s in seed] if isinstance(seed, Sequence) else [(seed, i) for i in range(len(texts))]
+    lines = sample_batch(texts, model, bias=biases, seed=seeds, tsteps=tsteps, style=style)
     failures = [find_failures(line) for line in lines]
     written = [1] * len(lines)
     for k in range(1, tries):
         again = [i for i, found in enumerate(failures) if found]
         if not again:
             break
-        seeds = [(seed, i, k) for i in again]
-        for i, line in zip(again, sample_batch([texts[i] for i in again], model, seed=seeds, **options), strict=True):
+        others = sample_batch(
+            [texts[i] for i in again], model, bias=biases[again], seed=[(*seeds[i], k) for i in again], tsteps=tsteps,
+            style=style,
+        )  # fmt: skip
+        for i, line in zip(again, others, strict=True):
             written[i] += 1
             found = find_failures(line)
             if len(found) < len(failures[i]):
@@ -354,7 +385,10 @@ def load_style(number, data_dir, data_scale):
 
 def parse_args(argv=None):
     p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    p.add_argument("--text", default=None, help="what to write (default: five test strings)")
+    what = p.add_mutually_exclusive_group()
+    what.add_argument("--text", default=None, help="what to write (default: five test strings)")
+    what.add_argument("--lines", nargs="+", metavar="TEXT", help="the lines of a page")
+    what.add_argument("--file", metavar="FILE", help="a text to set on pages, UTF-8; - is stdin")
     p.add_argument("--bias", type=float, default=DEFAULT_BIAS, help="0 as learned, 0.5 messy, 1 natural, 2 neat")
     p.add_argument("--tsteps", type=int, default=None, help="most pen points of a line (default: 45 a character + 100)")
     p.add_argument("--style", type=int, default=None, help="write in the hand of this sample of data/styles.p")
@@ -369,6 +403,7 @@ def parse_args(argv=None):
     )
     p.add_argument("--log_dir", default="logs", help="pictures go to figures/ in it")
     p.add_argument("--data_dir", default="data", help="folder with styles.p")
+    letter.add_flags(p)
     g = p.add_argument_group("what the checkpoint's config says already; a flag that contradicts it is an error")
     g.add_argument("--rnn_size", type=int, default=None, help="units in each LSTM")
     g.add_argument("--nmixtures", type=int, default=None, help="components of the mixture density")
@@ -385,6 +420,7 @@ def parse_args(argv=None):
         p.error(f"--seed is {args.seed}: it has to be 0 or more")
     if args.text is not None and not args.text.strip():
         p.error("--text is empty: give it something to write")
+    letter.check_flags(p, args)
     return args
 
 
@@ -407,31 +443,60 @@ def main(argv=None):
         if differing:
             logger.write(f"Error: {'; '.join(differing)}. Leave the flag out: it is read from the checkpoint.")
             return 2
-        texts = list(TEST_STRINGS) if args.text is None else [args.text]
-        for text in texts:
-            fitted, replaced, dropped = fit_to_alphabet(text, config.alphabet)
-            if replaced:
-                closest = ", ".join(f"{a!r} as {b!r}" for a, b in replaced.items())
-                logger.write(f"Warning: written as the closest that exists: {closest}")
-            if dropped:
-                logger.write("Warning: left out, the model has not learned them: " + " ".join(map(repr, dropped)))
-            if not fitted.strip():
-                logger.write(f"Error: nothing of {text!r} can be written; the model knows {config.alphabet!r}.")
-                return 2
-        style = None if args.style is None else load_style(args.style, args.data_dir, config.data_scale)
+        asked = letter.asked_texts(args) or TEST_STRINGS
+        texts = fit_texts(asked, config.alphabet, logger)
+        if not any(texts):
+            logger.write(
+                f"Error: nothing of {' '.join(asked)[:60]!r} can be written; the model knows {config.alphabet!r}."
+            )
+            return 2
+        job = letter.Job(args, texts) if args.pages else None
+        numbers = {row.style for row in job.rows} if job else {args.style}
+        styles = {n: load_style(n, args.data_dir, config.data_scale) for n in sorted(numbers - {None})}
         seed = random_seed() if args.seed is None else args.seed
         logger.write(f"Writing with {prefix}, bias {args.bias:g}, seed {seed}.")
         one_thread_per_operation()
         model = load_model(prefix)
-        lines, failures, written = sample_whole(
-            texts, model, bias=args.bias, seed=seed, tsteps=args.tsteps, style=style, tries=args.tries
-        )
-        for line, found, times in zip(lines, failures, written, strict=True):
-            report(line, found, times, logger)
-        return draw(lines, os.path.join(args.log_dir, "figures"), f"bias{args.bias:g}_seed{seed}")
+
+        def write(texts, bias, seed, style):
+            written = sample_whole(
+                texts, model, bias=bias, seed=seed, style=style, tsteps=args.tsteps, tries=args.tries
+            )
+            for line, failures, times in zip(*written, strict=True):
+                report(line, failures, times, logger)
+            return written[0]
+
+        suffix = f"bias{args.bias:g}_seed{seed}"
+        if job:
+            names = job.run(write, seed, styles, suffix)
+        else:
+            lines = write([text for text in texts if text], args.bias, seed, styles.get(args.style))
+            names = draw(lines, os.path.join(args.log_dir, "figures"), suffix)
+        for name in names:
+            print(name)
+        return 0
+    except letter.UsageError as error:
+        logger.write(f"Error: {error}")
+        return 2
     except (CheckpointError, UnsafePickleError, ValueError, OSError) as error:
         logger.write(f"Error: {error}")
         return 1
+
+
+def fit_texts(texts, alphabet, logger):
+    """Texts in the characters of the alphabet; says which others there were."""
+    fitted, replaced, dropped = [], {}, {}
+    for text in texts:
+        written, closest, lost = fit_to_alphabet(text, alphabet)
+        fitted.append(written.strip())
+        replaced |= closest
+        dropped |= dict.fromkeys(lost)
+    if replaced:
+        closest = ", ".join(f"{a!r} as {b!r}" for a, b in replaced.items())
+        logger.write(f"Warning: written as the closest that exists: {closest}")
+    if dropped:
+        logger.write("Warning: left out, the model has not learned them: " + " ".join(map(repr, dropped)))
+    return fitted
 
 
 def report(line, failures, times, logger):
@@ -447,22 +512,18 @@ def report(line, failures, times, logger):
 
 
 def draw(lines, folder, suffix):
-    """Draws every line, its attention and its density; prints the names of the pictures. Returns the exit code."""
+    """Draws every line, its attention and its density. Returns the names of the pictures."""
     from drawing import draw_attention, draw_density, draw_line  # Matplotlib costs a second: only who draws pays it
 
     os.makedirs(folder, exist_ok=True)
+    names = []
     for line in lines:
-        stem = os.path.join(folder, f"{_file_name(line.text)}_{suffix}")
+        stem = os.path.join(folder, f"{letter.file_name(line.text)}_{suffix}")
         draw_line(line.strokes, stem + ".png")
         draw_attention(line.phis, line.strokes, line.text, stem + "_attention.png")
         draw_density(line.strokes, stem + "_density.png")
-        for part in ("", "_attention", "_density"):
-            print(f"{stem}{part}.png")
-    return 0
-
-
-def _file_name(text):
-    return re.sub(r"[^a-z0-9]+", "_", text.lower()).strip("_")[:40] or "line"
+        names += [f"{stem}{part}.png" for part in ("", "_attention", "_density")]
+    return names
 
 
 if __name__ == "__main__":

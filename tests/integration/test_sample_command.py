@@ -82,6 +82,34 @@ def test_characters_outside_the_alphabet_are_named(run):
     assert "'é' as 'e'" in err and "'“' as '\"'" in err and "left out" in err and "'漢'" in err
 
 
+def test_lines_and_files_become_pages(run, tmp_path):
+    (tmp_path / "letter.txt").write_text("Dear Jon,\n\nyou know.\n", encoding="utf-8")
+    for flags in (["--lines", "Dear Jon,", "you", "--biases", "0.5", "1"], ["--file", str(tmp_path / "letter.txt")]):
+        code, names, err = run(
+            *flags, "--format", "svg", "pdf", "--seed", "1", "--tsteps", "40", "--output", str(tmp_path)
+        )
+        assert code == 0, err
+        assert [Path(name).suffix for name in names] == [".svg", ".pdf"]
+        assert all(Path(name).stat().st_size > 300 for name in names)
+
+
+def test_pages_repeat_with_their_seed(run, tmp_path):
+    flags = ["--lines", "abc", "de", "--seed", "3", "--tsteps", "40", "--output"]
+    assert run(*flags, str(tmp_path / "a.svg"))[0] == run(*flags, str(tmp_path / "b.svg"))[0] == 0
+    assert (tmp_path / "a.svg").read_bytes() == (tmp_path / "b.svg").read_bytes()
+
+
+def test_a_text_of_another_script_or_kind_is_one_clear_line(run, tmp_path):
+    (tmp_path / "letter.txt").write_bytes(b"\xff\xfe\x00")
+    for text in ("\x00\x07", "שלום"):
+        code, names, err = run("--lines", text)
+        assert code == 2 and not names and "can be written" in err and "Traceback" not in err
+    code, names, err = run("--file", str(tmp_path / "letter.txt"))
+    assert code == 2 and not names and "UTF-8" in err
+    code, names, err = run("--file", str(tmp_path / "none.txt"))
+    assert code == 1 and not names and "none.txt" in err
+
+
 def test_nothing_writable_is_wrong_usage(run):
     code, names, err = run("--text", "漢字")
     assert code == 2 and not names and "nothing of '漢字' can be written" in err

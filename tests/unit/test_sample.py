@@ -8,6 +8,7 @@ import pytest
 import sample as sampling
 from model import HandwritingModel, split_head
 from sample import draw_point, load_style, parse_args, sample, sample_batch, sample_whole, to_one_hot
+from tf_setup import tf
 from utils import save_strokes
 
 ALPHABET = " abcde."
@@ -264,3 +265,76 @@ def test_tries_are_other_lines_and_repeatable(model, monkeypatch):
 def test_tries_have_to_be_one_or_more(model):
     with pytest.raises(ValueError, match="tries"):
         sample_whole(["abc"], model, tries=0)
+
+
+# --------------------------------------------------------------------------------------------- where a line ends
+
+
+class ScriptedModel:
+    """Plays a script instead of a network: at point t, how far the pen moves, whether it lifts, where the window is."""
+
+    rnn_size, nmixtures, kmixtures = 1, 1, 1
+
+    def __init__(self, script):
+        self.config = types.SimpleNamespace(alphabet=ALPHABET)
+        self.char_vec_len = len(ALPHABET) + 1
+        self.script = np.array([(*row, 0)[:3] for row in script], np.float32)
+
+    def zero_state(self, batch):
+        lstms = tuple((tf.zeros([batch, 1]),) * 2 for _ in range(3))
+        return lstms, tf.zeros([batch, 1]), tf.zeros([batch, self.char_vec_len])
+
+    def step_weights(self):
+        return ()
+
+    def step(self, x, char_seq, mask, state, weights):
+        states, time, window = state
+        row = tf.gather(self.script, tf.minimum(tf.cast(time[:, 0], tf.int32), len(self.script) - 1))
+        dx, lift, position = (row[:, k : k + 1] for k in range(3))
+        zero = tf.zeros_like(dx)
+        y = tf.concat([lift * 80 - 40, zero, dx, zero, zero - 9, zero - 9, zero], axis=-1)
+        places = tf.range(tf.shape(char_seq)[1], dtype=tf.float32)
+        phi = tf.exp(-4 * (places - position) ** 2) * mask
+        return y, phi, (states, time + 1, window)
+
+
+DOWN, UP = 0, 1
+
+
+@pytest.mark.parametrize(
+    "script, expected",
+    [
+        pytest.param([(1, DOWN, 0), (1, UP, 1), (1, DOWN, 1), (1, UP, 1.7), (1, DOWN, 1.7)], 4, id="surely passed"),
+        pytest.param([(1, DOWN, 1), (1, UP, 1.3), (1, DOWN, 1.3), (1, UP, 1.3)], 2, id="passed, then to the right"),
+        pytest.param(
+            [(1, DOWN, 1), (1, UP, 1.3), (-2, DOWN, 1.3), (0.5, UP, 1.3), (5, DOWN, 1.3)],
+            4,
+            id="a late dot to the left",
+        ),
+        pytest.param([(1, DOWN, 1), (1, UP, 0.9), (1, DOWN, 1), (1, UP, 1.3), (1, UP, 1)], 4, id="not passed yet"),
+        pytest.param([(1, DOWN, 2)] * 7 + [(1, UP, 2)], 8, id="the pen is down"),
+    ],
+)
+def test_a_line_ends_after_the_last_stroke_of_its_last_character(script, expected):
+    line = sample_batch(["aa"], ScriptedModel(script), bias=5, tsteps=12)[0]
+    assert line.finished and len(line.strokes) == expected
+
+
+def test_a_character_of_several_strokes_gets_them_though_they_stand_to_the_right():
+    script = [(1, DOWN, 1), (1, UP, 1.3), (1, DOWN, 1.3), (1, UP, 1.8), (1, DOWN, 1.8)]
+    model = ScriptedModel(script)
+    model.config.alphabet = " ak"
+    model.char_vec_len = 4
+    lengths = [len(sample_batch([text], model, bias=5, tsteps=12)[0].strokes) for text in ("aa", "ak")]
+    assert lengths == [2, 4]
+
+
+def test_what_a_primed_line_still_writes_of_its_style_is_cut_off():
+    points = np.zeros((6, 6))
+    points[[1, 3], 5] = 1  # strokes of 2, 2 and 2 points
+    phis = np.zeros((6, 4))
+    phis[[0, 1, 2, 3, 4, 5], [1, 1, 2, 2, 2, 3]] = 1
+    assert sampling._own_start(points, phis, first=2) == 2
+    assert sampling._own_start(points, phis, first=1) == 0
+    points[:, 5] = 0  # the pen never lifted: nothing can be cut
+    assert sampling._own_start(points, phis, first=2) == 0
