@@ -1,6 +1,6 @@
 """Draws the pictures of the README with the shipped model.
 
-    python3 scripts/draw_pictures.py
+python3 scripts/draw_pictures.py
 """
 
 import argparse
@@ -12,7 +12,19 @@ sys.path.insert(0, ROOT)
 
 from checkpoint import SHIPPED, load_model  # noqa: E402
 from drawing import draw_attention, draw_line, draw_lines  # noqa: E402
-from sample import sample_batch  # noqa: E402
+from formats import Options, write  # noqa: E402
+from layout import PageStyle, compose  # noqa: E402
+from letter import text_rows, write_rows  # noqa: E402
+from sample import sample_batch, sample_whole  # noqa: E402
+
+LETTER = """Dear Victoria,
+
+thank you for your letter of 12 May. The house by the sea must be lovely, and I am glad that the dogs like it as \
+much as the children do.
+
+Yours ever,
+John
+"""
 
 
 def main(argv=None):
@@ -24,12 +36,18 @@ def main(argv=None):
     os.makedirs(args.output, exist_ok=True)
     model = load_model(args.save_path)
 
-    hello, snow = sample_batch(["Hello World", "You know nothing Jon Snow"], model, bias=1.5, seed=[args.seed] * 2)
+    (hello, snow), _, _ = sample_whole(["Hello World", "You know nothing Jon Snow"], model, bias=1.5, seed=args.seed)
     draw_line(hello.strokes, os.path.join(args.output, "hello_world.png"))
     draw_attention(snow.phis, snow.strokes, snow.text, os.path.join(args.output, "attention.png"))
     text = "What I cannot create I do not understand"
-    lines = sample_batch([text] * 3, model, bias=[0.0, 0.75, 1.5], seed=[args.seed] * 3)
+    lines = sample_batch([text] * 4, model, bias=[0.0, 0.5, 1.0, 2.0], seed=[args.seed] * 4)
     draw_lines([line.strokes for line in lines], os.path.join(args.output, "biases.png"))
+
+    def by_the_model(texts, biases, seeds, style):
+        return sample_whole(texts, model, bias=biases, seed=seeds, style=style)[0]
+
+    pages = compose(write_rows(text_rows(LETTER, bias=1.0), by_the_model, args.seed), PageStyle("a6", margin_mm=10))
+    write(pages, os.path.join(args.output, "letter.png"), options=Options(dpi=110, paper="white"))
     for line in (hello, snow, *lines):
         print(f"{'finished' if line.finished else 'NOT finished'}: {line.text} ({len(line.strokes)} points)")
     return 0
