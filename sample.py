@@ -43,6 +43,7 @@ TEST_STRINGS = (
     "You know nothing Jon Snow",
 )
 DEFAULT_BIAS = 1.0
+MAX_COMPONENT_BIAS = 1.0
 # Real handwriting has about 21 pen points a character and rarely more than 36; a line that is not finished after this
 # many has gone astray.
 MAX_POINTS_PER_CHARACTER, EXTRA_POINTS = 45, 100
@@ -81,6 +82,9 @@ class Line:
 def draw_point(y, nmixtures, bias, noise):
     """Draws the next pen point from the density (eq. 17-25, with the bias of eq. 61-62).
 
+    Above 1, the bias goes on narrowing the deviations, but no longer favours the likely components: the likeliest is
+    often that of a pen that rests, and a line that is given only such points never moves on.
+
     Args:
         y: [B, 1 + 6M] output of the head. nmixtures: M. bias: [B, 1].
         noise: [B, 4]: two standard normals for the offset, then two numbers uniform in [0, 1) for the component and the
@@ -92,7 +96,8 @@ def draw_point(y, nmixtures, bias, noise):
     normal1, normal2, for_component, for_pen = tf.split(noise, 4, axis=-1)  # [B, 1] each
     parts = tf.reshape(y[:, 1:], [-1, 6, nmixtures])  # [B, 6, M]
     # The component whose share of the unit interval holds the number; scaled, since the sum may miss 1 by rounding.
-    cumulated = tf.cumsum(tf.nn.softmax(parts[:, 0] * (1.0 + bias)), axis=-1)
+    weights = tf.nn.softmax(parts[:, 0] * (1.0 + tf.minimum(bias, MAX_COMPONENT_BIAS)))
+    cumulated = tf.cumsum(weights, axis=-1)
     index = tf.reduce_sum(tf.cast(cumulated <= for_component * cumulated[:, -1:], tf.int32), axis=-1)
     chosen = tf.one_hot(tf.minimum(index, nmixtures - 1), nmixtures, dtype=y.dtype)
     # What is left is a mixture of one component.

@@ -15,7 +15,7 @@ from drawing import draw_attention, draw_line, draw_lines  # noqa: E402
 from formats import Options, write  # noqa: E402
 from layout import PageStyle, compose  # noqa: E402
 from letter import text_rows, write_rows  # noqa: E402
-from sample import sample_batch, sample_whole  # noqa: E402
+from sample import sample_whole  # noqa: E402
 
 LETTER = """Dear Victoria,
 
@@ -40,7 +40,8 @@ def main(argv=None):
     draw_line(hello.strokes, os.path.join(args.output, "hello_world.png"))
     draw_attention(snow.phis, snow.strokes, snow.text, os.path.join(args.output, "attention.png"))
     text = "What I cannot create I do not understand"
-    lines = sample_batch([text] * 4, model, bias=[0.0, 0.5, 1.0, 2.0], seed=[args.seed] * 4)
+    seeds = [(args.seed,)] * 4  # the same numbers for all
+    lines, _, _ = sample_whole([text] * 4, model, bias=[0.0, 0.5, 1.0, 2.0], seed=seeds)
     draw_lines([line.strokes for line in lines], os.path.join(args.output, "biases.png"))
 
     def by_the_model(texts, biases, seeds, style):

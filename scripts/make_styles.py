@@ -29,8 +29,13 @@ STYLE_TEXTS = (
     "a very small fox jumped right back",
     "the wizard got his black jam box",
 )
-TRIAL_TEXTS = ("Dear Mr. Brown, thank you for", "the quick letter that arrived", "some years ago we went abroad")
 SHEET_TEXT = "You know nothing Jon Snow"
+TRIAL_TEXTS = (
+    SHEET_TEXT,
+    "Dear Mr. Brown, thank you for",
+    "the quick letter that arrived",
+    "some years ago we went abroad",
+)
 FEATURES = ("slant", "size", "width", "joined", "tall")
 # How much each feature weighs in the distance between two hands, after division by its deviation.
 WEIGHTS = np.array([1.0, 0.8, 1.0, 1.3, 0.6])
@@ -105,9 +110,10 @@ def main(argv=None):
     p.add_argument("--save_path", default=os.path.join(ROOT, SHIPPED), help="prefix of the checkpoint")
     p.add_argument("--output", default=os.path.join(ROOT, "data", STYLES_FILE), help="the file of styles")
     p.add_argument("--sheet", default=os.path.join(ROOT, "static", "styles.png"), help="the contact sheet")
-    p.add_argument("--candidates", type=int, default=240, help="lines to choose from")
+    p.add_argument("--candidates", type=int, default=360, help="lines to choose from")
     p.add_argument("--count", type=int, default=12, help="styles to keep")
-    p.add_argument("--bias", type=float, default=1.0, help="of all lines")
+    p.add_argument("--bias", type=float, default=0.5, help="of the styles: the lower, the more the hands differ")
+    p.add_argument("--trial_bias", type=float, default=1.0, help="of the lines that are primed with them")
     p.add_argument("--seed", type=int, default=1, help="of all lines")
     args = p.parse_args(argv)
     model = load_model(args.save_path)
@@ -117,7 +123,7 @@ def main(argv=None):
     whole = [line for line in lines if not find_failures(line)]
     print(f"{len(whole)} of {len(lines)} candidates are whole.", file=sys.stderr)
     chosen = choose_styles(
-        model, whole, args.count, scale, args.bias, args.seed, log=lambda text: print(text, file=sys.stderr)
+        model, whole, args.count, scale, args.trial_bias, args.seed, log=lambda text: print(text, file=sys.stderr)
     )
     if len(chosen) < args.count:
         print(f"Error: only {len(chosen)} of {args.count} styles came about; take more --candidates.", file=sys.stderr)
@@ -125,7 +131,9 @@ def main(argv=None):
     raw = [as_style(whole[i], scale) for i in chosen]
     save_strokes(args.output, [strokes for strokes, _ in raw], [text for _, text in raw])
     sheet = [
-        sample_batch([SHEET_TEXT], model, bias=args.bias, seed=args.seed, style=primed_with(style, scale))[0].strokes
+        sample_batch(TRIAL_TEXTS, model, bias=args.trial_bias, seed=args.seed, style=primed_with(style, scale))[
+            0
+        ].strokes
         for style in raw
     ]
     draw_lines(sheet, args.sheet)

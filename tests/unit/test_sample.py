@@ -52,6 +52,14 @@ def test_points_have_the_moments_of_the_density_they_are_drawn_from():
     assert points[:, 5].mean() == pytest.approx(0.3, abs=0.005)
 
 
+def test_a_bias_above_one_narrows_deviations_alone():
+    """Sharper component weights made lines get stuck in a resting pen."""
+    y = hand([(0.7, 0, 0, 0.5, 2.0, 0), (0.3, 0, 0, 1.0, 0.3, 0)])
+    points = draw_many(y, 2, bias=3.0)
+    assert (points[:, 2] < 0.04).mean() == pytest.approx(0.7**2 / (0.7**2 + 0.3**2), abs=0.005)
+    assert np.unique(points[:, 2]) == pytest.approx(np.array([0.5, 1.0]) / np.e**3, rel=1e-5)
+
+
 def test_bias_narrows_deviations_and_favours_likely_components():
     y = hand([(0.7, 0, 0, 0.5, 2.0, 0), (0.3, 0, 0, 1.0, 0.3, 0)])
     points = draw_many(y, 2, bias=1.0)
