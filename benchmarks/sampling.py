@@ -5,7 +5,7 @@
 
 For many lines the limit is the rate of large float32 matrix products, with 2 x parameters operations for each point, on
 as many cores as there are groups of lines; for one line it is the rate at which the weights can be read, once for each
-point. Both are measured in the same run, in turns with the sampling; medians count. The cold start is that of
+point. Both are measured in the same run; medians count. The cold start is that of
 `sample.py --text "Hello World"` in a new process, and the time of its parts.
 """
 
@@ -54,23 +54,23 @@ def measure_rates(model, counts, repeats):
 
     parameters = sum(int(np.prod(v.shape)) for v in model.trainable_variables)
     a, b = (tf.random.normal([SQUARE, SQUARE]) for _ in range(2))
-    weights = [tf.random.normal([parameters // 1024, 1024]) for _ in range(2)]
-    row = tf.ones([1, parameters // 1024])
+    # As large as the weights; two, so that none stays in the cache alone. NumPy's product with a vector reads fastest.
+    weights = [np.ones([parameters // 1024, 1024], np.float32) for _ in range(2)]
+    vector = np.ones(1024, np.float32)
     product = tf.function(lambda: tf.matmul(a, b))
-    read = tf.function(lambda: [tf.matmul(row, w) for w in weights])  # two, so that none stays in the cache alone
-    product(), read()
+    product()
+    # Before the sampling, since the threads of NumPy's products go on waiting for work for a while.
+    flops = statistics.median(2 * SQUARE**3 / seconds_of(lambda: product().numpy()) for _ in range(repeats))
+    reads = statistics.median(20 / seconds_of(lambda: [w @ vector for w in 10 * weights]) for _ in range(repeats))
+    time.sleep(1)
     results = []
     for count in counts:
-        write = lambda seed, n=count: sample_batch([TEXT] * n, model, seed=seed, tsteps=POINTS)  # noqa: E731
-        write(0)
-        written, multiplied, reading = [], [], []
-        for seed in range(1, repeats + 1):
+        rates = []
+        for seed in range(repeats + 1):
             start = time.perf_counter()
-            points = sum(len(line.strokes) for line in write(seed))
-            written.append(points / (time.perf_counter() - start))
-            multiplied.append(2 * SQUARE**3 / seconds_of(lambda: product().numpy()))
-            reading.append(2 / seconds_of(lambda: [r.numpy() for r in read()]))
-        rate, flops, reads = (statistics.median(values) for values in (written, multiplied, reading))
+            points = sum(len(line.strokes) for line in sample_batch([TEXT] * count, model, seed=seed, tsteps=POINTS))
+            rates.append(points / (time.perf_counter() - start))
+        rate = statistics.median(rates[1:])  # the first one warms up
         groups = min(os.cpu_count() or 1, math.ceil(count / MAX_GROUP))
         # A product runs on one core here, as within the sampler.
         limit = min(flops * groups / (2 * parameters), reads * count)
