@@ -94,7 +94,7 @@ class Composer:
 # ------------------------------------------------------------------------------------------------------ the command
 
 
-def written_lines(model, strokes, texts, show_progress=None):
+def written_lines(model, strokes, texts):
     """Lines with the character of each point, by the model's attention.
 
     Args:
@@ -110,15 +110,14 @@ def written_lines(model, strokes, texts, show_progress=None):
     )
     order = np.argsort([len(line) for line in strokes], kind="stable")
     lines = []
-    for start in tqdm(range(0, len(order), BATCH), unit="batch", disable=show_progress):
+    for start in tqdm(range(0, len(order), BATCH), unit="batch", disable=None):
         rows = order[start : start + BATCH]
         batch = make_batch([strokes[i] for i in rows], [texts[i] for i in rows], model.config.alphabet)
         phis = attend(batch.x, batch.one_hot).numpy()
         for phi, i in zip(phis, rows):
             n, text = len(strokes[i]), texts[i]
-            index = attended_characters(
-                phi[: n - 1, : len(text)]
-            )  # phi at a point is what the next one is written with
+            # phi at a point is what the next one is written with.
+            index = attended_characters(phi[: n - 1, : len(text)])
             points = strokes[i].astype(float)
             points[:, :2] = np.cumsum(points[:, :2], axis=0)
             lines.append(WrittenLine(text, points, np.concatenate([index[:1], index])))

@@ -59,7 +59,8 @@ class WrittenLine:
         text: U characters. points: [n, 3] absolute. index: int [n], the character of every point (from the attention).
 
     Attributes:
-        strokes: list of [m, 3]. first, last: for each stroke the lowest and highest character that has much of it.
+        strokes: list of [m, 3]; slices: which of the points. first: for each stroke the lowest character with
+            much of it.
         x_height, slant: see `measure.Metrics`; baseline_at(x).
     """
 
@@ -68,8 +69,7 @@ class WrittenLine:
         ends = np.flatnonzero(self.points[:, 2] > 0.5) + 1
         self.slices = [slice(a, b) for a, b in zip([0, *ends], [*ends, len(points)]) if b > a]
         self.strokes = [self.points[s] for s in self.slices]
-        spans = [np.percentile(self.index[s], [20, 80], method="nearest") for s in self.slices]
-        self.first, self.last = (np.array([span[k] for span in spans], int) for k in (0, 1))
+        self.first = [int(np.percentile(self.index[s], 20, method="nearest")) for s in self.slices]
         self.metrics = measure_line(self.points, text, self.index)
         self.x_height, self.slant = self.metrics.x_height, self.metrics.slant
         self.baseline_at = self.metrics.baseline_at
@@ -147,7 +147,7 @@ def is_plausible(glyph):
     height, bottom = np.ptp(glyph.points[:, 1]), glyph.points[:, 1].max()
     if not low <= height <= high or glyph.width > 4:
         return False
-    return glyph.character in "J()[]/,;" or kind_of(glyph.character) in ("sign", "dot") or -0.6 < bottom < 0.8
+    return glyph.character == "J" or kind_of(glyph.character) in ("sign", "dot") or -0.6 < bottom < 0.8
 
 
 def collect_glyphs(lines):

@@ -38,6 +38,7 @@ def main(argv=None):
         before = (x[-1], y[-1])
     axes.axhline(PAPER, color="grey", linewidth=0.8, linestyle="--")
     axes.text(1, PAPER + 0.02, "Graves 2013", color="grey", fontsize=8)
+    axes.set_ylim(bottom=PAPER - 0.08)
     axes.set_xlabel("million pen points seen")
     axes.set_ylabel("validation, nats per point")
     axes.legend(frameon=False, fontsize=8)

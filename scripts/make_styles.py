@@ -4,7 +4,7 @@
 
 Without a style, every line is in a hand of its own. Of many such lines those are kept that are whole, and of them those
 that differ most in slant, size, width, joining and height of the tall letters. A hand is only taken if lines that are
-primed with it come out whole and alike.
+primed with it come out whole.
 """
 
 import argparse
@@ -23,7 +23,7 @@ from measure import measure_line  # noqa: E402
 from sample import sample_batch  # noqa: E402
 from utils import STYLES_FILE, save_strokes  # noqa: E402
 
-# Each has most of the alphabet, so that a style shows how a hand writes it, and is as long as the lines of the data.
+# About as long as the lines of the data, and of many different letters.
 STYLE_TEXTS = (
     "we quickly moved the big jars from",
     "a very small fox jumped right back",
@@ -36,8 +36,7 @@ TRIAL_TEXTS = (
     "the quick letter that arrived",
     "some years ago we went abroad",
 )
-FEATURES = ("slant", "size", "width", "joined", "tall")
-# How much each feature weighs in the distance between two hands, after division by its deviation.
+# How much each of `features` weighs in the distance between two hands, after division by its deviation.
 WEIGHTS = np.array([1.0, 0.8, 1.0, 1.3, 0.6])
 
 
@@ -85,8 +84,7 @@ def choose_styles(model, candidates, count, scale, bias, seed, log):
             continue
         style = primed_with(as_style(candidates[best], scale), scale)
         trials = sample_batch(TRIAL_TEXTS, model, bias=bias, seed=seed, style=style)
-        whole = sum(not find_failures(line) for line in trials)
-        if whole < len(trials):
+        if any(find_failures(line) for line in trials):
             continue
         chosen.append(best)
         log(f"style {len(chosen) - 1}: {describe(candidates[best], candidates)}")

@@ -79,9 +79,9 @@ def test_calibration_is_exact_for_foretold_shares_and_sees_what_is_off():
 
 def test_shares_of_failures_count_lines_over_all_seeds(model, monkeypatch):
     def two_failures_in_b(line):
-        return [evaluate.KINDS] and [F("skipped"), F("skipped")] if line.text == "b" else []
+        return [failure, failure] if line.text == "b" else []
 
-    F = lambda kind: SimpleNamespace(kind=kind, describe=lambda text: kind)  # noqa: E731
+    failure = SimpleNamespace(kind="skipped", describe=lambda text: "skipped")
     monkeypatch.setattr(evaluate, "find_failures", two_failures_in_b)
     result = measure_sampling(model, ["a", "b"], bias=1.0, seeds=[3, 4])
     assert (result["lines"], result["whole"], result["skipped"], result["run-on"]) == (4, 0.5, 0.5, 0.0)
