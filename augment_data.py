@@ -33,13 +33,10 @@ ALIKE = 3  # of so many glyphs drawn at random, the one with the line's slant is
 PATTERNS = (
     "9|99|999|9999|9999|9.99|99.99|9,999|99,999|99/99/9999|9/9/99|9.9.99|99.99.9999|9:99|99:99|999 9999|99-99|99%|#99"
     "|(9)|(99)|[9]|[99]|A9|A99|9A|AA|AAA|AAAA|AAAAA|A & A|&|A. A.|A.A.|AA?|99!|99;|9:|9 + 9|99 + 99|*|9*9|A/A|99?|A-A"
+    "|999 9999|99 99 99 99|999 9999 9999|99999999|9,999,999|999.99|A A A|A A A A A|AAAAAA|9 9 9|A: 99|#9|A9 9AA"
 ).split("|")
-
-
-def random_token(rng):
-    """One of PATTERNS with random digits and capitals."""
-    pattern = PATTERNS[rng.integers(len(PATTERNS))]
-    return "".join(rng.choice(list({"9": DIGITS, "A": CAPITALS}.get(c, c))) for c in pattern)
+WORDS_IN_CAPITALS = 0.4  # share of the tokens that are a word, instead of one of PATTERNS
+WHOLE_LINES = 0.35  # share of the new lines of which nothing but tokens is left
 
 
 class Composer:
@@ -53,6 +50,16 @@ class Composer:
         self.lines, self.glyphs, self.rng = lines, glyphs, rng
         counts = np.array([sum(line.text.count(c) for line in lines) for c in CAPITALS], float)
         self.capital_odds = (1 + counts) ** -0.5 / np.sum((1 + counts) ** -0.5)
+        words = {word.upper() for line in lines for word in re.findall(r"[A-Za-z]{2,9}", line.text)}
+        self.words = sorted(words)
+
+    def random_token(self):
+        """A word in capitals, or one of PATTERNS with random digits and capitals."""
+        if self.rng.random() < WORDS_IN_CAPITALS:
+            some = [self.words[k] for k in self.rng.integers(len(self.words), size=ALIKE)]
+            return max(some, key=lambda word: np.mean([self.capital_odds[CAPITALS.index(c)] for c in word]))
+        pattern = PATTERNS[self.rng.integers(len(PATTERNS))]
+        return "".join(self.rng.choice(list({"9": DIGITS, "A": CAPITALS}.get(c, c))) for c in pattern)
 
     def compose(self):
         """A new line as points [n, 3], absolute, and its text; None if this time none came about."""
@@ -61,14 +68,19 @@ class Composer:
         start, end = words[self.rng.integers(len(words))]
         if not line.x_height or len(words) < 2:
             return None
-        if line.text[start] in CAPITALS and self.rng.random() < 0.7:
+        if self.rng.random() < WHOLE_LINES:
+            start, end, own = 0, len(line.text), list(range(len(line.strokes)))
+            token = " ".join(self.random_token() for _ in range(self.rng.integers(1, 4)))
+        elif line.text[start] in CAPITALS and self.rng.random() < 0.7:
             groups = line.clusters(start, end)
             if line.initial(start, end) is None:
                 return None
             own, end, token = groups[0], start + 1, str(self.rng.choice(list(CAPITALS), p=self.capital_odds))
         else:
-            own, token = line.strokes_of(start, end), random_token(self.rng)
-        if own is None or own != list(range(own[0], own[-1] + 1)) or len(line.text) + len(token) > MAX_CHARACTERS:
+            own, token = line.strokes_of(start, end), self.random_token()
+        if own is None or own != list(range(own[0], own[-1] + 1)):
+            return None
+        if len(line.text) - (end - start) + len(token) > MAX_CHARACTERS:
             return None
         if not all(c == " " or c in SHAPES or c in self.glyphs for c in token):
             return None
@@ -77,17 +89,19 @@ class Composer:
         return replace(line, own, start, end, glyphs, self.rng)
 
     def choose(self, character, slant, height):
-        """A glyph of about the line's slant, digits of about one height; or a drawn shape where there are too few."""
+        """A glyph of about the line's slant, drawn towards one height; or a drawn shape where there are too few."""
         found = self.glyphs.get(character, [])
         # In the real lines, # stands for what could not be read.
         if character in SHAPES and (character == "#" or self.rng.random() < 8 / (8 + len(found))):
             return draw_shape(character, self.rng)
         some = [found[k] for k in self.rng.integers(len(found), size=ALIKE)]
         glyph = min(some, key=lambda g: abs(g.slant - slant))
-        if character not in DIGITS:
+        if character not in DIGITS + CAPITALS:
             return glyph
         points = glyph.points.copy()
         points[:, :2] *= np.clip(height / np.ptp(points[:, 1]), 0.6, 1.6) ** 0.7
+        # Of some digits there are hardly ten: no two of the new ones are quite the same.
+        points[:, 0] = points[:, 0] * self.rng.uniform(0.85, 1.15) - self.rng.normal(0, 0.06) * points[:, 1]
         return Glyph(character, points, glyph.slant, glyph.donor)
 
 
