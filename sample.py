@@ -44,6 +44,8 @@ TEST_STRINGS = (
 )
 DEFAULT_BIAS = 1.0
 MAX_COMPONENT_BIAS = 1.0
+RESTING = 3.0  # raw units: in IAM-OnDB one point in twenty moves by less, the median one by 24
+REST_BIAS = 2.0  # a bias of b makes it exp(REST_BIAS b) times less likely that the pen rests
 # Real handwriting has about 21 pen points a character and rarely more than 36; a line that is not finished after this
 # many has gone astray.
 MAX_POINTS_PER_CHARACTER, EXTRA_POINTS = 45, 100
@@ -53,7 +55,8 @@ DEFAULT_TRIES = 5
 # ends; where by less, it ends if the pen would go on to the right of all ink: left of it are dots and crossings.
 SURELY_PASSED, MAYBE_PASSED = 0.55, 0.1  # characters, of the mean position of the window
 SEVERAL_STROKES = set('ijkxyft!?":;#=AEFHIKTXQBDPRNMYZ457')  # where the next stroke may well stand to the right
-MAX_GROUP = 32  # lines that one loop writes: enough to keep one core busy
+ROWS = 32  # lines that one loop writes at a time: enough to keep one core busy
+LINES_OF_A_JOB = 128  # lines that it writes in all
 
 
 @dataclasses.dataclass
@@ -79,28 +82,41 @@ class Line:
 # ------------------------------------------------------------------------------------------------ drawing one point
 
 
-def draw_point(y, nmixtures, bias, noise):
+def draw_point(y, nmixtures, bias, noise, resting=0.0):
     """Draws the next pen point from the density (eq. 17-25, with the bias of eq. 61-62).
 
-    Above 1, the bias goes on narrowing the deviations, but no longer favours the likely components: the likeliest is
-    often that of a pen that rests, and a line that is given only such points never moves on.
+    Two things differ from eq. 62, since a neat line must not stand still. In real handwriting one point in twenty
+    hardly moves, and the component for it is narrow and, once the pen rests, the likeliest: if the bias favours it,
+    the pen never moves on. So the bias chooses among the components that move, and the more of it there is, the less
+    the pen rests; and above MAX_COMPONENT_BIAS it goes on narrowing the deviations alone.
 
     Args:
         y: [B, 1 + 6M] output of the head. nmixtures: M. bias: [B, 1].
         noise: [B, 4]: two standard normals for the offset, then two numbers uniform in [0, 1) for the component and the
             pen lift.
+        resting: a component with a smaller root mean square of its offset is one of a pen that rests.
 
     Returns:
         [B, 6]: dx, dy, sigma1, sigma2, rho of the component that was drawn, pen lift (0 or 1).
     """
     normal1, normal2, for_component, for_pen = tf.split(noise, 4, axis=-1)  # [B, 1] each
-    parts = tf.reshape(y[:, 1:], [-1, 6, nmixtures])  # [B, 6, M]
-    # The component whose share of the unit interval holds the number; scaled, since the sum may miss 1 by rounding.
-    weights = tf.nn.softmax(parts[:, 0] * (1.0 + tf.minimum(bias, MAX_COMPONENT_BIAS)))
+    learned = split_head(y, nmixtures)
+    square = sum(tf.square(learned[name]) for name in ("mu1", "mu2", "sigma1", "sigma2"))  # [B, M]
+    rests = tf.cast(square < resting * resting, y.dtype)
+    sharp = tf.nn.softmax(learned["pi_hat"] * (1.0 + tf.minimum(bias, MAX_COMPONENT_BIAS)))
+
+    def shared_out(some, factor):
+        """The learned probability of some components, times a factor, shared out among them in favour of the likely."""
+        probability = tf.reduce_sum(learned["pi"] * some, axis=-1, keepdims=True) * factor
+        return tf.math.divide_no_nan(sharp * some, tf.reduce_sum(sharp * some, axis=-1, keepdims=True)) * probability
+
+    weights = shared_out(1.0 - rests, 1.0) + shared_out(rests, tf.exp(-REST_BIAS * bias))
+    # The component whose share of the sum holds the number.
     cumulated = tf.cumsum(weights, axis=-1)
     index = tf.reduce_sum(tf.cast(cumulated <= for_component * cumulated[:, -1:], tf.int32), axis=-1)
     chosen = tf.one_hot(tf.minimum(index, nmixtures - 1), nmixtures, dtype=y.dtype)
     # What is left is a mixture of one component.
+    parts = tf.reshape(y[:, 1:], [-1, 6, nmixtures])  # [B, 6, M]
     one = tf.concat([y[:, :1], tf.reduce_sum(parts * chosen[:, None, :], axis=-1)], axis=-1)  # [B, 7]
     density = split_head(one, 1, bias)
     mu1, mu2, sigma1, sigma2, rho = (density[name] for name in ("mu1", "mu2", "sigma1", "sigma2", "rho"))  # [B, 1]
@@ -123,47 +139,83 @@ class Sampler:
             input_signature=[
                 spec([None, None, A]), spec([None], tf.int32), (states, spec([None, K]), spec([None, A])),
                 spec([None, POINT_SIZE]), spec([None, 1]), spec([None, None, 4]), spec([None], tf.int32), spec([None]),
+                spec([], tf.int32),
             ]
         )  # fmt: skip
-        def write(char_seq, lengths, state, point, bias, noise, limits, passed_at):
+        def write(char_seq, lengths, states, points, biases, noise, limits, passed_at, slots):
+            """Writes N lines in B = `slots` rows of a batch: a row whose line is done goes on with the next line.
+
+            Returns for every step and row the point [T, B, 6], phi [T, B, U + 2], kappa [T, B, K], the number of the
+            line that the point belongs to, and of the line that is finished with this step [T, B] (-1: none).
+            """
             model = model_ref()
-            B, M = tf.shape(char_seq)[0], model.nmixtures
+            N, M = tf.shape(char_seq)[0], model.nmixtures
             weights = model.step_weights()
             # Two places more than there are characters: their one-hot is zero, so they add nothing to the window, but
             # their weights tell how far the attention has passed the last character.
             char_seq = tf.pad(char_seq, [[0, 0], [0, 2], [0, 0]])
             places = tf.range(tf.shape(char_seq)[1])
-            mask = tf.cast(places < lengths[:, None] + 2, tf.float32)  # [B, U + 2]
+            mask = tf.cast(places < lengths[:, None] + 2, tf.float32)  # [N, U + 2]
             past_end = tf.cast(places - lengths[:, None] + 1, tf.float32)  # 0 at the last character
-            points = tf.TensorArray(tf.float32, 0, dynamic_size=True, element_shape=[None, 6])
-            phis = tf.TensorArray(tf.float32, 0, dynamic_size=True, element_shape=[None, None])
-            kappas = tf.TensorArray(tf.float32, 0, dynamic_size=True, element_shape=[None, K])
+            # What a row starts a line with, and what it needs of the line at every step; line N is no line.
+            start_of, text_of = tf.nest.map_structure(
+                lambda v: tf.concat([v, tf.zeros_like(v[:1])], axis=0),
+                ((states, points), (char_seq, mask, past_end, biases, passed_at)),
+            )
+            limits = tf.concat([limits, [0]], axis=0)
+            last = tf.shape(noise)[1] - 1
 
-            def step(t, point, state, counts, finished, x, right, may_end, points, phis, kappas):
+            def gather(nested, line):
+                return tf.nest.map_structure(lambda v: tf.gather(v, line), nested)
+
+            def arrays():
+                kinds = ((tf.float32, [None, 6]), (tf.float32, [None, None]), (tf.float32, [None, K]),
+                         (tf.int32, [None]), (tf.int32, [None]))  # fmt: skip
+                return tuple(tf.TensorArray(kind, 0, dynamic_size=True, element_shape=shape) for kind, shape in kinds)
+
+            def step(t, waiting, line, i, state, point, pen, text, out):
+                char_seq, mask, past_end, bias, passed_at = text
+                x, right, may_end = pen
                 y, phi, state = model.step(point, char_seq, mask, state, weights)
-                drawn = draw_point(y, M, bias, noise[t])
-                running = ~finished & (t < limits)
+                numbers = tf.gather_nd(noise, tf.stack([tf.minimum(line, N - 1), i], axis=-1))
+                drawn = draw_point(y, M, bias, numbers, RESTING / model.config.data_scale)
                 x += drawn[:, 0]
                 beyond = may_end & (x > right)  # a new stroke to the right of the last character: not this point
                 right = tf.maximum(right, x)
                 position = tf.reduce_sum(phi * past_end, -1) / tf.maximum(tf.reduce_sum(phi, -1), 1e-30)
                 lifts = drawn[:, 5] > 0.5
-                counts += tf.cast(running & ~beyond, tf.int32)
-                finished |= running & (beyond | lifts & (position > SURELY_PASSED))
+                finished = (line < N) & (beyond | lifts & (position > SURELY_PASSED))
                 may_end = lifts & (position > passed_at)
-                point = tf.stack([drawn[:, 0], drawn[:, 1], drawn[:, 5]], axis=-1)
-                return (
-                    t + 1, point, state, counts, finished, x, right, may_end,
-                    points.write(t, drawn), phis.write(t, phi), kappas.write(t, state[1]),
-                )  # fmt: skip
+                next_i = tf.minimum(i + 1, last)  # rows without a line count on
+                new_point = tf.stack([drawn[:, 0], drawn[:, 1], drawn[:, 5]], axis=-1)
+                belongs_to = tf.where(beyond | (line == N), -1, line)
+                values = (drawn, phi, state[1], belongs_to, tf.where(finished, line, -1))
+                out = tuple(array.write(t, value) for array, value in zip(out, values, strict=True))
+                done = finished | (line < N) & (i + 1 >= tf.gather(limits, line))
 
-            def goes_on(t, point, state, counts, finished, *_):
-                return tf.reduce_any(~finished & (t < limits))
+                def next_lines():
+                    new = waiting + tf.cumsum(tf.cast(done, tf.int32))
+                    new_line = tf.where(done, tf.minimum(new - 1, N), line)
+                    started = tf.nest.map_structure(
+                        lambda new, old: tf.where(done[:, None], new, old),
+                        gather(start_of, new_line),
+                        (state, new_point),
+                    )
+                    new_pen = tf.where(done, 0.0, x), tf.where(done, 0.0, right), may_end & ~done
+                    return new[-1], new_line, tf.where(done, 0, next_i), *started, new_pen, gather(text_of, new_line)
 
-            no, zero = tf.zeros([B], tf.bool), tf.zeros([B])
-            start = (0, point, state, tf.zeros([B], tf.int32), no, zero, zero, no, points, phis, kappas)
-            _, _, _, counts, finished, _, _, _, points, phis, kappas = tf.while_loop(goes_on, step, start)
-            return points.stack(), phis.stack(), kappas.stack(), counts, finished
+                def same_lines():
+                    return waiting, line, next_i, state, new_point, (x, right, may_end), text
+
+                return t + 1, *tf.cond(tf.reduce_any(done), next_lines, same_lines), out
+
+            line = tf.range(tf.minimum(slots, N))
+            zero = tf.zeros([tf.shape(line)[0]])
+            pen = (zero, zero, zero > 0)  # x, the rightmost ink, whether the line may end
+            started, text = gather(start_of, line), gather(text_of, line)
+            begin = (0, tf.shape(line)[0], line, tf.zeros_like(line), *started, pen, text, arrays())
+            *_, out = tf.while_loop(lambda t, waiting, line, *_: tf.reduce_any(line < N), step, begin)
+            return tuple(array.stack() for array in out)
 
         spec_x = spec([None, None, POINT_SIZE])
 
@@ -245,28 +297,40 @@ def sample_batch(texts, model, *, bias=DEFAULT_BIAS, seed=0, tsteps=None, style=
     passed_at = np.array([np.inf if t[-1] in SEVERAL_STROKES else MAYBE_PASSED for t in full_texts], np.float32)
     noise = [_noise(s, limit) for s, limit in zip(seeds, limits, strict=True)]
 
-    def write(rows):
-        """Writes some of the lines; returns for each its points [n, 6], phis [n, U], kappas [n, K], finished."""
-        T = limits[rows].max()
-        padded = np.stack([np.pad(noise[i], [(0, T - len(noise[i])), (0, 0)]) for i in rows], axis=1)  # [T, B, 4]
-        if style is not None and len(prime_strokes) > 1:
-            # All but the last point, which is the first input of the loop.
-            some_states = sampler.prime(np.tile(prime_strokes[None, :-1], [len(rows), 1, 1]), char_seq[rows])
-        else:
-            some_states = tf.nest.map_structure(lambda s: tf.gather(s, rows), state)
-        arguments = (
-            char_seq[rows], lengths[rows], some_states, point[rows], biases[rows, None], padded, limits[rows],
-            passed_at[rows],
-        )  # fmt: skip
-        points, phis, kappas, counts, finished = (t.numpy() for t in sampler.write(*arguments))
-        return [(points[:n, k], phis[:n, k], kappas[:n, k], bool(finished[k])) for k, n in enumerate(counts)]
+    def start(rows):
+        """The states that some of the lines go on from: after all points of the style but the last, the first input."""
+        if style is None or len(prime_strokes) < 2:
+            return tf.nest.map_structure(lambda s: tf.gather(s, rows), state)
+        parts = [rows[k : k + ROWS] for k in range(0, len(rows), ROWS)]
+        primed = [sampler.prime(np.tile(prime_strokes[None, :-1], [len(p), 1, 1]), char_seq[p]) for p in parts]
+        return tf.nest.map_structure(lambda *states: tf.concat(states, axis=0), *primed)
 
-    # Lines of similar length go together, since a group runs until its last line is done; groups run side by side. How
-    # many there are must not depend on the machine: it changes the rounding of the products, and with it the lines.
-    groups = np.array_split(np.argsort(lengths, kind="stable"), math.ceil(B / MAX_GROUP))
+    def write(rows):
+        """Writes some of the lines; yields of each its number, points [n, 6], phis [n, U], kappas [n, K], finished."""
+        T = limits[rows].max()
+        padded = np.stack([np.pad(noise[i], [(0, T - len(noise[i])), (0, 0)]) for i in rows])  # [N, T, 4]
+        arguments = (
+            char_seq[rows], lengths[rows], start(rows), point[rows], biases[rows, None], padded, limits[rows],
+            passed_at[rows], np.int32(ROWS),
+        )  # fmt: skip
+        *values, belongs_to, finished = (t.numpy().swapaxes(0, 1) for t in sampler.write(*arguments))
+        finished = np.isin(np.arange(len(rows)), finished)
+        # Row after row, the points of a line follow one another.
+        values, belongs_to = [v.reshape(-1, v.shape[-1]) for v in values], belongs_to.ravel()
+        order = np.argsort(belongs_to, kind="stable")
+        edges = np.searchsorted(belongs_to[order], np.arange(len(rows) + 1))
+        for k, i in enumerate(rows):
+            its = order[edges[k] : edges[k + 1]]
+            yield i, *(v[its] for v in values), bool(finished[k])
+
+    # The jobs run side by side, each with lines of all lengths, the longest first: at the end, when no line is left to
+    # begin, the short ones fill the rows. How many jobs there are must not depend on the machine: it changes the
+    # rounding of the products, and with it the lines.
+    longest_first = np.argsort(-lengths, kind="stable")
+    jobs = math.ceil(B / (ROWS if B <= 2 * ROWS else LINES_OF_A_JOB))
     with ThreadPoolExecutor(os.cpu_count()) as pool:
-        written = list(pool.map(write, groups))
-    by_line = dict(zip(np.concatenate(groups), itertools.chain.from_iterable(written), strict=True))
+        written = list(pool.map(lambda rows: list(write(rows)), [longest_first[k::jobs] for k in range(jobs)]))
+    by_line = {i: values for i, *values in itertools.chain.from_iterable(written)}
     first = len(prime_text)
     lines = []
     for i, text in enumerate(texts):

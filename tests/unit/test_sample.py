@@ -32,10 +32,10 @@ def hand(components, eos=0.3):
     return np.concatenate(parts)[None].astype(np.float32)
 
 
-def draw_many(y, nmixtures, bias=0.0, n=200_000):
+def draw_many(y, nmixtures, bias=0.0, resting=0.0, n=200_000):
     rng = np.random.default_rng(1)
     noise = np.concatenate([rng.standard_normal((n, 2)), rng.random((n, 2))], axis=1).astype(np.float32)
-    return draw_point(np.repeat(y, n, axis=0), nmixtures, np.full((n, 1), bias, np.float32), noise).numpy()
+    return draw_point(np.repeat(y, n, axis=0), nmixtures, np.full((n, 1), bias, np.float32), noise, resting).numpy()
 
 
 @pytest.mark.smoke
@@ -68,6 +68,16 @@ def test_bias_narrows_deviations_and_favours_likely_components():
     assert np.unique(points[:, 2]) == pytest.approx(np.array([0.5, 1.0]) / np.e, rel=1e-5)  # eq. 61
 
 
+def test_a_bias_chooses_among_components_that_move_and_makes_the_pen_rest_less():
+    y = hand([(0.5, 0.01, 0, 0.02, 0.02, 0), (0.3, 1, 0, 0.3, 0.3, 0), (0.2, 0, 0, 0.4, 0.01, 0)])
+    as_learned = draw_many(y, 3, resting=0.06)
+    assert (as_learned[:, 2] < 0.1).mean() == pytest.approx(0.5, abs=0.005)
+    biased = draw_many(y, 3, bias=1.0, resting=0.06)
+    rest, swift, slow = (np.isclose(biased[:, 2], s / np.e, rtol=1e-3).mean() for s in (0.02, 0.3, 0.4))
+    assert rest == pytest.approx(0.5 * np.exp(-2) / (0.5 * np.exp(-2) + 0.5), abs=0.005)
+    assert swift / slow == pytest.approx(0.3**2 / 0.2**2, rel=0.03)  # eq. 62 with bias 1
+
+
 def test_a_component_is_drawn_even_where_rounding_ends_the_sum_below_one():
     y = hand([(1 / 3, j, 0, 0.1, 0.1, 0) for j in range(3)])
     noise = np.array([[0, 0, np.nextafter(np.float32(1), np.float32(0)), 0]], np.float32)
@@ -91,6 +101,17 @@ def test_sample_returns_strokes_phis_and_kappas_of_the_documented_shapes(model):
     assert (strokes[0, :2] == 0).all() and np.isin(strokes[:, 5], (0, 1)).all()
     assert (strokes[:, 2:4] > 0).all() and (np.abs(strokes[:, 4]) < 1).all()
     assert (np.diff(kappas, axis=0) >= 0).all()
+
+
+def test_lines_that_wait_for_a_row_are_the_same_as_when_all_begin_at_once(model, monkeypatch):
+    texts = ["a", "bc de", "abc", "de. abc", "ba", "cab de", "e", "d d"]
+    at_once = sample_batch(texts, model, bias=0.5, seed=4)
+    monkeypatch.setattr("sample.ROWS", 3)
+    waiting = sample_batch(texts, model, bias=0.5, seed=4)
+    for line, same in zip(at_once, waiting, strict=True):
+        assert line.text == same.text and line.finished == same.finished
+        for name in ("strokes", "phis", "kappas"):
+            np.testing.assert_allclose(getattr(line, name), getattr(same, name), rtol=1e-3, atol=1e-3)
 
 
 @pytest.mark.smoke
@@ -284,7 +305,7 @@ class ScriptedModel:
     rnn_size, nmixtures, kmixtures = 1, 1, 1
 
     def __init__(self, script):
-        self.config = types.SimpleNamespace(alphabet=ALPHABET)
+        self.config = types.SimpleNamespace(alphabet=ALPHABET, data_scale=50.0)
         self.char_vec_len = len(ALPHABET) + 1
         self.script = np.array([(*row, 0)[:3] for row in script], np.float32)
 
