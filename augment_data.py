@@ -19,7 +19,7 @@ from checkpoint import CheckpointError, find_checkpoint, load_model
 from failures import attended_characters
 from glyphs import CAPITALS, DIGITS, SHAPES, Glyph, WrittenLine, collect_glyphs, draw_shape, replace
 from tf_setup import one_thread_per_operation, tf
-from utils import DataLoader, Logger, UnsafePickleError, make_batch, save_strokes
+from utils import DataLoader, Logger, UnsafePickleError, make_batch, raw_offsets, save_strokes
 
 BATCH = 48
 MAX_CHARACTERS = 64  # of a new line
@@ -180,10 +180,7 @@ def compose_lines(model, loader, count, tsteps, seed):
         made = composer.compose()
         if made is not None and len(made[0]) <= tsteps:
             points, text = made
-            # Differences of rounded positions: rounding errors do not add up.
-            places = np.round(points[:, :2] * loader.data_scale)
-            offsets = np.diff(places, axis=0, prepend=places[:1])
-            strokes.append(np.column_stack([np.clip(offsets, -30000, 30000), points[:, 2]]).astype(np.int16))
+            strokes.append(raw_offsets(points, loader.data_scale))
             texts.append(text)
             if len(texts) == count:
                 return strokes, texts

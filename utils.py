@@ -323,6 +323,22 @@ def _describe(part):
     return f"a {type(array).__name__}" + (f" of {len(array)}" if isinstance(array, (list, tuple)) else "")
 
 
+def raw_offsets(points, data_scale):
+    """A line as the data file holds it.
+
+    Args:
+        points: [n, 3] or more columns: x, y (absolute, in units of data_scale) first, the pen lift last.
+        data_scale: raw units in one unit.
+
+    Returns:
+        int16 [n, 3]: dx, dy in raw units, pen lift; the first point is at the origin. The offsets are differences of
+        rounded positions, so that rounding errors do not add up.
+    """
+    places = np.round(points[:, :2] * data_scale)
+    offsets = np.clip(np.diff(places, axis=0, prepend=places[:1]), -30000, 30000)
+    return np.column_stack([offsets, points[:, -1]]).astype(np.int16)
+
+
 def save_strokes(path, strokes, texts):
     """Writes a data file aside and renames it, so that a kill leaves the earlier one whole."""
     aside = f"{path}.tmp-{os.getpid()}"

@@ -21,7 +21,7 @@ from drawing import draw_lines  # noqa: E402
 from failures import attended_characters, find_failures  # noqa: E402
 from measure import measure_line  # noqa: E402
 from sample import sample_batch  # noqa: E402
-from utils import STYLES_FILE, save_strokes  # noqa: E402
+from utils import STYLES_FILE, raw_offsets, save_strokes  # noqa: E402
 
 # About as long as the lines of the data, and of many different letters.
 STYLE_TEXTS = (
@@ -54,13 +54,6 @@ def features(line):
     )
 
 
-def as_style(line, data_scale):
-    """A written line as (raw int16 offsets [n, 3], text)."""
-    places = np.round(line.strokes[:, :2] * data_scale)
-    offsets = np.diff(places, axis=0, prepend=places[:1])
-    return np.column_stack([offsets, line.strokes[:, 5]]).astype(np.int16), line.text
-
-
 def primed_with(raw, data_scale):
     """What `sample_batch` takes as a style."""
     strokes, text = raw
@@ -82,7 +75,7 @@ def choose_styles(model, candidates, count, scale, bias, seed, log):
         left.remove(best)
         if np.abs(vectors[best]).max() > 3.5:  # a freak
             continue
-        style = primed_with(as_style(candidates[best], scale), scale)
+        style = primed_with((raw_offsets(candidates[best].strokes, scale), candidates[best].text), scale)
         trials = sample_batch(TRIAL_TEXTS, model, bias=bias, seed=seed, style=style)
         if any(find_failures(line) for line in trials):
             continue
@@ -126,7 +119,7 @@ def main(argv=None):
     if len(chosen) < args.count:
         print(f"Error: only {len(chosen)} of {args.count} styles came about; take more --candidates.", file=sys.stderr)
         return 1
-    raw = [as_style(whole[i], scale) for i in chosen]
+    raw = [(raw_offsets(whole[i].strokes, scale), whole[i].text) for i in chosen]
     save_strokes(args.output, [strokes for strokes, _ in raw], [text for _, text in raw])
     sheet = [
         sample_batch(TRIAL_TEXTS, model, bias=args.trial_bias, seed=args.seed, style=primed_with(style, scale))[

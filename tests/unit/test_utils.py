@@ -18,6 +18,7 @@ from utils import (
     fit_to_alphabet,
     load_pickle,
     load_strokes,
+    raw_offsets,
     save_strokes,
     to_one_hot,
 )
@@ -356,3 +357,12 @@ def test_logger_without_a_folder_writes_no_file(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     Logger().write("text")
     assert os.listdir(tmp_path) == []
+
+
+def test_raw_offsets_lead_back_to_where_the_pen_was():
+    points = np.column_stack([np.random.default_rng(0).normal(0, 1, (400, 2)).cumsum(axis=0), np.zeros(400)])
+    points[-1, 2] = 1
+    raw = raw_offsets(points, 50.0)
+    assert raw.dtype == np.int16 and raw[0].tolist() == [0, 0, 0] and raw[-1, 2] == 1
+    places = np.cumsum(raw[:, :2].astype(float), axis=0) / 50.0
+    np.testing.assert_allclose(places, points[:, :2] - points[0, :2], atol=0.5 * 2 / 50)

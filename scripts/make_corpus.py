@@ -1,0 +1,70 @@
+"""Lets the model write data/strokes_training_data.cpkl: lines to train on where no real ones are at hand.
+
+    python3 scripts/make_corpus.py
+
+The texts are those of data/corpus_texts.txt (see corpus_texts.py). Two lines in three are each in a hand of their own,
+the others in the hands of data/styles.p; the bias differs from line to line. What `failures.find_failures` finds fault
+with after several tries is left out, and so is what the loader of train.py would leave out.
+"""
+
+import argparse
+import os
+import sys
+
+import numpy as np
+from tqdm import tqdm
+
+ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+sys.path.insert(0, ROOT)
+
+from checkpoint import SHIPPED, load_model  # noqa: E402
+from sample import load_style, sample_whole  # noqa: E402
+from tf_setup import one_thread_per_operation  # noqa: E402
+from utils import DATA_FILE, line_fault, raw_offsets, save_strokes  # noqa: E402
+
+STYLES = 12
+GROUPS = 3 * STYLES  # of the lines; every third is in one of the styles
+MAX_POINTS = 1200
+LARGEST_BIAS = 1.2
+
+
+def main(argv=None):
+    p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    p.add_argument("--save_path", default=os.path.join(ROOT, SHIPPED), help="prefix of the checkpoint")
+    p.add_argument("--texts", default=os.path.join(ROOT, "data", "corpus_texts.txt"), help="one text a line")
+    p.add_argument("--data_dir", default=os.path.join(ROOT, "data"), help="folder with styles.p")
+    p.add_argument("--output", default=os.path.join(ROOT, "data", DATA_FILE))
+    p.add_argument("--count", type=int, default=11_916, help="lines")
+    p.add_argument("--seed", type=int, default=0)
+    args = p.parse_args(argv)
+
+    model = load_model(args.save_path)
+    one_thread_per_operation()
+    scale = model.config.data_scale
+    with open(args.texts, encoding="utf-8") as file:
+        texts = file.read().splitlines()
+    biases = np.random.default_rng(args.seed).uniform(0, LARGEST_BIAS, len(texts)).round(2)
+    written, failed = {}, 0
+    for group in tqdm(range(GROUPS), unit="group", disable=None):
+        style = load_style(group // 3, args.data_dir, scale) if group % 3 == 2 else None
+        rows = list(range(group, len(texts), GROUPS))
+        seeds = [(args.seed, i) for i in rows]
+        lines, faults, _ = sample_whole([texts[i] for i in rows], model, bias=biases[rows], seed=seeds, style=style)
+        for i, line, found in zip(rows, lines, faults, strict=True):
+            strokes = raw_offsets(line.strokes, scale)
+            if found or line_fault(strokes, line.text, MAX_POINTS):
+                failed += 1
+            else:
+                written[i] = strokes, line.text
+    kept = [written[i] for i in sorted(written)][: args.count]
+    print(f"{len(written)} of {len(texts)} lines are whole, {failed} are not.", file=sys.stderr)
+    if len(kept) < args.count:
+        print(f"Error: {args.count} are wanted; give more texts.", file=sys.stderr)
+        return 1
+    save_strokes(args.output, [strokes for strokes, _ in kept], [text for _, text in kept])
+    print(args.output)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
