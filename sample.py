@@ -34,6 +34,7 @@ from failures import find_failures
 from model import POINT_SIZE, split_head
 from tf_setup import one_thread_per_operation, tf
 from utils import STYLES_FILE, Logger, UnsafePickleError, fit_to_alphabet, load_strokes, to_one_hot
+from words import MAX_CHARACTERS, split_line
 
 TEST_STRINGS = (
     "call me ishmael some years ago",
@@ -455,7 +456,9 @@ def load_style(number, data_dir, data_scale):
 def parse_args(argv=None):
     p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     what = p.add_mutually_exclusive_group()
-    what.add_argument("--text", default=None, help="what to write (default: five test strings)")
+    what.add_argument(
+        "--text", default=None, help="what to write; a long text becomes several lines (default: five test strings)"
+    )
     what.add_argument("--lines", nargs="+", metavar="TEXT", help="the lines of a page")
     what.add_argument("--file", metavar="FILE", help="a text to set on pages, UTF-8; - is stdin")
     p.add_argument("--bias", type=float, default=DEFAULT_BIAS, help="0 as learned, 0.5 messy, 1 natural, 2 neat")
@@ -519,6 +522,10 @@ def main(argv=None):
                 f"Error: nothing of {' '.join(asked)[:60]!r} can be written; the model knows {config.alphabet!r}."
             )
             return 2
+        if args.text and not args.pages and len(texts[0]) > MAX_CHARACTERS:
+            # The network has seen lines of about 30 characters; far longer ones fail.
+            texts, args.pages = split_line(texts[0]), True
+            logger.write(f"The text is longer than a line: it becomes {len(texts)} lines in one hand.")
         job = letter.Job(args, texts) if args.pages else None
         numbers = {row.style for row in job.rows} if job else {args.style}
         styles = {n: load_style(n, args.data_dir, config.data_scale) for n in sorted(numbers - {None})}

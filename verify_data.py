@@ -2,12 +2,18 @@
 
     python3 verify_data.py
     python3 verify_data.py --data_dir data --tsteps 1300
+    python3 verify_data.py --report report.md
 
 Numbers go to stdout, faults and warnings to stderr. Exit code 0 and a last line "SUCCESS! All checks passed!", or 1.
 A line of data is named by its index in the file, counted from 0.
 """
 
 import argparse
+import contextlib
+import datetime
+import hashlib
+import io
+import json
 import os
 import sys
 from collections import Counter
@@ -24,6 +30,8 @@ from utils import (
     line_fault,
     load_pickle,
 )
+
+ORIGIN_FILE = "origin.json"  # in the data folder: what the suite's own files are, by their SHA-256
 
 # What training and sampling cannot do without.
 MODULES = "recurrent model utils checkpoint drawing train sample prepare_data verify_data"
@@ -209,6 +217,17 @@ def check_data(report, path, tsteps, worst):
         print_statistics(report, path, sound, worst)
 
 
+def origin(path):
+    """Where a data file comes from, if origin.json beside it knows this very file; else an empty string."""
+    try:
+        with open(os.path.join(os.path.dirname(path), ORIGIN_FILE), encoding="utf-8") as file:
+            known = json.load(file)[os.path.basename(path)]
+        with open(path, "rb") as file:
+            return known["origin"] if hashlib.file_digest(file, "sha256").hexdigest() == known["sha256"] else ""
+    except (OSError, ValueError, KeyError, TypeError):
+        return ""
+
+
 def check_styles(report, path):
     """The priming samples, if there are any: pieces of lines in model units, so their lengths are free."""
     if not os.path.exists(path):
@@ -230,7 +249,10 @@ def print_statistics(report, path, sound, worst):
     lifts = np.array([points[:, 2].sum() for points, _ in sound.values()])
     reach = np.array([np.abs(points[1:, :2]).max(initial=0) for points, _ in sound.values()])
 
-    print(f"{path}: {len(sound)} lines, {lengths.sum()} pen points, {characters.sum()} characters")
+    print(f"{path}: {len(sound):,} samples (lines), {lengths.sum()} pen points, {characters.sum()} characters")
+    where_from = origin(path)
+    if where_from:
+        print(where_from)
     marks = (0, 1, 5, 25, 50, 75, 95, 99, 100)
     print(f"\n{'percentile':24s}" + "".join(f"{'min' if m == 0 else 'max' if m == 100 else m:>9}" for m in marks))
     for name, values in (
@@ -278,11 +300,35 @@ def parse_args(argv=None):
     p.add_argument("--log_dir", default="logs", help="folder that training writes messages to")
     p.add_argument("--save_dir", default="saved", help="folder that training writes checkpoints to")
     p.add_argument("--worst", type=int, default=10, help="lines to list that are farthest from the usual (0 = none)")
+    p.add_argument("--report", metavar="FILE", default=None, help="also write all this as Markdown")
     return p.parse_args(argv)
 
 
 def main(argv=None):
     args = parse_args(argv)
+    if args.report is None:
+        return verify(args)
+    out, err = io.StringIO(), io.StringIO()
+    with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+        code = verify(args)
+    print(out.getvalue(), end="")
+    print(err.getvalue(), end="", file=sys.stderr)
+    command = f"python3 verify_data.py --data_dir {args.data_dir} --tsteps {args.tsteps}"
+    try:
+        with open(args.report, "w", encoding="utf-8") as file:
+            file.write(
+                f"# Data verification report\n\n{datetime.date.today()}, exit code {code}, from `{command}`.\n\n"
+                f"## Figures\n\n```text\n{out.getvalue()}```\n\n"
+                f"## Faults, warnings and notes\n\n```text\n{err.getvalue() or 'none'}\n```\n"
+            )
+    except OSError as error:
+        print(f"Error: {args.report} cannot be written: {error.strerror}.", file=sys.stderr)
+        return 1
+    return code
+
+
+def verify(args):
+    """Runs all checks; returns the exit code."""
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):  # a text may hold what the terminal's encoding cannot show
             stream.reconfigure(errors="backslashreplace")

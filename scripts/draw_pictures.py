@@ -10,12 +10,15 @@ import sys
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 sys.path.insert(0, ROOT)
 
+from diagrams import draw_timestep, draw_unrolled  # noqa: E402
+
 from checkpoint import SHIPPED, load_model  # noqa: E402
 from drawing import draw_attention, draw_line, draw_lines  # noqa: E402
 from formats import Options, write  # noqa: E402
 from layout import PageStyle, compose  # noqa: E402
 from letter import text_rows, write_rows  # noqa: E402
-from sample import sample_whole  # noqa: E402
+from sample import load_style, sample_whole  # noqa: E402
+from utils import STYLES_FILE, load_strokes  # noqa: E402
 
 LETTER = """Dear Victoria,
 
@@ -27,6 +30,17 @@ John
 """
 
 
+SNOW = "You know nothing Jon Snow"
+
+
+def print_and_cursive(model, data_dir):
+    """Of the styles, the one with the most and the one with the fewest pen lifts for each character."""
+    strokes, texts = load_strokes(os.path.join(data_dir, STYLES_FILE))
+    lifts = [line[:, 2].sum() / len(text) for line, text in zip(strokes, texts)]
+    order = sorted(range(len(texts)), key=lambda n: lifts[n])
+    return [load_style(n, data_dir, model.config.data_scale) for n in (order[-1], order[0])]
+
+
 def main(argv=None):
     p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     p.add_argument("--save_path", default=os.path.join(ROOT, SHIPPED), help="prefix of the checkpoint")
@@ -36,7 +50,7 @@ def main(argv=None):
     os.makedirs(args.output, exist_ok=True)
     model = load_model(args.save_path)
 
-    (hello, snow), _, _ = sample_whole(["Hello World", "You know nothing Jon Snow"], model, bias=1.5, seed=args.seed)
+    (hello, snow), _, _ = sample_whole(["Hello World", SNOW], model, bias=1.5, seed=args.seed)
     draw_line(hello.strokes, os.path.join(args.output, "hello_world.png"))
     draw_attention(snow.phis, snow.strokes, snow.text, os.path.join(args.output, "attention.png"))
     text = "What I cannot create I do not understand"
@@ -44,12 +58,20 @@ def main(argv=None):
     lines, _, _ = sample_whole([text] * 4, model, bias=[0.0, 0.5, 1.0, 2.0], seed=seeds)
     draw_lines([line.strokes for line in lines], os.path.join(args.output, "biases.png"))
 
+    author, _, _ = sample_whole(["after Alex Graves, 2013"], model, bias=1.0, seed=args.seed)
+    draw_lines([line.strokes for line in author], os.path.join(args.output, "author.png"))
+    hands = print_and_cursive(model, os.path.join(ROOT, "data"))
+    snows = [sample_whole([SNOW], model, bias=1.0, seed=args.seed, style=hand)[0][0] for hand in hands]
+    draw_lines([line.strokes for line in snows], os.path.join(args.output, "print_and_cursive.png"))
+    draw_timestep(os.path.join(args.output, "timestep.png"))
+    draw_unrolled(os.path.join(args.output, "unrolled.png"))
+
     def by_the_model(texts, biases, seeds, style):
         return sample_whole(texts, model, bias=biases, seed=seeds, style=style)[0]
 
     pages = compose(write_rows(text_rows(LETTER, bias=1.0), by_the_model, args.seed), PageStyle("a6", margin_mm=10))
     write(pages, os.path.join(args.output, "letter.png"), options=Options(dpi=110, paper="white"))
-    for line in (hello, snow, *lines):
+    for line in (hello, snow, *lines, *author, *snows):
         print(f"{'finished' if line.finished else 'NOT finished'}: {line.text} ({len(line.strokes)} points)")
     return 0
 

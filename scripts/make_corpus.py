@@ -8,6 +8,8 @@ with after several tries is left out, and so is what the loader of train.py woul
 """
 
 import argparse
+import hashlib
+import json
 import os
 import sys
 
@@ -21,11 +23,16 @@ from checkpoint import SHIPPED, load_model  # noqa: E402
 from sample import load_style, sample_whole  # noqa: E402
 from tf_setup import one_thread_per_operation  # noqa: E402
 from utils import DATA_FILE, line_fault, raw_offsets, save_strokes  # noqa: E402
+from verify_data import ORIGIN_FILE  # noqa: E402
 
 STYLES = 12
 GROUPS = 3 * STYLES  # of the lines; every third is in one of the styles
 MAX_POINTS = 1200
 LARGEST_BIAS = 1.2
+ORIGIN = (
+    "Origin: written by the shipped model (scripts/make_corpus.py), over old books and made-up texts, so that training "
+    "works out of the box. It is not people's handwriting: that comes from IAM-OnDB through prepare_data.py."
+)
 
 
 def main(argv=None):
@@ -62,6 +69,12 @@ def main(argv=None):
         print(f"Error: {args.count} are wanted; give more texts.", file=sys.stderr)
         return 1
     save_strokes(args.output, [strokes for strokes, _ in kept], [text for _, text in kept])
+    with open(args.output, "rb") as file:
+        digest = hashlib.file_digest(file, "sha256").hexdigest()
+    origin = os.path.join(os.path.dirname(args.output), ORIGIN_FILE)
+    with open(origin, "w", encoding="utf-8") as file:
+        json.dump({os.path.basename(args.output): {"sha256": digest, "origin": ORIGIN}}, file, indent=1)
+        file.write("\n")
     print(args.output)
     return 0
 

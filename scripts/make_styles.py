@@ -2,9 +2,10 @@
 
     python3 scripts/make_styles.py
 
-Without a style, every line is in a hand of its own. Of many such lines those are kept that are whole, and of them those
-that differ most in slant, size, width, joining and height of the tall letters. A hand is only taken if lines that are
-primed with it come out whole.
+Without a style, every line is in a hand of its own; but most of those hands are near the middle of all. So such lines
+are slanted, widened and scaled at random, the model goes on from each as from a style, and what it then writes is a
+candidate. Every candidate is tried as a style: its trial lines have to be whole, and of the hands that they are in,
+those that differ most are chosen.
 """
 
 import argparse
@@ -12,6 +13,7 @@ import os
 import sys
 
 import numpy as np
+from tqdm import tqdm
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 sys.path.insert(0, ROOT)
@@ -21,6 +23,7 @@ from drawing import draw_lines  # noqa: E402
 from failures import attended_characters, find_failures  # noqa: E402
 from measure import measure_line  # noqa: E402
 from sample import sample_batch  # noqa: E402
+from tf_setup import one_thread_per_operation  # noqa: E402
 from utils import STYLES_FILE, raw_offsets, save_strokes  # noqa: E402
 
 # About as long as the lines of the data, and of many different letters.
@@ -36,22 +39,30 @@ TRIAL_TEXTS = (
     "the quick letter that arrived",
     "some years ago we went abroad",
 )
-# How much each of `features` weighs in the distance between two hands, after division by its deviation.
-WEIGHTS = np.array([1.0, 0.8, 1.0, 1.3, 0.6])
+FEATURES = (("leaning left", "slanted"), ("small", "large"), ("narrow", "wide"), ("print", "cursive"), ("low", "tall"),
+            ("dense", "spaced"), ("round", "angular"))  # fmt: skip
 
 
 def features(line):
-    """slant; log of the x-height; log of the width of a character and of the height of tall letters, both in x-heights;
-    share of the letters that the pen did not lift after."""
-    strokes = line.strokes
-    metrics = measure_line(strokes, line.text, attended_characters(line.phis))
+    """What a reader sees of a hand: seven numbers, low and high as FEATURES says.
+
+    Slant; log of the x-height; logs of the width of a character and of the height of tall letters in x-heights; share
+    of the letters that the pen did not lift after; log of the gap between words in x-heights; share of sharp turns.
+    """
+    strokes, index = line.strokes, attended_characters(line.phis)
+    metrics = measure_line(strokes, line.text, index)
     width = np.ptp(strokes[:, 0]) / len(line.text) / metrics.x_height
     letters = sum(c.isalpha() for c in line.text)
     joined = 1 - min(1.0, strokes[:, 5].sum() / letters)
-    heights = (metrics.baseline_at(strokes[:, 0]) - strokes[:, 1]) / metrics.x_height
-    return np.array(
-        [metrics.slant, np.log(metrics.x_height), np.log(width), joined, np.log(np.percentile(heights, 97))]
-    )
+    tall = np.percentile((metrics.baseline_at(strokes[:, 0]) - strokes[:, 1]) / metrics.x_height, 97)
+    spaces = [u for u, c in enumerate(line.text) if c == " "]
+    gaps = [strokes[index > u, 0].min() - strokes[index < u, 0].max() for u in spaces]
+    gap = max(float(np.median(gaps)) / metrics.x_height, 0.05)
+    steps = np.diff(strokes[:, :2], axis=0)
+    drawn = (strokes[:-2, 5] < 0.5) & (strokes[1:-1, 5] < 0.5) & (np.hypot(*steps[:-1].T) > 0.1)
+    turns = np.angle(np.exp(1j * np.diff(np.arctan2(steps[:, 1], steps[:, 0]))))[drawn]
+    sharp = float(np.mean(np.abs(turns) > 1.0))
+    return np.array([metrics.slant, np.log(metrics.x_height), np.log(width), joined, np.log(tall), np.log(gap), sharp])
 
 
 def primed_with(raw, data_scale):
@@ -60,40 +71,54 @@ def primed_with(raw, data_scale):
     return np.column_stack([strokes[:, :2] / data_scale, strokes[:, 2]]).astype(np.float32), text
 
 
-def choose_styles(model, candidates, count, scale, bias, seed, log):
-    """Indices of `count` candidates that differ, each proved by lines primed with it."""
-    vectors = np.array([features(line) for line in candidates])
-    vectors = (vectors - np.median(vectors, axis=0)) / vectors.std(axis=0) * WEIGHTS
-    distance = lambda i, j: float(np.linalg.norm(vectors[i] - vectors[j]))  # noqa: E731
-    chosen, left = [], set(range(len(candidates)))
-    while len(chosen) < count and left:
-        # First the hand in the middle of all, then always the one that is farthest from those chosen.
-        if chosen:
-            best = max(sorted(left), key=lambda i: min(distance(i, j) for j in chosen))
-        else:
-            best = min(sorted(left), key=lambda i: np.linalg.norm(vectors[i]))
-        left.remove(best)
-        if np.abs(vectors[best]).max() > 3.5:  # a freak
-            continue
-        style = primed_with((raw_offsets(candidates[best].strokes, scale), candidates[best].text), scale)
-        trials = sample_batch(TRIAL_TEXTS, model, bias=bias, seed=seed, style=style)
-        if any(find_failures(line) for line in trials):
-            continue
-        chosen.append(best)
-        log(f"style {len(chosen) - 1}: {describe(candidates[best], candidates)}")
-    return chosen
+def distorted(line, rng):
+    """A written line, slanted, widened and scaled at random, as a style: (float32 [n, 3] offsets, text)."""
+    size, width = np.exp(rng.normal(0, (0.2, 0.2)))
+    offsets = np.diff(line.strokes[:, :2], axis=0, prepend=line.strokes[:1, :2])
+    dx = (offsets[:, 0] - rng.normal(0.1, 0.3) * offsets[:, 1]) * size * width
+    return np.column_stack([dx, offsets[:, 1] * size, line.strokes[:, 5]]).astype(np.float32), line.text
 
 
-def describe(line, candidates):
-    """A hand in words, in relation to all."""
-    value, all_values = features(line), np.array([features(c) for c in candidates])
-    rank = (all_values < value).mean(axis=0)
+def candidate_hands(model, count, bias, trial_bias, seed):
+    """Yields (style as raw strokes and text, its trial lines), all whole."""
+    rng = np.random.default_rng(seed)
+    scale = model.config.data_scale
+    texts = [STYLE_TEXTS[i % len(STYLE_TEXTS)] for i in range(count)]
+    parents = sample_batch(texts, model, bias=bias, seed=seed)
+    for k, parent in enumerate(tqdm(parents, unit="hand", disable=None)):
+        if find_failures(parent):
+            continue
+        text = STYLE_TEXTS[(k + 1) % len(STYLE_TEXTS)]
+        (line,) = sample_batch([text], model, bias=bias, seed=[(seed, k)], style=distorted(parent, rng))
+        if find_failures(line):
+            continue
+        raw = raw_offsets(line.strokes, scale), line.text
+        trials = sample_batch(TRIAL_TEXTS, model, bias=trial_bias, seed=seed, style=primed_with(raw, scale))
+        if not any(find_failures(trial) for trial in trials):
+            yield raw, trials
+
+
+def choose_styles(hands, count):
+    """Indices of `count` hands, and words for each: the one in the middle, then always the farthest from those chosen.
+
+    Args:
+        hands: lists of trial lines. Their features are compared in units of how much they vary within one hand.
+    """
+    values = np.array([[features(trial) for trial in trials] for trials in hands])  # [hands, trials, features]
+    means, within = values.mean(axis=1), np.sqrt(values.var(axis=1).mean(axis=0))
+    vectors = (means - np.median(means, axis=0)) / np.maximum(within, 1e-6)
+    # A hand far out in one feature shall not be chosen for that alone.
+    vectors = np.sign(vectors) * np.log1p(np.abs(vectors))
+    chosen = [int(np.argmin(np.linalg.norm(vectors, axis=1)))]
+    while len(chosen) < count:
+        nearest = np.min(np.linalg.norm(vectors[:, None] - vectors[None, chosen], axis=2), axis=1)
+        chosen.append(int(np.argmax(nearest)))
+    rank = (means[:, None] > means[None]).mean(axis=1)  # [hands, features]
     words = [
-        ("leaning left", "upright", "slanted"), ("small", "", "large"), ("narrow", "", "wide"),
-        ("print", "", "cursive"), ("low", "", "tall"),
-    ]  # fmt: skip
-    picked = [names[0 if r < 0.25 else 2 if r > 0.75 else 1] for names, r in zip(words, rank)]
-    return ", ".join(word for word in picked if word)
+        ", ".join(names[int(r > 0.5)] for names, r in zip(FEATURES, rank[i]) if not 0.2 <= r <= 0.8) or "average"
+        for i in chosen
+    ]
+    return chosen, words
 
 
 def main(argv=None):
@@ -101,32 +126,24 @@ def main(argv=None):
     p.add_argument("--save_path", default=os.path.join(ROOT, SHIPPED), help="prefix of the checkpoint")
     p.add_argument("--output", default=os.path.join(ROOT, "data", STYLES_FILE), help="the file of styles")
     p.add_argument("--sheet", default=os.path.join(ROOT, "static", "styles.png"), help="the contact sheet")
-    p.add_argument("--candidates", type=int, default=360, help="lines to choose from")
+    p.add_argument("--candidates", type=int, default=240, help="hands to choose from")
     p.add_argument("--count", type=int, default=12, help="styles to keep")
     p.add_argument("--bias", type=float, default=0.5, help="of the styles: the lower, the more the hands differ")
     p.add_argument("--trial_bias", type=float, default=1.0, help="of the lines that are primed with them")
     p.add_argument("--seed", type=int, default=1, help="of all lines")
     args = p.parse_args(argv)
     model = load_model(args.save_path)
-    scale = model.config.data_scale
-    texts = [STYLE_TEXTS[i % len(STYLE_TEXTS)] for i in range(args.candidates)]
-    lines = sample_batch(texts, model, bias=args.bias, seed=args.seed)
-    whole = [line for line in lines if not find_failures(line)]
-    print(f"{len(whole)} of {len(lines)} candidates are whole.", file=sys.stderr)
-    chosen = choose_styles(
-        model, whole, args.count, scale, args.trial_bias, args.seed, log=lambda text: print(text, file=sys.stderr)
-    )
-    if len(chosen) < args.count:
-        print(f"Error: only {len(chosen)} of {args.count} styles came about; take more --candidates.", file=sys.stderr)
+    one_thread_per_operation()
+    hands = list(candidate_hands(model, args.candidates, args.bias, args.trial_bias, args.seed))
+    print(f"{len(hands)} of {args.candidates} hands are whole.", file=sys.stderr)
+    if len(hands) < args.count:
+        print(f"Error: {args.count} styles are wanted; take more --candidates.", file=sys.stderr)
         return 1
-    raw = [(raw_offsets(whole[i].strokes, scale), whole[i].text) for i in chosen]
-    save_strokes(args.output, [strokes for strokes, _ in raw], [text for _, text in raw])
-    sheet = [
-        sample_batch(TRIAL_TEXTS, model, bias=args.trial_bias, seed=args.seed, style=primed_with(style, scale))[
-            0
-        ].strokes
-        for style in raw
-    ]
+    chosen, words = choose_styles([trials for _, trials in hands], args.count)
+    for number, text in enumerate(words):
+        print(f"style {number}: {text}", file=sys.stderr)
+    save_strokes(args.output, [hands[i][0][0] for i in chosen], [hands[i][0][1] for i in chosen])
+    sheet = [hands[i][1][0].strokes for i in chosen]
     draw_lines(sheet, args.sheet)
     print(args.output)
     print(args.sheet)

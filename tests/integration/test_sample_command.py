@@ -82,6 +82,13 @@ def test_characters_outside_the_alphabet_are_named(run):
     assert "'é' as 'e'" in err and "'“' as '\"'" in err and "left out" in err and "'漢'" in err
 
 
+def test_a_long_text_becomes_several_lines_in_one_picture(run):
+    text = "it is a truth universally acknowledged that a single man wants a good pen"
+    code, names, err = run("--text", text, "--tsteps", "40")
+    assert code == 0 and len(names) == 1 and Path(names[0]).suffix == ".png"
+    assert "becomes 2 lines" in err
+
+
 def test_lines_and_files_become_pages(run, tmp_path):
     (tmp_path / "letter.txt").write_text("Dear Jon,\n\nyou know.\n", encoding="utf-8")
     for flags in (["--lines", "Dear Jon,", "you", "--biases", "0.5", "1"], ["--file", str(tmp_path / "letter.txt")]):

@@ -1,3 +1,5 @@
+import hashlib
+import json
 import os
 import pickle
 import subprocess
@@ -40,7 +42,7 @@ def test_sound_data_ends_with_success(verify):
     code, out, err = verify()
     assert code == 0 and out.endswith(f"\n{SUCCESS}\n")
     assert "FAULT" not in err and "Warning" not in err
-    assert f"60 lines, {sum(map(len, strokes))} pen points, {sum(map(len, texts))} characters" in out
+    assert f"60 samples (lines), {sum(map(len, strokes))} pen points, {sum(map(len, texts))} characters" in out
 
 
 @pytest.mark.smoke
@@ -70,6 +72,30 @@ def test_missing_data_says_how_to_get_it(verify, tmp_path):
     assert_fault(verify(), "data does not exist", "IAM-OnDB", "prepare_data.py")
     (tmp_path / "data").mkdir()
     assert_fault(verify(), DATA_FILE, "does not exist", "prepare_data.py")
+
+
+def test_a_file_of_known_origin_says_what_it_is_until_it_changes(verify, tmp_path):
+    write_data("data", 60)
+    path = tmp_path / "data" / DATA_FILE
+    known = {DATA_FILE: {"sha256": hashlib.sha256(path.read_bytes()).hexdigest(), "origin": "Origin: a test."}}
+    (tmp_path / "data" / verify_data.ORIGIN_FILE).write_text(json.dumps(known))
+    assert "Origin: a test.\n" in verify()[1]
+    write_data("data", 61)
+    code, out, _ = verify()
+    assert code == 0 and "Origin" not in out
+    (tmp_path / "data" / verify_data.ORIGIN_FILE).write_text("[]")
+    assert verify()[0] == 0
+
+
+def test_a_report_holds_figures_and_faults(verify, tmp_path):
+    strokes, texts = make_lines(60)
+    texts[3] = ""
+    write_data("data", strokes=strokes, texts=texts)
+    code, out, err = verify("--report", "report.md")
+    report = (tmp_path / "report.md").read_text()
+    assert code == 1 and "exit code 1" in report and out in report and err in report and "no text" in report
+    code, _, err = verify("--report", "nowhere/report.md")
+    assert code == 1 and "cannot be written" in err and "Traceback" not in err
 
 
 def spoil(strokes, texts, how):
