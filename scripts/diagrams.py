@@ -43,9 +43,8 @@ def draw_timestep(path):
     _box(axes, 0, 0, r"pen point $x_t$" "\n" r"$(\Delta x,\ \Delta y,\ \mathrm{lift})$", "in", 2.6, 0.9)
     _box(axes, 6.4, 0, "text, one-hot\n$c_1 \\ldots c_U$", "in", 2.4, 0.9)
     _box(axes, 0, 1.9, "LSTM 0   $h^0_t$", "lstm")
-    _box(
-        axes, 6.4, 1.9, "window   $w_t$\n" r"$\phi(t,u)=\sum_k \alpha_k e^{-\beta_k(\kappa_k-u)^2}$", "window", 4.1, 1.0
-    )
+    window = "window   $w_t$\n" r"$\phi(t,u)=\sum_k \alpha_k e^{-\beta_k(\kappa_k-u)^2}$"
+    _box(axes, 6.4, 1.9, window, "window", 4.1, 1.0)
     _box(axes, 0, 3.6, "LSTM 1   $h^1_t$", "lstm")
     _box(axes, 0, 5.3, "LSTM 2   $h^2_t$", "lstm")
     _box(axes, 0, 7.0, "density of $x_{t+1}$\n$M$ Gaussians, pen lift", "head", 3.0, 0.9)
