@@ -56,8 +56,9 @@ DEFAULT_TRIES = 5
 # ends; where by less, it ends if the pen would go on to the right of all ink: left of it are dots and crossings.
 SURELY_PASSED, MAYBE_PASSED = 0.55, 0.1  # characters, of the mean position of the window
 SEVERAL_STROKES = set('ijkxyft!?":;#=AEFHIKTXQBDPRNMYZ457')  # where the next stroke may well stand to the right
-ROWS = 32  # lines that one loop writes at a time: enough to keep one core busy
+ROWS = 64  # lines that one loop writes at a time
 LINES_OF_A_JOB = 128  # lines that it writes in all
+LINES_FOR_TWO = 32  # more lines than these are worth a second core
 
 
 @dataclasses.dataclass
@@ -328,7 +329,7 @@ def sample_batch(texts, model, *, bias=DEFAULT_BIAS, seed=0, tsteps=None, style=
     # begin, the short ones fill the rows. How many jobs there are must not depend on the machine: it changes the
     # rounding of the products, and with it the lines.
     longest_first = np.argsort(-lengths, kind="stable")
-    jobs = math.ceil(B / (ROWS if B <= 2 * ROWS else LINES_OF_A_JOB))
+    jobs = jobs_for(B)
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         written = list(pool.map(lambda rows: list(write(rows)), [longest_first[k::jobs] for k in range(jobs)]))
     by_line = {i: values for i, *values in itertools.chain.from_iterable(written)}
@@ -343,6 +344,11 @@ def sample_batch(texts, model, *, bias=DEFAULT_BIAS, seed=0, tsteps=None, style=
         strokes[:, :2] = np.cumsum(strokes[:, :2], axis=0)
         lines.append(Line(text, strokes, phis[:, first : first + len(text)].copy(), kappas - first, finished))
     return lines
+
+
+def jobs_for(lines):
+    """In how many loops so many lines are written; as many cores are used at most."""
+    return max(math.ceil(lines / LINES_OF_A_JOB), min(2, math.ceil(lines / LINES_FOR_TWO)))
 
 
 def _own_start(points, phis, first):

@@ -10,7 +10,6 @@ point. Both are measured in the same run; medians count. The cold start is that 
 """
 
 import argparse
-import math
 import os
 import statistics
 import subprocess
@@ -49,7 +48,7 @@ def seconds_of(function):
 
 def measure_rates(model, counts, repeats):
     """For each number of lines a dict: points per second, that of the limit, and the share of it."""
-    from sample import MAX_GROUP, sample_batch
+    from sample import jobs_for, sample_batch
     from tf_setup import tf
 
     parameters = sum(int(np.prod(v.shape)) for v in model.trainable_variables)
@@ -71,7 +70,7 @@ def measure_rates(model, counts, repeats):
             points = sum(len(line.strokes) for line in sample_batch([TEXT] * count, model, seed=seed, tsteps=POINTS))
             rates.append(points / (time.perf_counter() - start))
         rate = statistics.median(rates[1:])  # the first one warms up
-        groups = min(os.cpu_count() or 1, math.ceil(count / MAX_GROUP))
+        groups = min(os.cpu_count() or 1, jobs_for(count))
         # A product runs on one core here, as within the sampler.
         limit = min(flops * groups / (2 * parameters), reads * count)
         results.append({"lines": count, "points_per_second": rate, "limit": limit, "share": rate / limit})
