@@ -18,90 +18,27 @@ import time
 import numpy as np
 from tqdm import tqdm
 
+import settings
 from checkpoint import CheckpointError, TrainingRun, WeightAverage, find_checkpoint, restore_weights
-from model import POINT_SIZE, HandwritingModel, ModelConfig, loss_sum_and_count
+from model import HandwritingModel, loss_sum_and_count
+from settings import MAX_BAD_STEPS, POINT_SIZE, Interrupt, learning_rate
 from tf_setup import GPUS, one_thread_per_operation, tf
-from utils import ALPHABET, DataLoader, Logger, UnsafePickleError
-
-MAX_BAD_STEPS = 10  # steps in a row with a loss or gradient that is not finite, before the run gives up
+from utils import DataLoader, Logger, UnsafePickleError
 
 
 def parse_args(argv=None):
     p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    default = ModelConfig()
-    g = p.add_argument_group("model")
-    g.add_argument("--rnn_size", type=int, default=default.rnn_size, help="units in each of the three LSTMs")
-    g.add_argument("--nmixtures", type=int, default=default.nmixtures, help="components of the mixture density")
-    g.add_argument("--kmixtures", type=int, default=default.kmixtures, help="components of the window over the text")
-    g.add_argument("--alphabet", default=ALPHABET, help="characters the model knows; all others share one index")
-    g.add_argument(
-        "--tsteps_per_ascii",
-        type=float,
-        default=default.tsteps_per_ascii,
-        help="pen points per character that an untrained window expects",
-    )
-    g.add_argument("--dropout", type=float, default=1.0, help="probability to KEEP an output of an LSTM (1 = keep all)")
-    g = p.add_argument_group("data")
-    g.add_argument("--data_dir", default="data", help="folder with strokes_training_data.cpkl")
-    g.add_argument(
-        "--extra_data", metavar="FILE", default=None, help="a further file of lines, all of them to train on"
-    )
-    g.add_argument("--data_scale", type=float, default=default.data_scale, help="raw units in one model unit of length")
-    g.add_argument("--tsteps", type=int, default=1300, help="leave out lines of more pen points than this")
-    g.add_argument("--batch_size", type=int, default=16, help="lines in a batch")
-    g.add_argument("--nbatches", type=int, default=0, help="batches in an epoch (0 = all lines once)")
-    g = p.add_argument_group("optimization")
-    g.add_argument("--nepochs", type=int, default=30, help="epochs")
-    g.add_argument("--optimizer", choices=("adam", "rmsprop"), default="adam", help="optimizer")
-    g.add_argument("--learning_rate", type=float, default=1e-3, help="highest learning rate")
-    g.add_argument("--lr_schedule", choices=("cosine", "constant"), default="cosine", help="how it falls over the run")
-    g.add_argument("--lr_decay", type=float, default=1.0, help="factor on the learning rate after every epoch")
-    g.add_argument("--warmup", type=int, default=100, help="steps over which it rises from 0")
-    g.add_argument("--decay", type=float, default=0.99, help="decay of the mean of squared gradients (adam: beta_2)")
-    g.add_argument("--momentum", type=float, default=0.9, help="momentum (adam: beta_1)")
-    g.add_argument("--grad_clip", type=float, default=1.0, help="largest norm of the gradient (0 = do not clip)")
-    g.add_argument("--ema", type=float, default=0.998, help="decay of the weight average that is validated (0 = none)")
-    g.add_argument("--seed", type=int, default=0, help="of weights, shuffling and dropout")
-    g = p.add_argument_group("run")
-    g.add_argument("--save_path", default="saved/model", help="folder of this run: latest and best checkpoint, config")
-    g.add_argument("--init_from", default=None, help="start from the weights of this checkpoint")
-    g.add_argument("--log_dir", default="logs", help="folder for train_scribe.txt and TensorBoard")
+    g = settings.add_flags(p, save_path="saved/model")
     g.add_argument(
         "--towers",
         type=int,
         default=0,
         help="slices of a batch computed side by side (0 = one for each core, of at least 4 lines; 1 on a GPU)",
     )
-    g.add_argument("--save_every", type=int, default=100, help="steps between saves")
-    g.add_argument("--validate_every", type=int, default=0, help="steps between validations (0 = once an epoch)")
-    g.add_argument(
-        "--patience", type=int, default=0, help="validations without a lower loss before it stops (0 = never)"
-    )
     args = p.parse_args(argv)
-    for name in ("rnn_size", "nmixtures", "kmixtures", "batch_size", "nepochs", "tsteps", "save_every"):
-        if getattr(args, name) < 1:
-            p.error(f"--{name} is {getattr(args, name)}: it has to be 1 or more")
-    for name in ("nbatches", "validate_every", "patience", "towers", "warmup", "grad_clip", "seed"):
-        if getattr(args, name) < 0:
-            p.error(f"--{name} is {getattr(args, name)}: it has to be 0 or more")
-    for name in ("data_scale", "tsteps_per_ascii", "learning_rate", "lr_decay"):
-        if not getattr(args, name) > 0:
-            p.error(f"--{name} is {getattr(args, name)}: it has to be greater than 0")
-    if args.seed >= 2**31:
-        p.error(f"--seed is {args.seed}: it has to be below 2147483648")
-    if not math.isfinite(args.grad_clip):
-        p.error(f"--grad_clip is {args.grad_clip}: it has to be a finite number (0 = do not clip)")
-    if not args.alphabet:
-        p.error("--alphabet is empty: it has to hold the characters of the texts")
-    if not 0 < args.dropout <= 1:
-        p.error(f"--dropout is {args.dropout}: it is the probability to keep an output, above 0 and at most 1")
-    for name in ("ema", "decay", "momentum"):
-        if not 0 <= getattr(args, name) < 1:
-            p.error(f"--{name} is {getattr(args, name)}: it has to be at least 0 and below 1")
-    try:
-        ModelConfig.from_args(args)
-    except ValueError as error:
-        p.error(str(error))
+    settings.check_flags(p, args)
+    if args.towers < 0:
+        p.error(f"--towers is {args.towers}: it has to be 0 or more")
     return args
 
 
@@ -115,14 +52,6 @@ def make_optimizer(args):
     return tf.keras.optimizers.RMSprop(
         args.learning_rate, rho=args.decay, momentum=args.momentum, epsilon=1e-4, centered=True
     )
-
-
-def learning_rate(args, step, steps, steps_per_epoch):
-    """The learning rate of step `step` (from 0) of `steps`: a pure function, so a resumed run has the same."""
-    rate = args.learning_rate * args.lr_decay ** (step // steps_per_epoch)
-    if args.lr_schedule == "cosine":
-        rate *= 0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * min(1.0, step / steps)))
-    return rate * min(1.0, (step + 1) / max(1, args.warmup))
 
 
 def parallel_loss(model, x, y, mask, char_seq, dropout_seed, towers, training):
@@ -213,29 +142,6 @@ def evaluate(evaluate_step, batches):
 
 
 # ----------------------------------------------------------------------------------------------------------- the loop
-
-
-class Interrupt:
-    """Remembers SIGINT or SIGTERM, so that the loop can save before it stops. A second SIGINT stops at once.
-
-    A context manager: afterwards the signals do again what they did before (a notebook lives on after the run).
-    """
-
-    def __init__(self):
-        self.signal = None
-
-    def __enter__(self):
-        self._before = {n: signal.signal(n, self._remember) for n in (signal.SIGINT, signal.SIGTERM)}
-        return self
-
-    def __exit__(self, *_):
-        for number, handler in self._before.items():
-            signal.signal(number, handler)
-
-    def _remember(self, number, frame):
-        if self.signal == number == signal.SIGINT:
-            raise KeyboardInterrupt
-        self.signal = number
 
 
 def train(args, loader, logger):

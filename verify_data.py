@@ -34,7 +34,7 @@ from utils import (
 ORIGIN_FILE = "origin.json"  # in the data folder: what the suite's own files are, by their SHA-256
 
 # What training and sampling cannot do without.
-MODULES = "recurrent model utils checkpoint drawing train sample prepare_data verify_data"
+MODULES = "settings recurrent model utils checkpoint drawing train sample prepare_data verify_data"
 SOURCES = [f"{module}.py" for module in MODULES.split()]
 
 # The loader leaves out lines that do not match their text. A few are in every collection; so large a share is a fault.

@@ -2,6 +2,7 @@
 
 import os
 import sys
+from pathlib import Path
 
 from hypothesis import HealthCheck, settings
 
@@ -32,3 +33,11 @@ _common = {"deadline": None, "suppress_health_check": [HealthCheck.too_slow]}
 settings.register_profile("repeatable", derandomize=True, **_common)
 settings.register_profile("explore", max_examples=1000, **_common)
 settings.load_profile("repeatable")
+
+
+def pytest_configure(config):
+    """A deprecation in the suite's own files fails the test that meets it."""
+    for folder in (ROOT, os.path.join(ROOT, "tools"), os.path.join(ROOT, "legacy_tf1")):
+        for path in Path(folder).glob("*.py"):
+            for category in ("DeprecationWarning", "FutureWarning"):
+                config.addinivalue_line("filterwarnings", f"error::{category}:{path.stem}$")

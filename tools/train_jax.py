@@ -12,12 +12,13 @@ a checkpoint, with which sample.py, and train.py --init_from, do what they do wi
     python3 tools/import_jax.py saved/jax                        # writes saved/jax/checkpoint.*
     python3 sample.py --save_path saved/jax --text "Hello World"
 
-What it takes on the other machine is JAX, NumPy and three files; tools/import_jax.py makes a fourth, where the run is
+What it takes on the other machine is JAX, NumPy and four files; tools/import_jax.py makes a fifth, where the run is
 to start from the weights of a checkpoint:
 
     python3 tools/import_jax.py --export saved/checkpoint weights.npz   # here
     mkdir -p there/tools there/data
-    cp utils.py there/ && cp tools/train_jax.py there/tools/ && cp data/strokes_training_data.cpkl there/data/
+    cp utils.py settings.py there/ && cp tools/train_jax.py there/tools/
+    cp data/strokes_training_data.cpkl there/data/
     cd there && python3 tools/train_jax.py --init_from weights.npz      # there
 
 A run is a folder of small files (none above 15 MiB), which --save_path names:
@@ -55,12 +56,19 @@ from jax.ad_checkpoint import checkpoint_name
 
 sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
-from utils import ALPHABET, DataLoader, Logger, UnsafePickleError
+import settings
+from settings import (
+    LOG_SIGMA_MAX,
+    LOG_SIGMA_MIN,
+    MAX_BAD_STEPS,
+    POINT_SIZE,
+    RHO_MAX,
+    Interrupt,
+    ModelConfig,
+    learning_rate,
+)
+from utils import DataLoader, Logger, UnsafePickleError
 
-POINT_SIZE = 3  # dx, dy, pen lift
-LOG_SIGMA_MIN, LOG_SIGMA_MAX = -10.0, 10.0  # these three as in model.py
-RHO_MAX = 1.0 - 1e-5
-MAX_BAD_STEPS = 10  # steps in a row with a loss or gradient that is not finite, before the run gives up
 STEPS_PER_MESSAGE = 50
 PART_BYTES = 15 * 2**20  # of weights in one file
 
@@ -73,70 +81,12 @@ class RunLost(Exception):
     """MAX_BAD_STEPS steps in a row were not finite."""
 
 
-@dataclasses.dataclass(frozen=True)
-class Config:
-    """The fields and defaults of `model.ModelConfig`, which cannot be imported without TensorFlow."""
-
-    rnn_size: int = 400
-    nmixtures: int = 20
-    kmixtures: int = 1
-    alphabet: str = ALPHABET
-    tsteps_per_ascii: float = 25.0
-    data_scale: float = 50.0
-
-    @classmethod
-    def from_args(cls, args):
-        return cls(**{field.name: getattr(args, field.name) for field in dataclasses.fields(cls)})
-
-
 # --------------------------------------------------------------------------------------------------------------- flags
 
 
 def parse_args(argv=None):
     p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    default = Config()
-    g = p.add_argument_group("model")
-    g.add_argument("--rnn_size", type=int, default=default.rnn_size, help="units in each of the three LSTMs")
-    g.add_argument("--nmixtures", type=int, default=default.nmixtures, help="components of the mixture density")
-    g.add_argument("--kmixtures", type=int, default=default.kmixtures, help="components of the window over the text")
-    g.add_argument("--alphabet", default=ALPHABET, help="characters the model knows; all others share one index")
-    g.add_argument(
-        "--tsteps_per_ascii",
-        type=float,
-        default=default.tsteps_per_ascii,
-        help="pen points per character that an untrained window expects",
-    )
-    g.add_argument("--dropout", type=float, default=1.0, help="probability to KEEP an output of an LSTM (1 = keep all)")
-    g = p.add_argument_group("data")
-    g.add_argument("--data_dir", default="data", help="folder with strokes_training_data.cpkl")
-    g.add_argument(
-        "--extra_data", metavar="FILE", default=None, help="a further file of lines, all of them to train on"
-    )
-    g.add_argument("--data_scale", type=float, default=default.data_scale, help="raw units in one model unit of length")
-    g.add_argument("--tsteps", type=int, default=1300, help="leave out lines of more pen points than this")
-    g.add_argument("--batch_size", type=int, default=16, help="lines in a batch")
-    g.add_argument("--nbatches", type=int, default=0, help="batches in an epoch (0 = all lines once)")
-    g = p.add_argument_group("optimization")
-    g.add_argument("--nepochs", type=int, default=30, help="epochs")
-    g.add_argument("--optimizer", choices=("adam", "rmsprop"), default="adam", help="optimizer")
-    g.add_argument("--learning_rate", type=float, default=1e-3, help="highest learning rate")
-    g.add_argument("--lr_schedule", choices=("cosine", "constant"), default="cosine", help="how it falls over the run")
-    g.add_argument("--lr_decay", type=float, default=1.0, help="factor on the learning rate after every epoch")
-    g.add_argument("--warmup", type=int, default=100, help="steps over which it rises from 0")
-    g.add_argument("--decay", type=float, default=0.99, help="decay of the mean of squared gradients (adam: beta_2)")
-    g.add_argument("--momentum", type=float, default=0.9, help="momentum (adam: beta_1)")
-    g.add_argument("--grad_clip", type=float, default=1.0, help="largest norm of the gradient (0 = do not clip)")
-    g.add_argument("--ema", type=float, default=0.998, help="decay of the weight average that is validated (0 = none)")
-    g.add_argument("--seed", type=int, default=0, help="of weights, shuffling and dropout")
-    g = p.add_argument_group("run")
-    g.add_argument("--save_path", default="saved/jax", help="folder of this run")
-    g.add_argument("--init_from", default=None, help="start from the weights of this run, or of this .npz file")
-    g.add_argument("--log_dir", default="logs", help="folder for train_jax.txt")
-    g.add_argument("--save_every", type=int, default=100, help="steps between saves")
-    g.add_argument("--validate_every", type=int, default=0, help="steps between validations (0 = once an epoch)")
-    g.add_argument(
-        "--patience", type=int, default=0, help="validations without a lower loss before it stops (0 = never)"
-    )
+    g = settings.add_flags(p, save_path="saved/jax")
     g.add_argument(
         "--keep",
         choices=("all", "ema"),
@@ -164,31 +114,12 @@ def parse_args(argv=None):
     )
     g.add_argument("--unroll", type=int, default=1, help="pen points in one turn of the compiled loop over time")
     args = p.parse_args(argv)
-    for name in (
-        "rnn_size", "nmixtures", "kmixtures", "batch_size", "nepochs", "tsteps", "save_every",
-        "length_multiple", "unroll",
-    ):  # fmt: skip
+    settings.check_flags(p, args)
+    for name in ("length_multiple", "unroll"):
         if getattr(args, name) < 1:
             p.error(f"--{name} is {getattr(args, name)}: it has to be 1 or more")
-    for name in ("nbatches", "validate_every", "patience", "warmup", "grad_clip", "seed"):
-        if getattr(args, name) < 0:
-            p.error(f"--{name} is {getattr(args, name)}: it has to be 0 or more")
-    for name in ("data_scale", "tsteps_per_ascii", "learning_rate", "lr_decay"):
-        if not getattr(args, name) > 0:
-            p.error(f"--{name} is {getattr(args, name)}: it has to be greater than 0")
-    if args.seed >= 2**31:
-        p.error(f"--seed is {args.seed}: it has to be below 2147483648")
-    if not math.isfinite(args.grad_clip):
-        p.error(f"--grad_clip is {args.grad_clip}: it has to be a finite number (0 = do not clip)")
     if not 0 <= args.wall_time < math.inf:
         p.error(f"--wall_time is {args.wall_time}: it has to be a finite number, 0 or more (0 = no limit)")
-    if not 0 < args.dropout <= 1:
-        p.error(f"--dropout is {args.dropout}: it is the probability to keep an output, above 0 and at most 1")
-    for name in ("ema", "decay", "momentum"):
-        if not 0 <= getattr(args, name) < 1:
-            p.error(f"--{name} is {getattr(args, name)}: it has to be at least 0 and below 1")
-    if not args.alphabet or len(set(args.alphabet)) != len(args.alphabet):
-        p.error("--alphabet has to hold the characters of the texts, each once")
     return args
 
 
@@ -517,14 +448,6 @@ def loss_sum_and_count(y_hat, targets, mask):
 # ----------------------------------------------------------------------------------------------------------- the step
 
 
-def learning_rate(args, step, steps, steps_per_epoch):
-    """The learning rate of step `step` (from 0) of `steps`: a pure function, so a resumed run has the same."""
-    rate = args.learning_rate * args.lr_decay ** (step // steps_per_epoch)
-    if args.lr_schedule == "cosine":
-        rate *= 0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * min(1.0, step / steps)))
-    return rate * min(1.0, (step + 1) / max(1, args.warmup))
-
-
 def slot_names(args):
     """The copies of the weights that the state of a run holds: weights, average, and the optimizer's."""
     slots = ("mean", "square") if args.optimizer == "adam" else ("mean", "square", "momentum")
@@ -747,7 +670,7 @@ class Run:
     run.json names the files that count and is renamed last: until then, those that it named before are whole.
 
     Args:
-        args: flags. config: a `Config`.
+        args: flags. config: a ModelConfig.
 
     Attributes:
         batches: batches consumed, also those whose step was skipped. points: pen points in them.
@@ -869,26 +792,6 @@ class Run:
 # ----------------------------------------------------------------------------------------------------------- the loop
 
 
-class Interrupt:
-    """Remembers SIGINT or SIGTERM, so that the loop can save before it stops. A second SIGINT stops at once."""
-
-    def __init__(self):
-        self.signal = None
-
-    def __enter__(self):
-        self._before = {n: signal.signal(n, self._remember) for n in (signal.SIGINT, signal.SIGTERM)}
-        return self
-
-    def __exit__(self, *_):
-        for number, handler in self._before.items():
-            signal.signal(number, handler)
-
-    def _remember(self, number, frame):
-        if self.signal == number == signal.SIGINT:
-            raise KeyboardInterrupt
-        self.signal = number
-
-
 class Clock:
     """Tells when it is time to stop: when another step, a validation and a save might no longer fit.
 
@@ -937,7 +840,7 @@ def train(args, loader, logger, started=None):
 def _train(args, loader, logger, interrupt, started):
     if args.keep == "ema" and not loader.valid_stroke_data:
         raise ValueError("--keep ema keeps the weights of the lowest validation loss, but no line is left to validate.")
-    config = Config.from_args(args)
+    config = ModelConfig.from_args(args)
     run = Run(args, config)
     state = run.restore()
     resumed = state is not None
