@@ -89,7 +89,7 @@ find_python() {
     local candidate candidates version found seen=''
     candidates=$wanted
     if [ -z "$candidates" ]; then
-        for version in $versions; do candidates="$candidates python$version"; done
+        for version in 3.13 3.12 3.11; do candidates="$candidates python$version"; done
         candidates="$candidates python3"
     fi
     python=''
