@@ -22,7 +22,7 @@ import numpy as np
 from checkpoint import CheckpointError, find_checkpoint, load_config, load_model, save_json
 from failures import KINDS, attention_summary, find_failures
 from model import POINT_SIZE, log_density
-from sample import sample_batch
+from sample import DEFAULT_TRIES, sample_batch, sample_whole
 from tf_setup import one_thread_per_operation, tf
 from utils import DataLoader, Logger, UnsafePickleError, make_batch
 
@@ -122,34 +122,45 @@ def _groups(which, count):
 # ---------------------------------------------------------------------------------------------------------- sampling
 
 
-def measure_sampling(model, texts, bias, seeds):
-    """How often lines come out whole on the first try.
+def measure_sampling(model, texts, bias, seeds, tries=1):
+    """How often lines come out whole, on the first try and after several.
 
     Args:
         model: a HandwritingModel. texts: list of strings. bias: a number. seeds: a list; every text is written once
-            with each.
+            with each. tries: how often a line that failed is written at most, as by `sample.sample_whole`.
 
     Returns:
-        A dict: "lines"; the shares "whole" (no failure at all) and one for each kind of failure; "points_per_character"
+        A dict: "lines"; the shares "whole" (no failure at all on the first try), "whole_after_tries", and one for each
+        kind of failure, all but the second of first tries, as is what follows; "points_per_character"
         (median and 95th percentile over the lines); "monotony" and "width" of the attention; "failed", a list of
         [text, seed, what failed].
     """
     failed, shares, rates, attention = [], dict.fromkeys(KINDS, 0), [], []
+    lost = 0
     for seed in seeds:
-        for line in sample_batch(texts, model, bias=bias, seed=seed):
+        again = []
+        for i, line in enumerate(sample_batch(texts, model, bias=bias, seed=seed)):
             failures = find_failures(line)
+            if failures:
+                again.append(i)
             for kind in {failure.kind for failure in failures}:
                 shares[kind] += 1
             if failures:
                 failed.append([line.text, seed, "; ".join(failure.describe(line.text) for failure in failures)])
             rates.append(len(line.strokes) / len(line.text))
             attention.append(attention_summary(line.phis))
+        _, still, _ = sample_whole(
+            [texts[i] for i in again], model, bias=bias, seed=[(seed, i) for i in again], tries=tries
+        )
+        lost += sum(map(bool, still))
     count = len(rates)
     monotony, width = np.mean(attention, axis=0)
     return {
         "bias": bias,
         "lines": count,
         "whole": 1 - len(failed) / count,
+        "tries": tries,
+        "whole_after_tries": 1 - lost / count,
         **{kind: number / count for kind, number in shares.items()},
         "points_per_character": [float(np.median(rates)), float(np.percentile(rates, 95))],
         "monotony": float(monotony),
@@ -183,10 +194,11 @@ def likelihood_table(measured):
 
 def sampling_table(results, real_rate=None):
     """A list of what `measure_sampling` returned, for people; real_rate: points per character of real lines."""
-    head = f"{'bias':>5}{'lines':>7}{'whole':>8}" + "".join(f"{kind:>14}" for kind in KINDS)
+    head = f"{'bias':>5}{'lines':>7}{'whole':>8}{'in the end':>12}" + "".join(f"{kind:>14}" for kind in KINDS)
     head += f"{'points/char':>13}{'95%':>7}{'monotony':>10}{'width':>7}"
     rows = [
-        f"{r['bias']:>5g}{r['lines']:>7}{r['whole']:>8.1%}" + "".join(f"{r[kind]:>14.1%}" for kind in KINDS)
+        f"{r['bias']:>5g}{r['lines']:>7}{r['whole']:>8.1%}{r['whole_after_tries']:>12.1%}"
+        + "".join(f"{r[kind]:>14.1%}" for kind in KINDS)
         + f"{r['points_per_character'][0]:>13.1f}{r['points_per_character'][1]:>7.1f}"
         + f"{r['monotony']:>10.3f}{r['width']:>7.2f}"
         for r in results
@@ -199,7 +211,14 @@ def sampling_table(results, real_rate=None):
         failed[:MAX_SHOWN]
         + [f"  ... and {len(failed) - MAX_SHOWN} more (all of them with --json)"][: len(failed) > MAX_SHOWN]
     )
-    return "\n".join([f"Sampling, first tries{real}", head, *rows, *(["Failed:", *shown] if failed else [])])
+    return "\n".join(
+        [
+            f"Sampling, first tries (in the end: after at most {results[0]['tries']}){real}",
+            head,
+            *rows,
+            *(["Failed:", *shown] if failed else []),
+        ]
+    )
 
 
 # ------------------------------------------------------------------------------------------------------ command line
@@ -229,7 +248,10 @@ def parse_args(argv=None):
     )
     g.add_argument("--biases", type=float, nargs="+", default=[0.0, 0.5, 1.0, 2.0], help="as in sample.py")
     g.add_argument("--seeds", type=int, nargs="+", default=[1], help="every text is written once with each of them")
+    g.add_argument("--tries", type=int, default=DEFAULT_TRIES, help="as in sample.py, for the share in the end")
     args = p.parse_args(argv)
+    if args.tries < 1:
+        p.error(f"--tries is {args.tries}: it has to be 1 or more")
     if not all(math.isfinite(bias) and bias >= 0 for bias in args.biases):
         p.error(f"--biases are {args.biases}: they have to be 0 or more")
     if min(args.seeds) < 0:
@@ -278,7 +300,7 @@ def main(argv=None):
             report["sampling"] = []
             for bias in args.biases:
                 logger.write(f"Writing {len(texts) * len(args.seeds)} lines with bias {bias:g}.")
-                report["sampling"].append(measure_sampling(model, texts, bias, args.seeds))
+                report["sampling"].append(measure_sampling(model, texts, bias, args.seeds, args.tries))
             print(("\n" if args.part == "both" else "") + sampling_table(report["sampling"], real_rate), flush=True)
         if args.json:
             save_json(args.json, report)

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 import evaluate
+import sample
 from checkpoint import save_model
 from data_helpers import loader_args, make_lines, write_data
 from evaluate import calibration, load_texts, measure_likelihood, measure_sampling
@@ -86,6 +87,14 @@ def test_shares_of_failures_count_lines_over_all_seeds(model, monkeypatch):
     result = measure_sampling(model, ["a", "b"], bias=1.0, seeds=[3, 4])
     assert (result["lines"], result["whole"], result["skipped"], result["run-on"]) == (4, 0.5, 0.5, 0.0)
     assert [(text, seed) for text, seed, _ in result["failed"]] == [("b", 3), ("b", 4)]
+
+
+def test_the_share_in_the_end_counts_what_no_try_mended(model, monkeypatch):
+    failure = SimpleNamespace(kind="skipped", describe=lambda text: "skipped")
+    monkeypatch.setattr(evaluate, "find_failures", lambda line: [] if line.text == "a" else [failure])
+    monkeypatch.setattr(sample, "find_failures", lambda line: [failure] if line.text == "c" else [])
+    result = measure_sampling(model, ["a", "b", "c", "a"], bias=1.0, seeds=[3], tries=2)
+    assert (result["whole"], result["whole_after_tries"], result["tries"]) == (0.5, 0.75, 2)
 
 
 @pytest.fixture
