@@ -16,6 +16,7 @@ Every file is written aside and renamed; a kill at any instant leaves an earlier
 
 import contextlib
 import dataclasses
+import glob
 import json
 import os
 import shutil
@@ -74,7 +75,7 @@ def load_config(prefix):
         with open(path, encoding="utf-8") as file:
             content = json.load(file)
         return ModelConfig(**content)
-    except (ValueError, TypeError, OSError) as error:
+    except (ValueError, TypeError, OSError, RecursionError) as error:
         raise CheckpointError(f"{path} does not describe a model: {error}") from None
 
 
@@ -95,7 +96,15 @@ def load_model(prefix):
     Raises:
         CheckpointError: the checkpoint is missing, broken, or belongs to another network.
     """
-    model = HandwritingModel(load_config(prefix))
+    config = load_config(prefix)
+    # Looked at before the network is built: a config from elsewhere could ask for more memory than there is.
+    stored = sum(os.path.getsize(path) for path in glob.glob(glob.escape(prefix) + ".data-*"))
+    if stored and 4 * config.weights > stored:
+        raise CheckpointError(
+            f"{prefix} holds {stored:,} bytes, but the network of its config has {config.weights:,} weights: "
+            f"its {CONFIG_FILE} belongs to another checkpoint."
+        )
+    model = HandwritingModel(config)
     restore_weights(prefix, model)
     return model
 
@@ -256,7 +265,7 @@ class TrainingRun:
         try:
             with open(os.path.join(self.folder, ARGS_FILE), encoding="utf-8") as file:
                 before = json.load(file)
-        except (OSError, ValueError):
+        except (OSError, ValueError, RecursionError):
             return []  # the state itself can still be held against the model
         holds = {
             "optimizer": lambda flags: flags["optimizer"],

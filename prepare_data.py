@@ -69,7 +69,7 @@ def read_strokes(path):
     parser.EntityDeclHandler = refuse
     try:
         with open(path, "rb") as file:
-            parser.ParseFile(file)
+            parser.Parse(file.read(), True)  # at once: expat before 2.6 begins a long token anew with every part
     except (expat.ExpatError, UnicodeError, LookupError) as error:
         raise LineError("broken XML", str(error)) from None
     except ValueError as error:

@@ -43,13 +43,20 @@ class ModelConfig:
             value = getattr(self, name)
             if not hasattr(value, "__index__") or value < 1:
                 raise ValueError(f"{name} is {value!r}: it has to be a whole number, 1 or more.")
-        if not self.tsteps_per_ascii > 0 or not self.data_scale > 0:
-            raise ValueError("tsteps_per_ascii and data_scale have to be greater than 0.")
+        if not 0 < self.tsteps_per_ascii < math.inf or not 0 < self.data_scale < math.inf:
+            raise ValueError("tsteps_per_ascii and data_scale have to be finite and greater than 0.")
         if not isinstance(self.alphabet, str):
             raise ValueError(f"alphabet is a {type(self.alphabet).__name__}: it has to be a string.")
         if len(set(self.alphabet)) != len(self.alphabet):
             twice = sorted({c for c in self.alphabet if self.alphabet.count(c) > 1})
             raise ValueError(f"alphabet holds {twice} more than once: every character needs one index.")
+
+    @property
+    def weights(self):
+        """How many numbers the network has."""
+        H, A, outputs = self.rnn_size, len(self.alphabet) + 1, 1 + 6 * self.nmixtures
+        lstms = 3 * 4 * H * (POINT_SIZE + A + H + 1) + 2 * 4 * H * H
+        return lstms + 3 * self.kmixtures * (H + 1) + outputs * (3 * H + 1)
 
     @classmethod
     def from_args(cls, args):

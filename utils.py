@@ -94,6 +94,9 @@ class UnsafePickleError(ValueError):
     """The pickle asks for something that handwriting does not need, so it was not loaded."""
 
 
+LONGEST_DTYPE = 32  # characters of a NumPy type's name, such as <f8 or float32
+
+
 class _PickledArray:
     """Stands in for a NumPy array while a pickle is read: NumPy's own unpickling sees nothing of a stranger's data."""
 
@@ -123,7 +126,10 @@ class _PickledDtype:
     """Stands in for a NumPy dtype: numbers, text and objects; no fields."""
 
     def __init__(self, name, *_):
-        self.dtype = np.dtype(str(name) if not isinstance(name, bytes) else name.decode("ascii"))
+        name = str(name) if not isinstance(name, bytes) else name.decode("ascii")
+        if len(name) > LONGEST_DTYPE:  # NumPy would build a million fields before anything could look at them
+            raise UnsafePickleError(f"a NumPy type with a name of {len(name)} characters is not handwriting.")
+        self.dtype = np.dtype(name)
         if self.dtype.kind not in "biufOSU":
             raise UnsafePickleError(f"a NumPy array of type {self.dtype} is not handwriting.")
 
@@ -166,6 +172,21 @@ def _encode(text, codec):
     return text.encode("latin1")
 
 
+def _checked_keys(keys):
+    """Raises UnsafePickleError for a key that is a container: the hash of a tuple within a million tuples needs more
+    stack than there is, and then the whole process dies."""
+    for key in keys:
+        if isinstance(key, (tuple, frozenset)):
+            raise UnsafePickleError(f"it has a {type(key).__name__} as a key or in a set.")
+    return keys
+
+
+def _dict(items=()):
+    items = [tuple(item) for item in (items.items() if isinstance(items, dict) else items)]
+    _checked_keys([item[0] for item in items])
+    return dict(items)
+
+
 _NUMPY_GLOBALS = {
     "multiarray._reconstruct": _reconstruct,
     "multiarray.scalar": lambda dtype, data: np.frombuffer(_as_bytes(data), dtype.dtype)[0],
@@ -177,7 +198,10 @@ _ADMITTED_GLOBALS = {
     "numpy.ndarray": _PickledArray,
     "numpy.dtype": _PickledDtype,
     "_codecs.encode": _encode,
-    **{f"{module}.{t.__name__}": t for module in _BUILTINS for t in (list, tuple, dict, set, frozenset)},
+    **{f"{module}.{t.__name__}": t for module in _BUILTINS for t in (list, tuple)},
+    **{f"{module}.dict": _dict for module in _BUILTINS},
+    **{f"{module}.set": lambda items=(): set(_checked_keys(list(items))) for module in _BUILTINS},
+    **{f"{module}.frozenset": lambda items=(): frozenset(_checked_keys(list(items))) for module in _BUILTINS},
     # What protocols 0 to 2 write for b""; with arguments, bytes would make as many zeros as it is told.
     **{f"{module}.bytes": lambda: b"" for module in _BUILTINS},
 }
@@ -220,11 +244,36 @@ class _SafeUnpickler(pickle._Unpickler):
             raise UnsafePickleError(f"it sets the state of a {type(self.stack[-2]).__name__}.")
         super().load_build()
 
+    def load_setitem(self):
+        _checked_keys(self.stack[-2:-1])
+        super().load_setitem()
+
+    def load_setitems(self):  # the stack holds what came since the last mark: key, value, key, value, ...
+        _checked_keys(self.stack[::2])
+        super().load_setitems()
+
+    def load_dict(self):
+        _checked_keys(self.stack[::2])
+        super().load_dict()
+
+    def load_additems(self):
+        _checked_keys(self.stack)
+        super().load_additems()
+
+    def load_frozenset(self):
+        _checked_keys(self.stack)
+        super().load_frozenset()
+
     def load_bytearray8(self):  # else it would allocate as many bytes as it is told
         (n,) = struct.unpack("<Q", self.read(8))
         self.append(bytearray(self.read(n)))
 
     dispatch[pickle.BUILD[0]] = load_build
+    dispatch[pickle.SETITEM[0]] = load_setitem
+    dispatch[pickle.SETITEMS[0]] = load_setitems
+    dispatch[pickle.DICT[0]] = load_dict
+    dispatch[pickle.ADDITEMS[0]] = load_additems
+    dispatch[pickle.FROZENSET[0]] = load_frozenset
     dispatch[pickle.BYTEARRAY8[0]] = load_bytearray8
 
 
