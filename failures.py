@@ -37,7 +37,8 @@ TYPICAL = {
 }
 # fmt: on
 OTHER = (22, 8.0)  # of a character that is not listed
-# Shares of what is typical. With these, 27 of 534 real lines pass for failures when the shipped model follows them.
+# Shares of what is typical. With these, 27 of 534 real lines pass for failures when a trained model follows them; 16 of
+# the 27 do lack ink or words of their text.
 LEAST_INK = 0.15
 MOST_INK, MOST_POINTS = 4.5, 5.0
 ON_BASELINE = set("abcdehiklmnorstuvwxzABCDEFGHIKLMNOPRSTUVWXYZ0123456789")

@@ -45,7 +45,7 @@ def main(argv=None):
     p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     p.add_argument("--save_path", default=os.path.join(ROOT, SHIPPED), help="prefix of the checkpoint")
     p.add_argument("--output", default=os.path.join(ROOT, "static"), help="folder of the pictures")
-    p.add_argument("--seed", type=int, default=1, help="of the lines")
+    p.add_argument("--seed", type=int, default=5, help="of the lines")
     args = p.parse_args(argv)
     os.makedirs(args.output, exist_ok=True)
     model = load_model(args.save_path)
@@ -69,7 +69,7 @@ def main(argv=None):
     def by_the_model(texts, biases, seeds, style):
         return sample_whole(texts, model, bias=biases, seed=seeds, style=style)[0]
 
-    pages = compose(write_rows(text_rows(LETTER, bias=1.0), by_the_model, args.seed), PageStyle("a6", margin_mm=10))
+    pages = compose(write_rows(text_rows(LETTER, bias=1.5), by_the_model, args.seed), PageStyle("a6", margin_mm=10))
     write(pages, os.path.join(args.output, "letter.png"), options=Options(dpi=110, paper="white"))
     for line in (hello, snow, *lines, *author, *snows):
         print(f"{'finished' if line.finished else 'NOT finished'}: {line.text} ({len(line.strokes)} points)")
