@@ -5,6 +5,7 @@
     python3 sample.py                                   # the five test strings of the README
     python3 sample.py --file letter.txt --output letter.pdf
     python3 sample.py --lines "Dear Jon," "you know nothing." --format svg png --page a6
+    python3 sample.py --text "Hello World" --style_file me.inkml --style_text "what is written in it"
 
 In a notebook:
 
@@ -32,6 +33,7 @@ import letter
 from checkpoint import CheckpointError, find_checkpoint, load_config, load_model
 from failures import find_failures
 from model import POINT_SIZE, split_head
+from own_hand import load_own_hand
 from tf_setup import one_thread_per_operation, tf
 from utils import STYLES_FILE, Logger, UnsafePickleError, fit_to_alphabet, load_strokes, to_one_hot
 from words import MAX_CHARACTERS, split_line
@@ -51,6 +53,7 @@ REST_BIAS = 2.0  # a bias of b makes it exp(REST_BIAS b) times less likely that 
 # many has gone astray.
 MAX_POINTS_PER_CHARACTER, EXTRA_POINTS = 45, 100
 DEFAULT_TRIES = 5
+OWN_HAND = "own"  # stands for the number of a style: that of --style_file
 # When a line ends. When the pen lifts for the last time in real lines, the attention has nearly always passed the last
 # character by a tenth of its place, and in four of five lines by half of it. Where it has passed by half, the line
 # ends; where by less, it ends if the pen would go on to the right of all ink: left of it are dots and crossings.
@@ -471,6 +474,11 @@ def parse_args(argv=None):
     p.add_argument("--tsteps", type=int, default=None, help="most pen points of a line (default: 45 a character + 100)")
     p.add_argument("--style", type=int, default=None, help="write in the hand of this sample of data/styles.p")
     p.add_argument(
+        "--style_file", metavar="FILE", help="write in the hand of this InkML, SVG, XML, json or pickle; FILE#3: line 3"
+    )
+    p.add_argument("--style_text", metavar="TEXT", help="what is written in --style_file, if it does not say so itself")
+    p.add_argument("--style_sort", action="store_true", help="sort its strokes: they are not in the order of writing")
+    p.add_argument(
         "--tries", type=int, default=DEFAULT_TRIES, help="write a line that failed again, so many times in all at most"
     )
     p.add_argument("--seed", type=int, default=None, help="the same seed gives the same line (default: a random one)")
@@ -498,7 +506,15 @@ def parse_args(argv=None):
         p.error(f"--seed is {args.seed}: it has to be 0 or more")
     if args.text is not None and not args.text.strip():
         p.error("--text is empty: give it something to write")
+    if args.style_file is None and (args.style_text is not None or args.style_sort):
+        p.error("--style_text and --style_sort say something about --style_file: name that file too")
+    if args.style_file is not None and (args.style is not None or args.styles):
+        p.error(f"--style_file and --style{'s' if args.styles else ''} exclude each other")
+    if args.style_text is not None and not args.style_text.strip():
+        p.error("--style_text is empty: it is what is written in --style_file")
     letter.check_flags(p, args)
+    if args.style_file is not None:
+        args.style = OWN_HAND  # from here on, a style as any other
     return args
 
 
@@ -534,7 +550,7 @@ def main(argv=None):
             logger.write(f"The text is longer than a line: it becomes {len(texts)} lines in one hand.")
         job = letter.Job(args, texts) if args.pages else None
         numbers = {row.style for row in job.rows} if job else {args.style}
-        styles = {n: load_style(n, args.data_dir, config.data_scale) for n in sorted(numbers - {None})}
+        styles = {n: _style(n, args, config) for n in sorted(numbers - {None})}
         seed = random_seed() if args.seed is None else args.seed
         logger.write(f"Writing with {prefix}, bias {args.bias:g}, seed {seed}.")
         one_thread_per_operation()
@@ -563,6 +579,16 @@ def main(argv=None):
     except (CheckpointError, UnsafePickleError, ValueError, OSError) as error:
         logger.write(f"Error: {error}")
         return 1
+
+
+def _style(number, args, config):
+    """A style by its number, or that of --style_file."""
+    if number == OWN_HAND:
+        return load_own_hand(
+            args.style_file, args.style_text, data_scale=config.data_scale, alphabet=config.alphabet,
+            sort=args.style_sort,
+        )  # fmt: skip
+    return load_style(number, args.data_dir, config.data_scale)
 
 
 def fit_texts(texts, alphabet, logger):
