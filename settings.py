@@ -3,6 +3,7 @@
 train.py trains with TensorFlow and tools/train_jax.py with JAX; what must be the same for both stands here.
 """
 
+import argparse
 import dataclasses
 import math
 import signal
@@ -146,6 +147,25 @@ def check_flags(parser, args):
         ModelConfig.from_args(args)
     except ValueError as error:
         parser.error(str(error))
+
+
+def parse_args(argv, description):
+    """The flags of train.py; its other readers have no TensorFlow."""
+    p = argparse.ArgumentParser(
+        prog="train.py", description=description, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    g = add_flags(p, save_path="saved/model")
+    g.add_argument(
+        "--towers",
+        type=int,
+        default=0,
+        help="slices of a batch computed side by side (0 = one for each core, of at least 4 lines; 1 on a GPU)",
+    )
+    args = p.parse_args(argv)
+    check_flags(p, args)
+    if args.towers < 0:
+        p.error(f"--towers is {args.towers}: it has to be 0 or more")
+    return args
 
 
 # ------------------------------------------------------------------------------------------------------------- the run

@@ -8,7 +8,6 @@ The same command again goes on from the last save, as if it had never stopped. P
 logs/train_scribe.txt, curves to TensorBoard in logs/, the model to saved/.
 """
 
-import argparse
 import math
 import os
 import signal
@@ -27,19 +26,7 @@ from utils import DataLoader, Logger, UnsafePickleError
 
 
 def parse_args(argv=None):
-    p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    g = settings.add_flags(p, save_path="saved/model")
-    g.add_argument(
-        "--towers",
-        type=int,
-        default=0,
-        help="slices of a batch computed side by side (0 = one for each core, of at least 4 lines; 1 on a GPU)",
-    )
-    args = p.parse_args(argv)
-    settings.check_flags(p, args)
-    if args.towers < 0:
-        p.error(f"--towers is {args.towers}: it has to be 0 or more")
-    return args
+    return settings.parse_args(argv, __doc__)
 
 
 # ----------------------------------------------------------------------------------------------------- one train step

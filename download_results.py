@@ -1,0 +1,122 @@
+"""Fetches what a training on Vertex AI has saved: checkpoints and config to saved/JOB, logs and samples to logs/JOB.
+
+    python3 download_results.py --bucket mine                       # the job that saved last
+    python3 download_results.py --bucket mine --job first --force
+    python3 sample.py --save_path saved/first --text "Hello World"
+
+Only a complete set is fetched, and every file is held against its MD5 checksum. A transfer that broke off goes on where
+it was. Files here that differ are not touched without --force; those that are the same are not fetched again. The two
+folders go to stdout. Exit codes: 0 all is here, 1 it is not, 2 wrong usage.
+"""
+
+import argparse
+import os
+import sys
+
+import vertex
+from vertex import CloudError, UsageError
+
+
+def parse_args(argv=None):
+    p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    p.add_argument("--bucket", required=True, help="bucket that the job was submitted with; without gs://")
+    p.add_argument("--job", default=None, help="name of the job (default: the one that saved last)")
+    p.add_argument("--project", default=None, help="Google Cloud project (default: that of the credentials)")
+    p.add_argument("--save_path", default=None, help="folder for the run (default: saved/JOB)")
+    p.add_argument("--log_dir", default=None, help="folder for logs and samples (default: logs/JOB)")
+    p.add_argument("--force", action="store_true", help="replace files that are here and differ")
+    return p.parse_args(argv)
+
+
+def newest_job(bucket):
+    """The job that wrote the newest set; raises CloudError where there is none."""
+    with vertex.clear_errors(f"list gs://{bucket.name}", missing="the bucket does not exist."):
+        prefix = f"{vertex.ROOT}/"
+        blobs = bucket.client.list_blobs(bucket, prefix=prefix, retry=vertex.storage_retry(), timeout=60)
+        sets = [(blob.updated, blob.name) for blob in blobs if "/checkpoints/sets/" in blob.name]
+    if not sets:
+        raise CloudError(
+            f"there is no job with a complete set in gs://{bucket.name}/{vertex.ROOT} yet: try again later."
+        )
+    return max(sets)[1].removeprefix(prefix).split("/")[0]
+
+
+def place(name, save_path, log_dir):
+    """Where a file of the set goes here, or None for one that is neither of the run nor of the logs."""
+    part, _, rest = name.partition("/")
+    folder = {"run": save_path, "logs": log_dir}.get(part)
+    if not folder or not rest or ".." in rest.split("/") or os.path.isabs(rest):
+        return None
+    return os.path.join(folder, *rest.split("/"))
+
+
+def conflicts(found, where):
+    """Files of a set that are here with other content."""
+    differing = []
+    for name, entry in found.files.items():
+        path = where(name)
+        if path and os.path.exists(path):
+            same = (
+                os.path.isfile(path) and os.path.getsize(path) == entry["size"] and vertex.md5_of(path) == entry["md5"]
+            )
+            differing += [] if same else [path]
+    return differing
+
+
+def download(args):
+    """Fetches the newest complete set of a job. Returns the folders of the run and of its logs."""
+    vertex.check_names(args.bucket, args.job)
+    client = vertex.storage_client(args.project)
+    bucket, _ = vertex.open_bucket(client, args.bucket)
+    job = args.job or newest_job(bucket)
+    save_path = args.save_path or os.path.join("saved", job)
+    log_dir = args.log_dir or os.path.join("logs", job)
+
+    def where(name):
+        return place(name, save_path, log_dir)
+
+    prefix = f"{vertex.ROOT}/{job}/checkpoints"
+    found = vertex.newest_set(bucket, prefix, lambda text: say(f"Warning: {text}"))
+    if found is None:
+        started = vertex.read_text(bucket, f"{vertex.ROOT}/{job}/job.json")
+        raise CloudError(
+            f"{job} has no complete set in gs://{args.bucket} yet: "
+            + (f"look with python3 monitor_training.py {job}." if started else "is --job its name?")
+        )
+    differing = conflicts(found, where)
+    if differing and not args.force:
+        raise CloudError(
+            f"{len(differing)} files are here with other content, such as {differing[0]}: --force replaces them, "
+            "--save_path and --log_dir name other folders."
+        )
+    fetched = vertex.fetch_set(bucket, found, where)
+    say(
+        f"Set {found.number} of {job}, step {found.step}, of {found.created}: "
+        f"{fetched} of {len(found.files)} files fetched."
+    )
+    return save_path, log_dir
+
+
+def say(text):
+    print(text, file=sys.stderr, flush=True)
+
+
+def main(argv=None):
+    args = parse_args(argv)
+    try:
+        for folder in download(args):
+            print(folder)
+        return 0
+    except UsageError as error:
+        say(f"Error: {error}")
+        return 2
+    except (CloudError, OSError) as error:
+        say(f"Error: {error}")
+        return 1
+    except KeyboardInterrupt:
+        say("Stopped; the same command goes on from here.")
+        return 130
+
+
+if __name__ == "__main__":
+    sys.exit(main())

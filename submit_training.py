@@ -1,0 +1,391 @@
+"""Starts a training on Google Cloud's Vertex AI; all flags of train.py can be given as well.
+
+    python3 submit_training.py --bucket mine --gpu-type l4 --rnn_size 400 --nepochs 30
+    python3 submit_training.py --bucket mine --gpu-type t4 --spot --job first      # again: goes on with this job
+    python3 submit_training.py --bucket mine --dry-run                             # the whole request; nothing is done
+
+Flags, data, machine, credentials and bucket are checked before anything is paid for. The suite and the data go to the
+bucket unless they are there already. The job specification of --dry-run and the job's name go to stdout, all else to
+stderr. docs/VERTEX_AI_SETUP.md has the steps that come before the first job. Exit codes: 0 started, 1 not started,
+2 wrong usage.
+"""
+
+import argparse
+import ast
+import contextlib
+import gzip
+import hashlib
+import io
+import json
+import os
+import sys
+import tarfile
+import tempfile
+import time
+
+import settings
+import vertex
+from utils import DATA_FILE, DataLoader
+from vertex import CloudError, UsageError
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+# Python 3.10, TensorFlow 2.17. Google says when it takes images away; --prebuilt names another one.
+PREBUILT = "us-docker.pkg.dev/vertex-ai/training/tf-{kind}.2-17.py310:latest"
+PACKAGE = "scribe-1.0"  # the suite as pip takes it; its folder in the bucket is named after its content
+PACKAGE_NEEDS = ["google-cloud-storage>=2.10", "numpy", "matplotlib", "tqdm", "tensorboard"]
+ENTRY_POINTS = ("cloud_run", "train", "sample")
+# Flags of train.py that cloud_run.py sets, or that name something on this machine.
+NOT_FOR_THE_CLOUD = ("save_path", "log_dir")
+SAME_RUN = "rnn_size nmixtures kmixtures alphabet tsteps_per_ascii data_scale optimizer".split()
+
+
+# --------------------------------------------------------------------------------------------------------------- flags
+
+
+def parse_args(argv=None):
+    """(own flags, flags of train.py as a list, the same as train.py understands them)."""
+    p = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False,
+        epilog="All other flags go to train.py: python3 train.py --help",
+    )  # fmt: skip
+    g = p.add_argument_group("where")
+    g.add_argument("--bucket", required=True, help="bucket for code, data and results; without gs://")
+    g.add_argument("--project", default=None, help="Google Cloud project (default: that of the credentials)")
+    g.add_argument("--region", default="us-central1", help="region of the machines (default: us-central1)")
+    g.add_argument(
+        "--job", default=None, help="name of the job; the same name again goes on with it (default: a new one)"
+    )
+    g.add_argument("--service-account", default=None, help="e-mail of the account that the job runs as")
+    g = p.add_argument_group("machine")
+    g.add_argument("--gpu-type", default="t4", help=f"{', '.join(vertex.GPUS)} (default: t4)")
+    g.add_argument("--gpu-count", type=int, default=None, help="GPUs in a machine (default: 1)")
+    g.add_argument("--workers", type=int, default=1, help="machines (default: 1)")
+    g.add_argument("--spot", action="store_true", help="a spot machine: cheap, and may be taken away at any time")
+    g.add_argument(
+        "--max-hours", type=float, default=24.0, help="stop the job after so long, whatever it does (default: 24)"
+    )
+    g = p.add_argument_group("what runs")
+    g.add_argument(
+        "--image", default=None, help="image made from the Dockerfile (default: a prebuilt TensorFlow container)"
+    )
+    g.add_argument(
+        "--prebuilt", default=None, help=f"other prebuilt container (default: {PREBUILT.format(kind='gpu')})"
+    )
+    g.add_argument("--sync-every", type=float, default=60.0, help="least seconds between two uploads (default: 60)")
+    g.add_argument("--sample", default="Hello World", help="text that is written at the end; empty for none")
+    p.add_argument("--dry-run", action="store_true", help="print the job specification as JSON and touch nothing")
+    args, flags = p.parse_known_args(argv)
+    args.gpu_type = args.gpu_type.lower()
+    vertex.check_names(args.bucket, args.job)
+    train_args = settings.parse_args(flags, None)  # exit code 2 and train.py's own message where a flag is wrong
+    for name in NOT_FOR_THE_CLOUD:
+        if any(flag == f"--{name}" or flag.startswith(f"--{name}=") for flag in flags):
+            p.error(f"--{name} cannot be given: the run goes to gs://{args.bucket}/{vertex.ROOT}/JOB")
+    if args.workers < 1:
+        p.error(f"--workers is {args.workers}: it has to be 1 or more")
+    if not 0 < args.max_hours <= 7 * 24:
+        p.error(f"--max-hours is {args.max_hours}: it has to be above 0 and at most 168, a week")
+    if args.image and args.prebuilt:
+        p.error("--image and --prebuilt are two ways to say what runs: name one")
+    vertex.find_machine(args.gpu_type, args.gpu_count, args.spot)
+    return args, distribution(args, flags, train_args), train_args
+
+
+def distribution(args, flags, train_args):
+    """The flags of train.py, with --distribute for several GPUs or machines; UsageError where there is no such flag."""
+    gpus = args.gpu_count or 1
+    wanted = "multiworker" if args.workers > 1 else "mirrored" if gpus > 1 else None
+    if wanted is None or "--distribute" in flags:
+        return flags
+    if not hasattr(train_args, "distribute"):
+        what = f"--workers {args.workers}" if args.workers > 1 else f"--gpu-count {gpus}"
+        raise UsageError(f"{what} needs a train.py with --distribute; this one would use a single GPU. Leave it out.")
+    return [*flags, "--distribute", wanted]
+
+
+# ---------------------------------------------------------------------------------------------------------------- data
+
+
+def check_data(args, train_args):
+    """verify_data.py's checks of all files that the training reads; faults go to stderr. Raises CloudError."""
+    import verify_data
+
+    with contextlib.redirect_stdout(io.StringIO()):  # the statistics
+        report = verify_data.Report()
+        verify_data.check_sources(report)
+        verify_data.check_data(report, os.path.join(train_args.data_dir, DATA_FILE), train_args.tsteps, worst=0)
+        if train_args.extra_data:
+            verify_data.check_data(report, train_args.extra_data, train_args.tsteps, worst=0)
+    if report.faults:
+        raise CloudError(
+            f"the data has {report.faults} fault{'s' * (report.faults > 1)}, named above: mend them first "
+            f"(python3 verify_data.py --data_dir {train_args.data_dir} tells more)."
+        )
+
+
+def count_points(train_args):
+    """Pen points in the whole training, and in the data."""
+    try:
+        loader = DataLoader(train_args)
+    except (OSError, ValueError) as error:
+        raise CloudError(str(error)) from None
+    points = sum(map(len, loader.stroke_data))
+    epoch = points * (train_args.nbatches / loader.num_batches if train_args.nbatches else 1)
+    return round(epoch * train_args.nepochs), points
+
+
+def inputs(train_args, flags):
+    """What has to be in the bucket: ({name in the work folder: path}, flags of train.py that name them there)."""
+    files = {f"data/{DATA_FILE}": os.path.join(train_args.data_dir, DATA_FILE)}
+    flags = without(flags, "data_dir")
+    if train_args.extra_data:
+        files["data/extra.cpkl"] = train_args.extra_data
+        flags = [*without(flags, "extra_data"), "--extra_data", "data/extra.cpkl"]
+    if train_args.init_from:
+        prefix = train_args.init_from
+        folder = os.path.dirname(prefix) or "."
+        stem = os.path.basename(prefix)
+        names = os.listdir(folder) if os.path.isdir(folder) else []
+        parts = [n for n in names if n == f"{stem}.index" or n.startswith(f"{stem}.data-")]
+        if len(parts) < 2 or not os.path.exists(os.path.join(folder, "config.json")):
+            raise UsageError(
+                f"--init_from {prefix} is not a checkpoint: name one without its ending, such as saved/checkpoint, "
+                "with a config.json beside it."
+            )
+        for name in parts:
+            files[f"init/checkpoint{name.removeprefix(stem)}"] = os.path.join(folder, name)
+        files["init/config.json"] = os.path.join(folder, "config.json")
+        flags = [*without(flags, "init_from"), "--init_from", "init/checkpoint"]
+    return files, flags
+
+
+def without(flags, name):
+    """Flags without --name and its value."""
+    kept, skip = [], False
+    for flag in flags:
+        if skip or flag.startswith(f"--{name}="):
+            skip = False
+        elif flag == f"--{name}":
+            skip = True
+        else:
+            kept.append(flag)
+    return kept
+
+
+# ------------------------------------------------------------------------------------------------------------- package
+
+
+def modules():
+    """Files of the suite that a container needs: what the entry points import, and what that imports, and so on."""
+    found, queue = {}, list(ENTRY_POINTS)
+    while queue:
+        name = queue.pop()
+        path = os.path.join(HERE, f"{name}.py")
+        if name in found or not os.path.exists(path):
+            continue
+        with open(path, encoding="utf-8") as file:
+            found[name] = file.read()
+        for node in ast.walk(ast.parse(found[name])):
+            if isinstance(node, ast.Import):
+                queue += [alias.name.split(".")[0] for alias in node.names]
+            elif isinstance(node, ast.ImportFrom) and node.module:
+                queue.append(node.module.split(".")[0])
+    return dict(sorted(found.items()))
+
+
+def package():
+    """The suite as a source distribution, bytes: the same files always make the same bytes."""
+    sources = modules()
+    files = {f"{name}.py": text for name, text in sources.items()}
+    files["setup.py"] = (
+        "from setuptools import setup\n\n"
+        f"setup(name='scribe', version='1.0', py_modules={list(sources)!r}, install_requires={PACKAGE_NEEDS!r})\n"
+    )
+    files["PKG-INFO"] = "Metadata-Version: 1.2\nName: scribe\nVersion: 1.0\n"
+    buffer = io.BytesIO()
+    with gzip.GzipFile(fileobj=buffer, mode="wb", mtime=0) as zipped, tarfile.open(fileobj=zipped, mode="w") as tar:
+        for name, text in sorted(files.items()):
+            info = tarfile.TarInfo(f"{PACKAGE}/{name}")
+            info.size = len(text.encode())
+            tar.addfile(info, io.BytesIO(text.encode()))
+    return buffer.getvalue()
+
+
+# ------------------------------------------------------------------------------------------------------- specification
+
+
+def specification(args, flags, files, code_name):
+    """The custom job, as the JSON that Vertex AI takes.
+
+    Args:
+        flags: for train.py. files: {name in the work folder: object in the bucket}. code_name: object of the package.
+    """
+    machine, _ = vertex.find_machine(args.gpu_type, args.gpu_count, args.spot)
+    gpu = vertex.find_gpu(args.gpu_type)
+    spec = {"machineType": machine}
+    if gpu.accelerator:
+        spec |= {"acceleratorType": gpu.accelerator, "acceleratorCount": args.gpu_count or 1}
+    home = f"gs://{args.bucket}/{vertex.ROOT}/{args.job}"
+    command = ["--job", home, "--sync_every", f"{args.sync_every:g}"]
+    for name, target in files.items():
+        command += ["--input", f"gs://{args.bucket}/{target}={name}"]
+    if args.sample:
+        command += ["--sample", args.sample]
+    command += ["--", *flags]
+    if args.image:
+        what = {"containerSpec": {"imageUri": args.image, "args": command}}
+    else:
+        image = args.prebuilt or PREBUILT.format(kind="gpu" if gpu.accelerator else "cpu")
+        package_spec = {"executorImageUri": image, "packageUris": [f"gs://{args.bucket}/{code_name}"]}
+        what = {"pythonPackageSpec": package_spec | {"pythonModule": "cloud_run", "args": command}}
+    pool = {"machineSpec": spec, "replicaCount": "1", **what}
+    pools = [pool]  # the first one is the chief
+    if args.workers > 1:
+        pools.append({**pool, "replicaCount": str(args.workers - 1)})
+    job = {
+        "workerPoolSpecs": pools,
+        "baseOutputDirectory": {"outputUriPrefix": home},
+        # After a worker was restarted, all start again from the newest set.
+        "scheduling": {"timeout": f"{round(args.max_hours * 3600)}s", "restartJobOnWorkerRestart": args.workers > 1},
+    }
+    if args.spot:
+        job["scheduling"]["strategy"] = "SPOT"
+    if args.service_account:
+        job["serviceAccount"] = args.service_account
+    return {"displayName": args.job, "jobSpec": job, "labels": {"suite": "scribe", "gpu": args.gpu_type}}
+
+
+# ------------------------------------------------------------------------------------------------------------ the cloud
+
+
+def check_cloud(args, train_args, client, region_client):
+    """What can only be seen in the cloud; raises CloudError. Returns the bucket."""
+    from google.cloud.aiplatform_v1.types import ListCustomJobsRequest
+
+    bucket, warning = vertex.open_bucket(client, args.bucket, args.region)
+    if warning:
+        say(f"Warning: {warning}")
+    before = vertex.read_text(bucket, f"{vertex.ROOT}/{args.job}/job.json")
+    if before:
+        flags = json.loads(before).get("train", {})
+        differing = [
+            f"--{name} {flags[name]!r} (now {getattr(train_args, name)!r})"
+            for name in SAME_RUN
+            if name in flags and flags[name] != getattr(train_args, name)
+        ]
+        if differing:
+            raise CloudError(
+                f"{args.job} was started with {', '.join(differing)}: use the same flags, or another --job."
+            )
+    parent = f"projects/{args.project}/locations/{args.region}"
+    request = ListCustomJobsRequest(parent=parent, filter=f'display_name="{args.job}"')
+    with vertex.clear_errors(
+        f"ask for the jobs of {parent}",
+        denied="Is the Vertex AI API switched on (gcloud services enable aiplatform.googleapis.com), and have you the "
+        "role Vertex AI User?",
+    ):
+        jobs = list(region_client.list_custom_jobs(request, timeout=60))
+    running = [job for job in jobs if job.display_name == args.job and job.state.name[10:] in UNDER_WAY]
+    if running:
+        raise CloudError(
+            f"{args.job} is under way already ({running[0].state.name}): two would write the same checkpoints. "
+            f"Watch it with python3 monitor_training.py {args.job}, or name another --job."
+        )
+    return bucket
+
+
+UNDER_WAY = ("QUEUED", "PENDING", "RUNNING", "CANCELLING", "PAUSED", "UPDATING")
+
+
+def submit(args, train_args, spec, files, targets, code, code_name):
+    """Uploads what is not there, starts the job; returns its resource name."""
+    from google.cloud.aiplatform_v1.types import CreateCustomJobRequest, CustomJob
+
+    job = CustomJob.from_json(json.dumps(spec))
+    client = vertex.storage_client(args.project)
+    jobs = vertex.job_client(args.region)
+    bucket = check_cloud(args, train_args, client, jobs)
+    for name, path in files.items():
+        say(f"{'Uploaded' if vertex.upload_file(bucket, path, targets[name]) else 'Already there'}: {path}")
+    if not args.image:
+        with tempfile.TemporaryDirectory() as folder:
+            path = os.path.join(folder, f"{PACKAGE}.tar.gz")
+            with open(path, "wb") as file:
+                file.write(code)
+            say(f"{'Uploaded' if vertex.upload_file(bucket, path, code_name) else 'Already there'}: the suite")
+    content = {"submitted": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()), "train": vars(train_args), "job": spec}
+    vertex.upload_text(bucket, f"{vertex.ROOT}/{args.job}/job.json", json.dumps(content, indent=1))
+    parent = f"projects/{args.project}/locations/{args.region}"
+    with vertex.clear_errors(
+        f"start the job in {parent}",
+        denied="You need the role Vertex AI User; --service-account needs you to be its user.",
+    ):
+        return jobs.create_custom_job(CreateCustomJobRequest(parent=parent, custom_job=job), timeout=120).name
+
+
+def console_link(name):
+    """The page of a job in the console, from its resource name."""
+    _, project, _, region, _, number = name.split("/")
+    return f"https://console.cloud.google.com/vertex-ai/locations/{region}/training/{number}?project={project}"
+
+
+def tell_estimate(args, train_args, total, points):
+    gpus = args.gpu_count if args.gpu_count is not None else (1 if vertex.find_gpu(args.gpu_type).accelerator else 0)
+    parameters = settings.ModelConfig.from_args(train_args).weights
+    e = vertex.estimate(train_args, total, args.gpu_type, gpus, args.workers, args.spot)
+    say(
+        f"Estimate: {points:,} points in the data, {e.points:,} in all x 6 x {parameters:,} parameters = "
+        f"{6 * parameters * e.points:.2g} operations; {e.rate:,.0f} points/s ({e.share:.1%} of the float32 peak): "
+        f"{vertex.duration(3600 * e.hours)}, {e.usd:.2f} USD{' as a spot machine' if args.spot else ''}."
+    )
+    for line in vertex.price_table(train_args, total, args.gpu_type, args.spot):
+        say(line)
+    gpu = vertex.find_gpu(args.gpu_type).accelerator
+    if gpu:
+        kind = ("preemptible_" if args.spot else "") + gpu.lower().replace("tesla_", "")
+        say(f"Quota: {gpus * args.workers} of custom_model_training_{kind}_gpus in {args.region}.")
+    if e.hours > args.max_hours:
+        say(f"Warning: that is longer than --max-hours {args.max_hours:g}; the job would be stopped before it is done.")
+
+
+def say(text):
+    print(text, file=sys.stderr, flush=True)
+
+
+def main(argv=None):
+    try:
+        args, flags, train_args = parse_args(argv)
+        check_data(args, train_args)
+        total, points = count_points(train_args)
+        if args.job is None:
+            args.job = f"scribe-{train_args.rnn_size}-{time.strftime('%Y%m%d-%H%M%S')}"
+        files, flags = inputs(train_args, flags)
+        targets = {
+            name: f"{vertex.ROOT}/inputs/{vertex.md5_of(path)}/{os.path.basename(name)}" for name, path in files.items()
+        }
+        code = package()
+        code_name = f"{vertex.ROOT}/code/{hashlib.sha256(code).hexdigest()[:16]}/{PACKAGE}.tar.gz"
+        spec = specification(args, flags, targets, code_name)
+        tell_estimate(args, train_args, total, points)
+        if args.dry_run:
+            print(json.dumps(spec, indent=2))
+            return 0
+        vertex.require("google.cloud.aiplatform_v1", "submitting a job")
+        args.project = vertex.find_project(args.project)
+        name = submit(args, train_args, spec, files, targets, code, code_name)
+        print(name)
+        say(f"Started {args.job}: {console_link(name)}")
+        where = f"--region {args.region} --project {args.project}"
+        say(f"Watch it:     python3 monitor_training.py {args.job} --follow {where}")
+        say(f"Fetch it:     python3 download_results.py --bucket {args.bucket} --job {args.job}")
+        return 0
+    except UsageError as error:
+        say(f"Error: {error}")
+        return 2
+    except CloudError as error:
+        say(f"Error: {error}")
+        return 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,277 @@
+"""Submitting and watching a job: what is sent to Vertex AI, what is refused before, and what the exit codes say."""
+
+import io
+import json
+import os
+import subprocess
+import sys
+import tarfile
+
+import pytest
+
+pytest.importorskip("google.cloud.aiplatform_v1")
+pytest.importorskip("google.cloud.logging")
+pytest.importorskip("gcp_storage_emulator")
+
+from google.cloud.aiplatform_v1.types import AcceleratorType, CustomJob  # noqa: E402
+
+import monitor_training  # noqa: E402
+import submit_training  # noqa: E402
+import vertex  # noqa: E402
+from cloud_helpers import BUCKET, PROJECT, REGION, VertexStandIn, storage_emulator  # noqa: E402
+from data_helpers import write_data  # noqa: E402
+
+WHERE = ["--project", PROJECT, "--region", REGION]
+
+
+@pytest.fixture(scope="module")
+def emulator(tmp_path_factory):
+    with storage_emulator(tmp_path_factory.mktemp("cloud")) as port:
+        yield f"http://127.0.0.1:{port}"
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("data")
+    write_data(folder, lines=20)
+    return folder
+
+
+@pytest.fixture
+def cloud(emulator, monkeypatch):
+    """Vertex AI's stand-in, and an empty bucket."""
+    monkeypatch.setenv("STORAGE_EMULATOR_HOST", emulator)
+    monkeypatch.setenv("SCRIBE_RETRY_SECONDS", "5")
+    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+    bucket = vertex.storage_client(PROJECT).bucket(BUCKET)
+    for blob in list(bucket.client.list_blobs(bucket)):
+        blob.delete()
+    stand_in = VertexStandIn()
+    stand_in.bucket = bucket
+    with stand_in.serve(monkeypatch):
+        yield stand_in
+
+
+@pytest.fixture
+def run(data, capsys):
+    """run(main, flags) -> (exit code, stdout, stderr), in this process."""
+
+    def run(main, *flags):
+        try:
+            code = main([str(flag) for flag in flags])
+        except SystemExit as stopped:
+            code = stopped.code
+        return code, *capsys.readouterr()
+
+    return run
+
+
+@pytest.fixture
+def submit(run, data):
+    def submit(*flags):
+        own = ["--bucket", BUCKET, "--data_dir", data, "--job", "first", *WHERE]
+        return run(submit_training.main, *own, *flags)
+
+    return submit
+
+
+def the_error(err):
+    (error,) = [line for line in err.splitlines() if "rror: " in line]
+    assert "Traceback" not in err
+    return error
+
+
+# ---------------------------------------------------------------------------------------------------------- submitting
+
+
+def test_a_dry_run_prints_a_job_that_the_library_knows_and_touches_nothing(cloud, submit):
+    code, out, err = submit("--gpu-type", "l4", "--spot", "--rnn_size", "64", "--max-hours", "3", "--dry-run")
+    assert code == 0, err
+    job = CustomJob.from_json(out)  # raises for a field that there is not
+    (pool,) = job.job_spec.worker_pool_specs
+    assert pool.machine_spec.machine_type == "g2-standard-8" and pool.machine_spec.accelerator_count == 1
+    assert pool.machine_spec.accelerator_type == AcceleratorType.NVIDIA_L4
+    assert pool.python_package_spec.python_module == "cloud_run"
+    arguments = list(pool.python_package_spec.args)
+    assert arguments[arguments.index("--") + 1 :] == ["--rnn_size", "64"]
+    assert job.job_spec.scheduling.strategy.name == "SPOT" and job.job_spec.scheduling.timeout.seconds == 3 * 3600
+    assert job.job_spec.base_output_directory.output_uri_prefix == f"gs://{BUCKET}/scribe/first"
+    assert not cloud.requests and not list(cloud.bucket.client.list_blobs(cloud.bucket))
+    assert "Estimate" in err and "Assumed, check it" in err and vertex.PRICE_DATE in err
+
+
+def test_a_job_is_started_as_the_dry_run_said_and_code_and_data_are_sent_once(cloud, submit, data):
+    flags = ["--gpu-type", "t4", "--nepochs", "2"]
+    dry = json.loads(submit(*flags, "--dry-run")[1])
+    code, out, err = submit(*flags)
+    assert code == 0, err
+    (name,) = out.splitlines()
+    job = cloud.jobs[name]
+    assert CustomJob.from_json(json.dumps({k: job[k] for k in dry})) == CustomJob.from_json(json.dumps(dry))
+    assert (
+        f"https://console.cloud.google.com/vertex-ai/locations/{REGION}/training/" in err and err.count("Uploaded") == 2
+    )
+    spec = dry["jobSpec"]["workerPoolSpecs"][0]["pythonPackageSpec"]
+    package = cloud.bucket.blob(spec["packageUris"][0].removeprefix(f"gs://{BUCKET}/")).download_as_bytes()
+    names = tarfile.open(fileobj=io.BytesIO(package)).getnames()
+    assert {"scribe-1.0/train.py", "scribe-1.0/cloud_run.py", "scribe-1.0/setup.py"} <= set(names)
+    source = spec["args"][spec["args"].index("--input") + 1].split("=")[0]
+    stored = cloud.bucket.blob(source.removeprefix(f"gs://{BUCKET}/")).download_as_bytes()
+    assert stored == open(data / "strokes_training_data.cpkl", "rb").read()
+
+    job["state"] = "JOB_STATE_FAILED"
+    code, _, err = submit(*flags)
+    assert code == 0 and err.count("Already there") == 2 and "Uploaded" not in err
+
+
+def test_a_job_that_is_under_way_is_not_started_twice(cloud, submit):
+    assert submit()[0] == 0
+    cloud.states = ["RUNNING"]
+    code, out, err = submit()
+    assert (code, out) == (1, "") and "under way already" in the_error(err) and "monitor_training.py" in err
+    assert len(cloud.jobs) == 1
+
+
+def test_going_on_with_other_sizes_is_refused_before_it_costs_anything(cloud, submit):
+    assert submit("--rnn_size", "64")[0] == 0
+    cloud.states = ["SUCCEEDED"]
+    code, _, err = submit("--rnn_size", "80")
+    assert code == 1 and "--rnn_size 64 (now 80)" in the_error(err)
+    assert sum(method == "POST" for method, _ in cloud.requests) == 1
+
+
+@pytest.mark.parametrize(
+    "flags, code, named",
+    [
+        (["--gpu-type", "k9"], 2, ["k9", "t4", "a100"]),
+        (["--gpu-type", "t4", "--gpu-count", "3"], 2, ["3", "1, 2, 4"]),
+        (["--gpu-type", "h100"], 2, ["--spot"]),
+        (["--rnn_size", "0"], 2, ["--rnn_size is 0"]),
+        (["--no_such_flag"], 2, ["--no_such_flag"]),
+        (["--save_path", "x"], 2, ["--save_path"]),
+        (["--workers", "0"], 2, ["--workers is 0"]),
+        (["--job", "Not a name"], 2, ["Not a name"]),
+        (["--bucket", f"gs://{BUCKET}"], 2, ["leave out gs://"]),
+        (["--bucket", "scribe-none"], 1, ["scribe-none", "gcloud storage buckets create"]),
+        (["--data_dir", "nowhere"], 1, ["the data has 1 fault"]),
+        (["--init_from", "saved/none"], 2, ["saved/none", "config.json"]),
+        (["--max-hours", "0"], 2, ["--max-hours is 0"]),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, list) else value,
+)
+def test_what_is_wrong_is_said_in_one_line_before_anything_is_paid_for(cloud, submit, flags, code, named):
+    found, out, err = submit(*flags)
+    error = the_error(err)
+    assert found == code and out == "" and all(part in error for part in named), error
+    assert not [path for method, path in cloud.requests if method == "POST"]
+
+
+@pytest.mark.parametrize(
+    "fault, named", [(403, "Vertex AI User"), (429, "quota"), (400, "refused")], ids=["denied", "quota", "refused"]
+)
+def test_what_vertex_ai_refuses_is_said_in_one_line(cloud, submit, fault, named):
+    cloud.faults = [None, fault]  # the jobs that there are, then the new one
+    code, out, err = submit()
+    assert code == 1 and out == "" and named in the_error(err)
+
+
+def test_data_with_faults_is_not_submitted(cloud, run, tmp_path):
+    strokes, texts = write_data(tmp_path, lines=20)
+    strokes = [line.astype(float) for line in strokes]
+    strokes[3][5, 0] = float("nan")
+    write_data(tmp_path, strokes=strokes, texts=texts)
+    flags = ["--bucket", BUCKET, "--data_dir", tmp_path, "--job", "first", *WHERE]
+    code, _, err = run(submit_training.main, *flags)
+    assert code == 1 and "line 3" in err and "not finite" in err and "fault" in the_error(err) and not cloud.requests
+
+
+def test_without_credentials_nothing_is_started_and_the_command_is_named(data, tmp_path):
+    """As a process of its own, without what this machine may know about its user."""
+    kept = {k: v for k, v in os.environ.items() if not k.startswith(("GOOGLE", "STORAGE_", "SCRIBE_", "CLOUDSDK"))}
+    environment = {**kept, "HOME": str(tmp_path), "CLOUDSDK_CONFIG": str(tmp_path), "NO_GCE_CHECK": "True"}
+    command = [sys.executable, submit_training.__file__, "--bucket", BUCKET, "--data_dir", str(data)]
+    done = subprocess.run(command, env=environment, cwd=tmp_path, capture_output=True, text=True, timeout=120)
+    assert (
+        done.returncode == 1 and done.stdout == "" and "gcloud auth application-default login" in the_error(done.stderr)
+    )
+
+
+# ------------------------------------------------------------------------------------------------------------ watching
+
+POOL = {"machineSpec": {"machineType": "n1-standard-8", "acceleratorType": "NVIDIA_TESLA_T4", "acceleratorCount": 1}}
+JOB = {"displayName": "first", "jobSpec": {"workerPoolSpecs": [{**POOL, "replicaCount": "1"}]}}
+LINES = [
+    "Starting run: 3.76 M parameters, step 0 of 4485, 897 steps an epoch.",
+    "step 350/4485: -2.2286 nats/point, learning rate 7.88e-04, 4121 points/s",
+    "step 400/4485: -2.2197 nats/point, learning rate 7.85e-04, 3815 points/s",
+    "step 400: validation -2.2077 nats/point, -1412.7 nats/line (the best so far)",
+]
+
+
+@pytest.fixture
+def watch(run):
+    return lambda *flags: run(monitor_training.main, *WHERE, "--poll", "0.05", *flags)
+
+
+def test_one_look_tells_state_time_step_loss_and_cost(cloud, watch):
+    cloud.add_job(JOB, startTime="2025-01-02T03:05:00Z", endTime="2025-01-02T05:05:00Z")
+    cloud.states = ["SUCCEEDED"]
+    cloud.say(*LINES)
+    code, out, err = watch("first")
+    assert code == 0 and err == ""
+    for part in ("SUCCEEDED", "2 h 0 min", "about 1.68 USD", "step 400/4485: -2.2197", "3815 points/s", "-2.2077"):
+        assert part in out, out
+
+
+def test_following_shows_every_line_of_the_log_once_and_ends_with_the_job(cloud, watch):
+    cloud.add_job(JOB, startTime="2025-01-02T03:05:00Z")
+    cloud.states = ["PENDING", "RUNNING", "RUNNING", "RUNNING", "SUCCEEDED"]
+    cloud.on_look = lambda count: cloud.say(LINES[count % 4], start=f"2025-01-02T03:1{count}:00") if count < 8 else None
+    code, out, err = watch("first", "--follow")
+    assert code == 0, err
+    assert len([line for line in out.splitlines() if line in LINES]) == len(cloud.entries) >= 4
+    assert [line.split(",")[0] for line in out.splitlines() if line.startswith("first:")] == [
+        f"first: {state}" for state in ("PENDING", "RUNNING", "SUCCEEDED")
+    ]
+
+
+@pytest.mark.parametrize("state", ["FAILED", "CANCELLED", "EXPIRED"])
+def test_a_job_that_failed_ends_with_exit_code_1_its_reason_and_what_to_do(cloud, watch, state):
+    cloud.add_job(JOB, error={"code": 3, "message": "The replica workerpool0-0 exited with a non-zero status of 1."})
+    cloud.states = ["RUNNING", state]
+    code, _, err = watch("first", "--follow")
+    error = the_error(err)
+    assert code == 1 and state in error and "non-zero status of 1" in error and "submit the same --job again" in error
+
+
+def test_a_network_that_comes_and_goes_is_waited_out(cloud, watch, monkeypatch):
+    waits = []
+    real = monitor_training.time.sleep
+    monkeypatch.setattr(monitor_training, "patiently", _patiently_with(waits.append))
+    cloud.add_job(JOB, startTime="2025-01-02T03:05:00Z")
+    cloud.states = ["RUNNING", "RUNNING", "SUCCEEDED"]
+    cloud.say(*LINES)
+    cloud.faults = ["drop", 503, 503, None, "drop", None, None, 500, 503]
+    code, out, err = watch("first", "--follow")
+    assert real is monitor_training.time.sleep
+    assert code == 0 and "SUCCEEDED" in out and waits[:3] == [1.0, 2.0, 4.0] and not cloud.faults
+    assert err.count("Next try in") == len(waits) >= 5
+
+
+def _patiently_with(sleep):
+    original = monitor_training.patiently
+    return lambda call, give_up: original(call, give_up, sleep)
+
+
+def test_a_job_that_is_not_there_ends_with_exit_code_1(cloud, watch):
+    for name in ("second", "77", f"projects/{PROJECT}/locations/{REGION}/customJobs/77"):
+        code, out, err = watch(name)
+        assert code == 1 and out == "" and "--region" in the_error(err)
+
+
+def test_without_the_right_to_read_the_log_the_state_is_shown_all_the_same(cloud, watch):
+    cloud.add_job(JOB)
+    cloud.states = ["RUNNING"]
+    cloud.faults = [None, 403]
+    code, out, err = watch("first")
+    assert code == 0 and "first: RUNNING" in out and "Logs Viewer" in err

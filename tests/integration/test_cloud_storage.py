@@ -1,0 +1,288 @@
+"""Files on their way to a bucket and back, over a line that fails: whole or not at all, never twice, clear errors."""
+
+import os
+import subprocess
+import sys
+
+import pytest
+
+pytest.importorskip("google.cloud.storage")
+pytest.importorskip("gcp_storage_emulator")
+
+import vertex  # noqa: E402
+from cloud_helpers import BUCKET, faulty_line, free_port, storage_emulator  # noqa: E402
+from vertex import CloudError, NetworkError  # noqa: E402
+
+PREFIX = "scribe/a/checkpoints"
+
+
+@pytest.fixture(scope="module")
+def emulator(tmp_path_factory):
+    with storage_emulator(tmp_path_factory.mktemp("cloud")) as port:
+        yield port
+
+
+@pytest.fixture
+def line(emulator, monkeypatch, request):
+    """line(plan) -> (bucket, requests): a bucket behind a faulty line; empty at the start of every test."""
+    opened = []
+    monkeypatch.setenv("SCRIBE_RETRY_SECONDS", "20")
+
+    def line(plan=lambda method, path, headers: None):
+        context = faulty_line(emulator, plan)
+        address, requests = context.__enter__()
+        opened.append(context)
+        monkeypatch.setenv("STORAGE_EMULATOR_HOST", address)
+        client = vertex.storage_client("a-project")
+        client._http.trust_env = False  # loopback, whatever proxy the environment names
+        return client.bucket(BUCKET), requests
+
+    bucket, _ = line()
+    for blob in list(bucket.client.list_blobs(bucket)):
+        blob.delete()
+    yield line
+    for context in opened:
+        context.__exit__(None, None, None)
+
+
+def fails(*faults, when=lambda method, path: True):
+    """A plan: the requests that `when` picks have these faults, one after the other; all later ones have none."""
+    faults = list(faults)
+    return lambda method, path, headers: faults.pop(0) if faults and when(method, path) else None
+
+
+def write(path, size, seed=0):
+    """A file of bytes that compress and repeat nowhere."""
+    os.makedirs(path.parent, exist_ok=True)
+    path.write_bytes(b"".join(b"%d,%d;" % (seed, i) for i in range(size // 4 + 1))[:size])
+    return str(path)
+
+
+def run_files(tmp_path, step, size=3000):
+    """Files of a run as cloud_run.py names them."""
+    names = {
+        "run/config.json": 50, "run/latest/checkpoint": 60, f"run/latest/ckpt-{step}.index": 400,
+        f"run/latest/ckpt-{step}.data-00000-of-00001": size, "logs/train_scribe.txt": 100,
+    }  # fmt: skip
+    return {name: write(tmp_path / str(step) / name, n, step * len(name)) for name, n in names.items()}
+
+
+def contents(files):
+    return {name: open(path, "rb").read() for name, path in files.items()}
+
+
+def fetched(bucket, found, folder):
+    vertex.fetch_set(bucket, found, lambda name: str(folder / name))
+    return contents({name: folder / name for name in found.files})
+
+
+# ------------------------------------------------------------------------------------------------------------ one file
+
+
+@pytest.mark.parametrize("size", [0, 1, 5000, vertex.CHUNK + 12345, 2 * vertex.CHUNK])
+def test_a_file_comes_back_as_it_was_and_is_sent_and_fetched_once(line, tmp_path, size):
+    bucket, requests = line()
+    path, copy = write(tmp_path / "file", size), str(tmp_path / "there" / "copy")
+    assert vertex.upload_file(bucket, path, "a/file") is True
+    assert vertex.upload_file(bucket, path, "a/file") is False
+    assert vertex.download_file(bucket, "a/file", copy, vertex.md5_of(path), size) is True
+    assert vertex.download_file(bucket, "a/file", copy, vertex.md5_of(path), size) is False
+    assert open(copy, "rb").read() == open(path, "rb").read()
+    assert os.listdir(tmp_path / "there") == ["copy"]
+    assert sum("/upload/" in path and method == "POST" for method, path in requests) == 1
+
+
+@pytest.mark.parametrize("fault", ["drop", "lose", 503, 429])
+@pytest.mark.parametrize("size", [5000, 2 * vertex.CHUNK + 77])
+def test_an_upload_survives_faults(line, tmp_path, fault, size):
+    plan = fails(fault, when=lambda method, path: method in ("POST", "PUT"))
+    bucket, _ = line(plan)
+    path = write(tmp_path / "file", size)
+    vertex.upload_file(bucket, path, "a/file")
+    plain, _ = line()
+    assert vertex.hex_md5(plain.get_blob("a/file").md5_hash) == vertex.md5_of(path)
+
+
+def test_a_long_upload_that_breaks_in_the_middle_goes_on_with_the_chunk_that_was_lost(line, tmp_path):
+    chunks = []
+
+    def plan(method, path, headers):
+        if method == "PUT" and not headers.get("Content-Range", "").startswith("bytes */"):
+            chunks.append(headers["Content-Range"])
+            return "drop" if len(chunks) == 2 else None
+
+    bucket, _ = line(plan)
+    path = write(tmp_path / "file", 3 * vertex.CHUNK)
+    vertex.upload_file(bucket, path, "a/file")
+    starts = [int(text.split()[1].split("-")[0]) // vertex.CHUNK for text in chunks]
+    assert starts == [0, 1, 1, 2], chunks
+
+
+def test_a_download_that_breaks_asks_for_the_rest_alone(line, tmp_path):
+    asked = []
+
+    def plan(method, path, headers):
+        if "alt=media" in path:
+            asked.append(headers.get("Range", ""))
+            return {1: ("cut", 2000), 2: "drop", 3: ("cut", 1500), 4: 503}.get(len(asked))
+
+    bucket, _ = line(plan)
+    path, copy = write(tmp_path / "file", 5000), str(tmp_path / "copy")
+    vertex.upload_file(bucket, path, "a/file")
+    vertex.download_file(bucket, "a/file", copy, vertex.md5_of(path), 5000)
+    assert open(copy, "rb").read() == open(path, "rb").read()
+    starts = [int(text.removeprefix("bytes=").split("-")[0] or 0) if text else 0 for text in asked]
+    assert starts[:2] == [0, 2000] and starts[-1] == 3500, asked
+
+
+def test_another_call_goes_on_where_a_broken_one_was(line, tmp_path):
+    path, copy = write(tmp_path / "file", 5000), str(tmp_path / "copy")
+    plain, _ = line()
+    vertex.upload_file(plain, path, "a/file")
+    bucket, _ = line(fails(("cut", 2000), *["drop"] * 100, when=lambda method, path: "alt=media" in path))
+    with pytest.raises(CloudError, match="The same command again goes on"):
+        vertex.download_file(bucket, "a/file", copy, vertex.md5_of(path), 5000, tries=2)
+    assert not os.path.exists(copy)
+    ranges = []
+    bucket, _ = line(lambda method, path, headers: ranges.append(headers["Range"]) if "alt=media" in path else None)
+    vertex.download_file(bucket, "a/file", copy, vertex.md5_of(path), 5000)
+    assert open(copy, "rb").read() == open(path, "rb").read() and ranges[0].startswith("bytes=2000-")
+
+
+def test_a_bit_that_flips_on_the_way_is_noticed(line, tmp_path):
+    path, copy = write(tmp_path / "file", 5000), str(tmp_path / "copy")
+    bucket, _ = line(fails("flip", when=lambda method, path: "alt=media" in path))
+    vertex.upload_file(bucket, path, "a/file")
+    with pytest.raises(CloudError, match="arrived damaged"):
+        vertex.download_file(bucket, "a/file", copy, vertex.md5_of(path), 5000)
+    assert not os.path.exists(copy)
+    vertex.download_file(bucket, "a/file", copy, vertex.md5_of(path), 5000)
+    assert open(copy, "rb").read() == open(path, "rb").read()
+
+
+def test_a_network_that_stays_away_is_one_clear_line(monkeypatch, tmp_path):
+    monkeypatch.setenv("STORAGE_EMULATOR_HOST", f"http://127.0.0.1:{free_port()}")
+    monkeypatch.setenv("SCRIBE_RETRY_SECONDS", "1")
+    client = vertex.storage_client("a-project")
+    with pytest.raises(NetworkError) as caught:
+        vertex.open_bucket(client, BUCKET)
+    assert "\n" not in str(caught.value) and "The same command again goes on" in str(caught.value)
+
+
+def test_a_bucket_that_is_not_there_is_named_with_the_command_that_makes_it(line):
+    client = line()[0].client
+    with pytest.raises(CloudError) as caught:
+        vertex.open_bucket(client, "not-there", "europe-west4")
+    message = str(caught.value)
+    assert "gcloud storage buckets create gs://not-there --location europe-west4" in message and "\n" not in message
+
+
+def test_missing_credentials_are_named_with_the_command_that_makes_them(tmp_path):
+    """In a process of its own, without what this machine may know about its user."""
+    program = f"""
+import sys; sys.path.insert(0, {os.path.dirname(vertex.__file__)!r})
+import vertex
+try:
+    vertex.storage_client()
+except vertex.CloudError as error:
+    print(error)
+"""
+    kept = {k: v for k, v in os.environ.items() if not k.startswith(("GOOGLE", "STORAGE_", "CLOUDSDK"))}
+    environment = {**kept, "HOME": str(tmp_path), "CLOUDSDK_CONFIG": str(tmp_path), "NO_GCE_CHECK": "True"}
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, env=environment, timeout=120)
+    assert done.stdout.count("\n") == 1 and "gcloud auth application-default login" in done.stdout, done.stderr
+
+
+# ------------------------------------------------------------------------------------------------------- complete sets
+
+
+def test_the_newest_set_comes_back_whole_and_what_is_the_same_is_sent_once(line, tmp_path):
+    bucket, _ = line()
+    first, sent = vertex.write_set(bucket, PREFIX, run_files(tmp_path, 100), 100)
+    assert (first.number, first.step, sent) == (1, 100, 5)
+    files = run_files(tmp_path, 200) | {"run/config.json": run_files(tmp_path, 100)["run/config.json"]}
+    second, sent = vertex.write_set(bucket, PREFIX, files, 200)
+    assert (second.number, sent) == (2, 4)
+    found = vertex.newest_set(bucket, PREFIX)
+    assert found == second
+    assert fetched(bucket, found, tmp_path / "back") == contents(files)
+
+
+class Died(Exception):
+    """A process that was killed."""
+
+
+def dying_bucket(client, requests):
+    """The bucket of a process that dies when it has sent so many requests."""
+    send, left = client._http.request, [requests]
+
+    def request(*arguments, **options):
+        if not left[0]:
+            raise Died
+        left[0] -= 1
+        return send(*arguments, **options)
+
+    client._http.request = request
+    return client.bucket(BUCKET)
+
+
+@pytest.mark.slow
+def test_an_upload_that_dies_after_any_request_leaves_a_whole_set(line, tmp_path):
+    """Each time one request later, until all get through: the newest set is the one before, or the new one."""
+    bucket, _ = line()
+    steps, over = [], False
+    while not over:
+        old, new = (run_files(tmp_path, 1000 + 2 * len(steps) + i) for i in range(2))
+        for files in (old, new):  # the fewer files, the fewer requests
+            del files["run/config.json"], files["logs/train_scribe.txt"]
+        vertex.write_set(bucket, PREFIX, old, 1)
+        dying = dying_bucket(vertex.storage_client("a-project"), len(steps))
+        try:
+            vertex.write_set(dying, PREFIX, new, 2)
+            vertex.remove_old_sets(dying, PREFIX, keep=1)
+            over = True
+        except Died:
+            pass
+        warnings = []
+        found = vertex.newest_set(bucket, PREFIX, warnings.append)
+        assert fetched(bucket, found, tmp_path / "back") == contents(old if found.step == 1 else new)
+        assert not warnings
+        steps.append(found.step)
+    assert steps == sorted(steps) and {1, 2} == set(steps) and len(steps) > 12
+
+
+@pytest.mark.parametrize("what", ["missing", "other", "torn manifest"])
+def test_a_set_that_is_not_whole_is_passed_over_with_a_warning(line, tmp_path, what):
+    bucket, _ = line()
+    old = run_files(tmp_path, 100)
+    vertex.write_set(bucket, PREFIX, old, 100)
+    second, _ = vertex.write_set(bucket, PREFIX, run_files(tmp_path, 200), 200)
+    victim = second.files["run/latest/ckpt-200.index"]["object"]
+    if what == "missing":
+        bucket.blob(victim).delete()
+    elif what == "other":
+        bucket.blob(victim).upload_from_string(b"x" * 400)
+    else:
+        bucket.blob(second.name).upload_from_string(bucket.blob(second.name).download_as_bytes()[:-40])
+    warnings = []
+    found = vertex.newest_set(bucket, PREFIX, warnings.append)
+    assert found.step == 100 and fetched(bucket, found, tmp_path / "back") == contents(old)
+    assert len(warnings) == 1 and "the set before it is used" in warnings[0] and "00000002" in warnings[0]
+
+
+def test_files_without_a_manifest_are_no_set(line, tmp_path):
+    bucket, _ = line()
+    for name, path in run_files(tmp_path, 100).items():
+        vertex.upload_file(bucket, path, f"{PREFIX}/files/{vertex.md5_of(path)}-{os.path.basename(name)}")
+    assert vertex.newest_set(bucket, PREFIX) is None
+
+
+def test_old_sets_are_removed_with_what_they_alone_need(line, tmp_path):
+    bucket, _ = line()
+    same = run_files(tmp_path, 1)["run/config.json"]
+    for step in (100, 200, 300):
+        vertex.write_set(bucket, PREFIX, run_files(tmp_path, step) | {"run/config.json": same}, step)
+    vertex.remove_old_sets(bucket, PREFIX, keep=2)
+    names = {blob.name for blob in bucket.client.list_blobs(bucket, prefix=PREFIX)}
+    assert len([n for n in names if "/sets/" in n]) == 2 and len([n for n in names if "/files/" in n]) == 2 * 4 + 1
+    assert vertex.newest_set(bucket, PREFIX).step == 300
