@@ -537,10 +537,11 @@ def test_a_damaged_or_missing_run_cannot_be_imported(finished, tmp_path, capsys)
     assert not os.path.exists(folder / "checkpoint.index")
 
 
-def test_the_trainer_needs_nothing_but_jax_numpy_and_utils(data_dir, tmp_path):
-    """It must start on a machine without TensorFlow, from two files, in the folders that its help names."""
+def test_the_trainer_needs_nothing_but_jax_numpy_utils_and_settings(data_dir, tmp_path):
+    """It must start on a machine without TensorFlow, from three files, in the folders that its help names."""
     (tmp_path / "tools").mkdir()
-    shutil.copy(os.path.join(ROOT, "utils.py"), tmp_path)
+    for name in ("utils.py", "settings.py"):
+        shutil.copy(os.path.join(ROOT, name), tmp_path)
     shutil.copy(train_jax.__file__, tmp_path / "tools")
     code = (
         "import runpy, sys; sys.modules.update(dict.fromkeys(['tensorflow', 'keras', 'optax', 'tqdm', 'matplotlib']));"
