@@ -105,23 +105,23 @@ def draw_point(y, nmixtures, bias, noise, resting=0.0):
         [B, 6]: dx, dy, sigma1, sigma2, rho of the component that was drawn, pen lift (0 or 1).
     """
     normal1, normal2, for_component, for_pen = tf.split(noise, 4, axis=-1)  # [B, 1] each
-    learned = split_head(y, nmixtures)
-    square = sum(tf.square(learned[name]) for name in ("mu1", "mu2", "sigma1", "sigma2"))  # [B, M]
+    parts = tf.reshape(y[:, 1:], [-1, 6, nmixtures])  # [B, 6, M]
+    learned = tf.nn.softmax(parts[:, 0])
+    sharp = tf.nn.softmax(parts[:, 0] * (1.0 + tf.minimum(bias, MAX_COMPONENT_BIAS)))
+    # What moves and what rests, each with its learned probability, shared out within it in favour of the likely.
+    square = tf.reduce_sum(tf.square(tf.concat([parts[:, 1:3], tf.exp(parts[:, 3:5])], axis=1)), axis=1)  # [B, M]
     rests = tf.cast(square < resting * resting, y.dtype)
-    sharp = tf.nn.softmax(learned["pi_hat"] * (1.0 + tf.minimum(bias, MAX_COMPONENT_BIAS)))
-
-    def shared_out(some, factor):
-        """The learned probability of some components, times a factor, shared out among them in favour of the likely."""
-        probability = tf.reduce_sum(learned["pi"] * some, axis=-1, keepdims=True) * factor
-        return tf.math.divide_no_nan(sharp * some, tf.reduce_sum(sharp * some, axis=-1, keepdims=True)) * probability
-
-    weights = shared_out(1.0 - rests, 1.0) + shared_out(rests, tf.exp(-REST_BIAS * bias))
+    groups = tf.stack([1.0 - rests, rests], axis=1)  # [B, 2, M]
+    odds = tf.stack([tf.ones_like(bias), tf.exp(-REST_BIAS * bias)], axis=1)  # [B, 2, 1]
+    probability = tf.reduce_sum(learned[:, None] * groups, axis=-1, keepdims=True) * odds
+    within = sharp[:, None] * groups
+    shares = tf.math.divide_no_nan(within, tf.reduce_sum(within, axis=-1, keepdims=True))
+    weights = tf.reduce_sum(shares * probability, axis=1)  # [B, M]
     # The component whose share of the sum holds the number.
     cumulated = tf.cumsum(weights, axis=-1)
     index = tf.reduce_sum(tf.cast(cumulated <= for_component * cumulated[:, -1:], tf.int32), axis=-1)
     chosen = tf.one_hot(tf.minimum(index, nmixtures - 1), nmixtures, dtype=y.dtype)
     # What is left is a mixture of one component.
-    parts = tf.reshape(y[:, 1:], [-1, 6, nmixtures])  # [B, 6, M]
     one = tf.concat([y[:, :1], tf.reduce_sum(parts * chosen[:, None, :], axis=-1)], axis=-1)  # [B, 7]
     density = split_head(one, 1, bias)
     mu1, mu2, sigma1, sigma2, rho = (density[name] for name in ("mu1", "mu2", "sigma1", "sigma2", "rho"))  # [B, 1]
