@@ -7,8 +7,8 @@
 
 The network has seen the hands of IAM-OnDB alone: of about one size, on a level line, with a point every few hundredths
 of a second. What a tablet or a drawing program writes is none of that, so it is brought there: scaled by the height of
-its small letters, straightened, and given new points along its way, dense where a pen is slow. What is the writer's own
-stays: shapes, slant, width, spaces, where the pen lifts.
+its small letters, straightened, and given new points along its way, dense where a pen is slow. What is the writer's
+own stays: shapes, slant, width, spaces, where the pen lifts.
 """
 
 import os
@@ -31,11 +31,17 @@ X_HEIGHT, LIMIT = 117.0, 500.0
 # The time of the pen, in points: of a stroke in itself, for each x-height of its way, for each radian that it turns by.
 # Fitted to the number of points of 7,000 strokes of IAM-OnDB, of which it explains 92% of the variance.
 STROKE_TIME, WAY_TIME, TURN_TIME = 3.35, 2.19, 1.58
+# The share of these points that a style gets: a swift pen. After a slow one, the network more often rests and never
+# goes on (docs/STYLES.md).
+PACE = 0.75
 # In x-heights: how dense the way is measured, over how much it is smoothed before, how far around a turn and from the
 # ends of a stroke the pen is slow. So chosen that steps and their changes have the distribution of IAM-OnDB; a pen that
 # rests longer in its turns makes the network rest and never go on.
 STEP, SMOOTHING, SLOW_TURN, SLOW_END = 0.04, 0.05, 0.13, 0.2
 GRID_SMOOTHING = 1.6  # in units of a grid that all points lie on, such as pixels: its stairs are no tremor of the hand
+# How far a pen is from keeping time, in points, and from its way. Where all steps follow from those before, the network
+# grows too sure of itself and gets stuck: at PACE 1, 62% of 156 lines came out whole at once without the two, 78% with.
+UNSTEADY, TREMOR = 0.22, 0.01
 # A dot, as pens write it: a tick hardly longer than the line is wide.
 DOT = np.array([[0.0, 0.0], [0.02, 0.05], [0.03, 0.07], [0.01, 0.04]])
 CORNER = np.cos(np.radians(50))  # a way that turns by more at a point has a corner there
@@ -45,9 +51,10 @@ LINE_BACK, LINE_DOWN = 3.0, 1.6
 # In x-heights, the medians of real lines: ink a character; height of a stroke, each weighted with its ink.
 INK, STROKE_HEIGHT = 3.45, 2.0
 
-# How much ink and width a text may have, as shares of what is typical for its characters.
-LEAST_INK, MOST_INK = 0.4, 2.2
-LEAST_WIDTH, MOST_WIDTH = 0.35, 2.2
+# How much ink and width a text may have, as shares of what is typical for its characters; of 681 real lines, 2 have
+# less or more.
+LEAST_INK, MOST_INK = 0.45, 2.4
+LEAST_WIDTH, MOST_WIDTH = 0.38, 2.5
 
 
 def load_own_hand(
@@ -294,9 +301,9 @@ def _grid(pieces):
 
 def _offsets(points, data_scale, smoothing):
     """Points in x-heights as the network takes them: float32 [n, 3] offsets in units of data_scale, pen lifts."""
-    points = _points([resample(stroke, smoothing) for stroke in _split(points)])
-    # Whole raw units, as those of the training data: what lies between them the network has never seen, and it goes
-    # astray more often (of the lines that were tried, 31% instead of 18%).
+    rng = np.random.default_rng(0)  # the same file is the same style
+    points = _points([_unsteady(resample(stroke, smoothing), rng) for stroke in _split(points)])
+    # Whole raw units, as those of the training data.
     places = np.round(points[:, :2] * X_HEIGHT)
     offsets = np.zeros([len(points), 3], np.float32)
     # As in training: where the line starts says nothing, and a leap is cut to what the network has seen.
@@ -333,8 +340,17 @@ def resample(stroke, smoothing=SMOOTHING):
     ends = (np.exp(-along / SLOW_END) + np.exp((along - lengths.sum()) / SLOW_END)) * lengths
     time = WAY_TIME * lengths + TURN_TIME * turns + (STROKE_TIME - 1) * ends / ends.sum()
     clock = np.concatenate([[0.0], np.cumsum(time)])
-    at = np.linspace(0.0, clock[-1], max(2, 1 + round(clock[-1])))
+    at = np.linspace(0.0, clock[-1], max(2, 1 + round(PACE * clock[-1])))
     return np.column_stack([np.interp(at, clock, way[:, axis]) for axis in (0, 1)])
+
+
+def _unsteady(points, rng):
+    """Points [n, 2] of a stroke a little before or after their time, and beside their place."""
+    n = len(points)
+    at = np.arange(n) + np.concatenate([[0.0], rng.normal(0.0, UNSTEADY, n - 2), [0.0]])
+    at = np.sort(np.clip(at, 0, n - 1))
+    points = np.column_stack([np.interp(at, np.arange(n), points[:, axis]) for axis in (0, 1)])
+    return points + rng.normal(0.0, TREMOR, [n, 2])
 
 
 def _smooth_way(points, smoothing):
