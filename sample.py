@@ -61,6 +61,7 @@ SURELY_PASSED, MAYBE_PASSED = 0.55, 0.1  # characters, of the mean position of t
 SEVERAL_STROKES = set('ijkxyft!?":;#=AEFHIKTXQBDPRNMYZ457')  # where the next stroke may well stand to the right
 ROWS = 64  # lines that one loop writes at a time
 LINES_OF_A_JOB = 128  # lines that it writes in all
+PRIMED = 32  # lines that go over a style together; each takes megabytes, since all points of it are kept
 LINES_FOR_TWO = 32  # more lines than these are worth a second core
 
 
@@ -306,7 +307,7 @@ def sample_batch(texts, model, *, bias=DEFAULT_BIAS, seed=0, tsteps=None, style=
         """The states that some of the lines go on from: after all points of the style but the last, the first input."""
         if style is None or len(prime_strokes) < 2:
             return tf.nest.map_structure(lambda s: tf.gather(s, rows), state)
-        parts = [rows[k : k + ROWS] for k in range(0, len(rows), ROWS)]
+        parts = [rows[k : k + PRIMED] for k in range(0, len(rows), PRIMED)]
         primed = [sampler.prime(np.tile(prime_strokes[None, :-1], [len(p), 1, 1]), char_seq[p]) for p in parts]
         return tf.nest.map_structure(lambda *states: tf.concat(states, axis=0), *primed)
 

@@ -18,7 +18,6 @@ from formats import Options, write  # noqa: E402
 from layout import PageStyle, compose  # noqa: E402
 from letter import text_rows, write_rows  # noqa: E402
 from sample import load_style, sample_whole  # noqa: E402
-from utils import STYLES_FILE, load_strokes  # noqa: E402
 
 LETTER = """Dear Victoria,
 
@@ -31,14 +30,7 @@ John
 
 
 SNOW = "You know nothing Jon Snow"
-
-
-def print_and_cursive(model, data_dir):
-    """Of the styles, the one with the most and the one with the fewest pen lifts for each character."""
-    strokes, texts = load_strokes(os.path.join(data_dir, STYLES_FILE))
-    lifts = [line[:, 2].sum() / len(text) for line, text in zip(strokes, texts)]
-    order = sorted(range(len(texts)), key=lambda n: lifts[n])
-    return [load_style(n, data_dir, model.config.data_scale) for n in (order[-1], order[0])]
+PRINT, CURSIVE = 5, 1  # of data/styles.p
 
 
 def main(argv=None):
@@ -60,8 +52,8 @@ def main(argv=None):
 
     author, _, _ = sample_whole(["after Alex Graves, 2013"], model, bias=1.0, seed=args.seed)
     draw_lines([line.strokes for line in author], os.path.join(args.output, "author.png"))
-    hands = print_and_cursive(model, os.path.join(ROOT, "data"))
-    snows = [sample_whole([SNOW], model, bias=1.0, seed=args.seed, style=hand)[0][0] for hand in hands]
+    hands = [load_style(number, os.path.join(ROOT, "data"), model.config.data_scale) for number in (PRINT, CURSIVE)]
+    snows = [sample_whole([SNOW], model, bias=1.0, seed=1, style=hand)[0][0] for hand in hands]
     draw_lines([line.strokes for line in snows], os.path.join(args.output, "print_and_cursive.png"))
     draw_timestep(os.path.join(args.output, "timestep.png"))
     draw_unrolled(os.path.join(args.output, "unrolled.png"))
