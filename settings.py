@@ -93,6 +93,12 @@ def add_flags(parser, save_path):
     g.add_argument(
         "--extra_data", metavar="FILE", default=None, help="a further file of lines, all of them to train on"
     )
+    g.add_argument(
+        "--distort",
+        type=float,
+        default=0.0,
+        help="spread of random width, height and slant of the lines that are trained on (0 = as they are; 0.08 is mild)",
+    )
     g.add_argument("--data_scale", type=float, default=default.data_scale, help="raw units in one model unit of length")
     g.add_argument("--tsteps", type=int, default=1300, help="leave out lines of more pen points than this")
     g.add_argument("--batch_size", type=int, default=16, help="lines in a batch")
@@ -140,6 +146,8 @@ def check_flags(parser, args):
         parser.error("--alphabet is empty: it has to hold the characters of the texts")
     if not 0 < args.dropout <= 1:
         parser.error(f"--dropout is {args.dropout}: it is the probability to keep an output, above 0 and at most 1")
+    if not 0 <= args.distort <= 1:
+        parser.error(f"--distort is {args.distort}: it has to be at least 0 and at most 1")
     for name in ("ema", "decay", "momentum"):
         if not 0 <= getattr(args, name) < 1:
             parser.error(f"--{name} is {getattr(args, name)}: it has to be at least 0 and below 1")

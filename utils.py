@@ -437,7 +437,7 @@ class DataLoader:
 
     Args:
         args: data_dir, batch_size, tsteps (longest line), data_scale, alphabet, seed, extra_data (a further file of
-            lines, all of them to train on); the defaults of train.py for what it lacks.
+            lines, all of them to train on), distort (see `distorted`); the defaults of train.py for what it lacks.
         logger: has write(text); None for silence.
         limit: offsets are clipped to this many raw units.
 
@@ -453,6 +453,7 @@ class DataLoader:
         self.data_scale = float(getattr(args, "data_scale", 50.0))
         self.alphabet = getattr(args, "alphabet", None) or ALPHABET
         self.seed = int(getattr(args, "seed", 0) or 0)
+        self.distort = float(getattr(args, "distort", 0.0))
         self.limit = limit
         self._write = logger.write if logger is not None else lambda text: None
         if self.batch_size < 1:
@@ -502,8 +503,12 @@ class DataLoader:
 
     def batch(self, n):
         """The n-th batch of all, counted from 0 through pass after pass: a pure function of (seed, n)."""
-        passes, index = divmod(n, self.num_batches)
-        return self._batch(self.stroke_data, self.ascii_data, self._lines(passes, index))
+        lines = self._lines(*divmod(n, self.num_batches))
+        strokes = [self.stroke_data[i] for i in lines]
+        if self.distort:
+            rng = np.random.default_rng([self.seed, n])
+            strokes = [distorted(line, self.distort, rng) for line in strokes]
+        return make_batch(strokes, [self.ascii_data[i] for i in lines], self.alphabet)
 
     def validation_batches(self):
         """All validation lines, in batches of similar length."""
@@ -530,7 +535,7 @@ class DataLoader:
 
         Zero rows after the end of a line are padding; `batch(n)` has their mask.
         """
-        batch = self._batch(self.stroke_data, self.ascii_data, self._lines(self.passes, self.pointer))
+        batch = self.batch(self.passes * self.num_batches + self.pointer)
         self.tick_batch_pointer()
         return batch.x, batch.y, batch.texts, batch.one_hot
 
@@ -552,6 +557,20 @@ class DataLoader:
         """Starts the next pass, in a new order."""
         self.passes += 1
         self.pointer = 0
+
+
+def distorted(line, spread, rng):
+    """The same line by a hand that writes a little larger or smaller, wider or narrower, and at another slant.
+
+    Args:
+        line: [n, 3] offsets. spread: standard deviation of the logarithms of width and height, and of the slant (units
+            to the right for each unit upwards). rng: a NumPy Generator.
+    """
+    width, height, slant = rng.normal(0.0, spread, 3)
+    new = line.copy()
+    new[:, 0] = math.exp(width) * line[:, 0] - slant * line[:, 1]  # y grows downwards
+    new[:, 1] = math.exp(height) * line[:, 1]
+    return new
 
 
 def line_fault(strokes, text, tsteps):

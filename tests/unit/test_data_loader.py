@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from data_helpers import loader_args, make_line, make_lines, write_data
-from utils import ALPHABET, DATA_FILE, DataLoader, Logger, line_fault, to_one_hot
+from utils import ALPHABET, DATA_FILE, DataLoader, Logger, distorted, line_fault, to_one_hot
 
 
 def same_batch(a, b):
@@ -112,6 +112,29 @@ def test_a_batch_is_a_pure_function_of_seed_and_number(tmp_path, loader):
         assert same_batch(other.batch(n), wanted[n])
     different = DataLoader(loader_args(tmp_path / "again", seed=1))
     assert any(not same_batch(different.batch(n), wanted[n]) for n in range(loader.num_batches))
+
+
+def test_distorted_lines_keep_their_pen_lifts_and_texts_and_differ_in_every_pass(loader):
+    distorting = DataLoader(loader_args(loader.data_dir, distort=0.1))
+    plain, first = loader.batch(0), distorting.batch(0)
+    assert first.texts == plain.texts
+    np.testing.assert_array_equal(first.x[..., 2], plain.x[..., 2])
+    assert not np.allclose(first.x, plain.x)
+    np.testing.assert_array_equal(distorting.batch(0).x, first.x)  # a function of the batch's number
+    again = [distorting.batch(n) for n in range(loader.num_batches, 2 * loader.num_batches)]
+    widths = {b.x[r, :, 0].sum() for b in [first, *again] for r, t in enumerate(b.texts) if t == first.texts[0]}
+    assert len(widths) == 2
+    for ours, plain in zip(distorting.validation_batches(), loader.validation_batches(), strict=True):
+        np.testing.assert_array_equal(ours.x, plain.x)  # validation lines stay as they are
+
+
+def test_distortion_scales_and_slants_as_it_says():
+    line = np.array([[0, 0, 0], [2, 0, 0], [0, -3, 1]], np.float32)  # to the right, then up
+    rng = np.random.default_rng(1)
+    width, height, slant = np.random.default_rng(1).normal(0, 0.2, 3)
+    new = distorted(line, 0.2, rng)
+    np.testing.assert_allclose(new[1], [2 * np.exp(width), 0, 0], rtol=1e-6)
+    np.testing.assert_allclose(new[2], [3 * slant, -3 * np.exp(height), 1], rtol=1e-6)
 
 
 def test_every_pass_holds_every_line_once_in_another_order(loader):
