@@ -16,6 +16,7 @@ Everything is in millimetres from the upper left corner of the page, y growing d
 import dataclasses
 import json
 import os
+from itertools import repeat
 from xml.sax.saxutils import escape
 
 import numpy as np
@@ -92,13 +93,14 @@ def format_of(name):
     raise ValueError(f"{name} does not tell its format: it should end in {', '.join(FORMATS[f][0] for f in FORMATS)}.")
 
 
-def write(pages, target, format=None, options=None):
+def write(pages, target, format=None, options=None, pool=None):
     """Writes pages to a file (or one for each page) or to a binary stream.
 
     Args:
         pages: Pages. target: a path, or a stream with write(bytes). format: a name of FORMATS; None: by the target's
             name.
         options: Options.
+        pool: a `concurrent.futures` executor whose processes draw the pages of a format that has a file for each.
 
     Returns:
         the names of the files, in the order of the pages; [] for a stream.
@@ -125,11 +127,12 @@ def write(pages, target, format=None, options=None):
     groups = [[page] for page in pages] if one_each else [pages]
     paths = page_names(path, len(groups), FORMATS[format][0])
     asides = [f"{p}.tmp-{os.getpid()}" for p in paths]
+    drawn = (pool.map if pool and len(groups) > 1 else map)(encode, groups, repeat(format), repeat(options))
     try:
-        for group, aside in zip(groups, asides, strict=True):
+        for aside in asides:
             # Opened first: a folder that cannot be written is found out before the work.
             with open(aside, "wb") as file:
-                file.write(encode(group, format, options))
+                file.write(next(drawn))
         for aside, p in zip(asides, paths, strict=True):
             os.replace(aside, p)
     except OSError as error:

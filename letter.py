@@ -13,6 +13,7 @@ import dataclasses
 import os
 import re
 import sys
+from contextlib import nullcontext
 
 import numpy as np
 
@@ -20,9 +21,11 @@ import formats
 from formats import FORMATS, Options
 from layout import ALIGNMENTS, TIGHT, PageStyle, compose
 from measure import character_index
+from processes import drawing_processes
 from words import Segment, split_line, split_text
 
 LONGEST_JOB = 200_000  # characters; about 60 pages, an hour on two cores
+PAGES_FOR_WORKERS = 4  # of fewer, one process has drawn most before others have begun
 MODEL_LINES = 20  # the line that gives a letter its hand is looked for among so many at the beginning
 
 
@@ -228,18 +231,26 @@ class Job:
             # Now, and not after minutes of writing.
             os.makedirs(os.path.dirname(self.output) or "." if self.to_file else self.output, exist_ok=True)
 
-    def run(self, write, seed, styles, suffix):
-        """Writes everything; returns the names of the files. Arguments as `write_rows`; suffix: of file names."""
+    def run(self, write, seed, styles, suffix, workers=0):
+        """Writes everything.
+
+        Args:
+            write, seed, styles: as in `write_rows`. suffix: of file names. workers: most processes that draw.
+
+        Returns:
+            the names of the files.
+        """
         pages = compose(write_rows(self.rows, write, seed, styles), self.style)
         if self.output == "-":
             formats.write(pages, sys.stdout.buffer, self.formats[0], self.options)
             return []
         names = []
-        for format in self.formats:
-            target = self.output
-            if not self.to_file:
-                target = os.path.join(self.output, f"{self.name}_{suffix}{FORMATS[format][0]}")
-            names += formats.write(pages, target, format, self.options)
+        with drawing_processes(workers) if workers > 1 and len(pages) >= PAGES_FOR_WORKERS else nullcontext() as pool:
+            for format in self.formats:
+                target = self.output
+                if not self.to_file:
+                    target = os.path.join(self.output, f"{self.name}_{suffix}{FORMATS[format][0]}")
+                names += formats.write(pages, target, format, self.options, pool)
         return names
 
 

@@ -12,18 +12,15 @@ stdout, messages to stderr.
 
 import argparse
 import dataclasses
-import multiprocessing.connection
 import os
 import platform
 import shlex
-import signal
 import sys
-import threading
 import time
-from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, ThreadPoolExecutor, wait
-from concurrent.futures.process import BrokenProcessPool
+from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
+from contextlib import nullcontext
 
-# The processes that draw import this file, too: so TensorFlow, which costs seconds, is imported where it is used.
+# TensorFlow, which costs seconds, is imported where it is used: a wrong flag is told at once.
 from dataset import (
     IAM_SHARES,
     SPLITS,
@@ -42,6 +39,7 @@ from dataset import (
     write_lines,
 )
 from pictures import Look
+from processes import drawing_processes
 from utils import STYLES_FILE, Logger, UnsafePickleError, load_strokes
 from words import MAX_CHARACTERS
 
@@ -275,36 +273,18 @@ def write_shards_here(plan, folder, write, workers, progress):
         return drawing.submit(finish_shard, *arguments).result() if drawing else finish_shard(*arguments)
 
     def write_shards(shards):
-        drawing = None
-        if workers:
-            context = multiprocessing.get_context("spawn")  # TensorFlow does not survive a fork
-            drawing = ProcessPoolExecutor(min(workers, len(shards)), context, initializer=_end_with_parent)
         writing = ThreadPoolExecutor(threads)
-        try:
-            waiting = {writing.submit(write_shard, shard, drawing) for shard in shards}
-            while waiting:
-                done, waiting = wait(waiting, return_when=FIRST_COMPLETED)
-                for future in done:
-                    progress(future.result())
-        except BrokenProcessPool:
-            raise OSError("a process that draws was ended from outside, maybe for want of memory.") from None
-        finally:
-            writing.shutdown(wait=True, cancel_futures=True)
-            if drawing:
-                drawing.shutdown(wait=True, cancel_futures=True)
+        with drawing_processes(min(workers, len(shards))) if workers else nullcontext() as drawing:
+            try:
+                waiting = {writing.submit(write_shard, shard, drawing) for shard in shards}
+                while waiting:
+                    done, waiting = wait(waiting, return_when=FIRST_COMPLETED)
+                    for future in done:
+                        progress(future.result())
+            finally:
+                writing.shutdown(wait=True, cancel_futures=True)
 
     return write_shards
-
-
-def _end_with_parent():
-    """In a process that draws: it ends when the main process has been killed, and does not wait for work forever."""
-
-    def watch():
-        multiprocessing.connection.wait([multiprocessing.parent_process().sentinel])
-        os._exit(1)
-
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C on a terminal is for the main process
-    threading.Thread(target=watch, daemon=True).start()
 
 
 class Progress:

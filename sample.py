@@ -490,6 +490,9 @@ def parse_args(argv=None):
     )
     p.add_argument("--log_dir", default="logs", help="pictures go to figures/ in it")
     p.add_argument("--data_dir", default="data", help="folder with styles.p")
+    p.add_argument(
+        "--workers", type=int, default=None, help="processes that draw many pages (default: one for each core)"
+    )
     letter.add_flags(p)
     g = p.add_argument_group("what the checkpoint's config says already; a flag that contradicts it is an error")
     g.add_argument("--rnn_size", type=int, default=None, help="units in each LSTM")
@@ -505,6 +508,8 @@ def parse_args(argv=None):
         p.error(f"--tries is {args.tries}: it has to be 1 or more")
     if args.seed is not None and args.seed < 0:
         p.error(f"--seed is {args.seed}: it has to be 0 or more")
+    if args.workers is not None and args.workers < 0:
+        p.error(f"--workers is {args.workers}: it has to be 0 or more")
     if args.text is not None and not args.text.strip():
         p.error("--text is empty: give it something to write")
     if args.style_file is None and (args.style_text is not None or args.style_sort):
@@ -567,7 +572,8 @@ def main(argv=None):
 
         suffix = f"bias{args.bias:g}_seed{seed}"
         if job:
-            names = job.run(write, seed, styles, suffix)
+            workers = (os.cpu_count() or 1) if args.workers is None else args.workers
+            names = job.run(write, seed, styles, suffix, workers)
         else:
             lines = write([text for text in texts if text], args.bias, seed, styles.get(args.style))
             names = draw(lines, os.path.join(args.log_dir, "figures"), suffix)

@@ -97,7 +97,7 @@ def add_flags(parser, save_path):
         "--distort",
         type=float,
         default=0.0,
-        help="spread of random width, height and slant of the lines that are trained on (0 = as they are; 0.08 is mild)",
+        help="spread of random width, height and slant of the training lines (0 = as they are; 0.08 is mild)",
     )
     g.add_argument("--data_scale", type=float, default=default.data_scale, help="raw units in one model unit of length")
     g.add_argument("--tsteps", type=int, default=1300, help="leave out lines of more pen points than this")

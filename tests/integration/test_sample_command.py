@@ -100,6 +100,19 @@ def test_lines_and_files_become_pages(run, tmp_path):
         assert all(Path(name).stat().st_size > 300 for name in names)
 
 
+def test_pages_are_the_same_whoever_draws_them(run, tmp_path):
+    (tmp_path / "letter.txt").write_text("one two three four\n\n" * 16, encoding="utf-8")
+    flags = ("--file", str(tmp_path / "letter.txt"), "--page", "a6", "--landscape", "--format", "svg", "--seed", "1")
+    contents = []
+    for workers in ("0", "2"):
+        code, names, _ = run(*flags, "--output", str(tmp_path / workers), "--workers", workers)
+        assert code == 0 and len(names) >= 4
+        contents.append([Path(name).read_bytes() for name in names])
+    assert contents[0] == contents[1]
+    with pytest.raises(SystemExit):
+        run("--text", "a", "--workers", "-1")
+
+
 def test_pages_repeat_with_their_seed(run, tmp_path):
     flags = ["--lines", "abc", "de", "--seed", "3", "--tsteps", "40", "--output"]
     assert run(*flags, str(tmp_path / "a.svg"))[0] == run(*flags, str(tmp_path / "b.svg"))[0] == 0

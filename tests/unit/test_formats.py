@@ -11,6 +11,7 @@ from PIL import Image
 
 from formats import FORMATS, Options, Page, PlacedLine, encode, format_of, page_names, write
 from pages import schedule, simplify, smooth
+from processes import drawing_processes
 from writing_helpers import page, placed
 
 SVG, INKSCAPE = "{http://www.w3.org/2000/svg}", "{http://www.inkscape.org/namespaces/inkscape}"
@@ -68,6 +69,19 @@ def test_several_pages_are_one_file_or_one_each(format, tmp_path):
     names = write([page("a"), page("b"), page("c")], str(tmp_path / f"x{ending}"))
     expected = [f"x-{k}{ending}" for k in (1, 2, 3)] if one_each else [f"x{ending}"]
     assert sorted(p.name for p in tmp_path.iterdir()) == expected == [n.split("/")[-1] for n in names]
+
+
+@pytest.mark.parametrize("format", ["svg", "png"])
+def test_pages_drawn_by_other_processes_are_the_same(format, tmp_path):
+    pages = [page("a"), page("b"), page("c")]
+    with drawing_processes(2) as pool:
+        names = write(pages, str(tmp_path / f"x.{format}"), pool=pool)
+        with pytest.raises(ValueError, match="lower dpi"):
+            write(pages, str(tmp_path / "y.png"), options=Options(dpi=1e6), pool=pool)
+    for name, of_page in zip(names, pages, strict=True):
+        with open(name, "rb") as file:
+            assert file.read() == encode([of_page], format)
+    assert len(list(tmp_path.iterdir())) == 3
 
 
 @pytest.mark.parametrize("format", FORMATS)
