@@ -55,6 +55,7 @@ def convert(weights, alphabet=None, new_alphabet=None, data_scale=None):
         kmixtures=found["kmixtures"],
         alphabet=new_alphabet,
         data_scale=ModelConfig.data_scale if data_scale is None else data_scale,
+        first_pen=1,  # the sampler of the first scribe starts so
     )
     model = HandwritingModel(config)
     # Row i of the window's weights in the new network is this row of the old one; 0 is the unknown character.

@@ -283,7 +283,7 @@ def sample_batch(texts, model, *, bias=DEFAULT_BIAS, seed=0, tsteps=None, style=
 
     prime_text = ""
     state = model.zero_state(B)
-    point = np.zeros([B, POINT_SIZE], np.float32)
+    point = np.tile(np.array([0, 0, model.config.first_pen], np.float32), [B, 1])
     if initial_states is not None:
         if style is not None:
             raise ValueError("style and initial_states exclude each other: give one of them.")

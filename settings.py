@@ -30,6 +30,7 @@ class ModelConfig:
         alphabet: the characters that the network knows, in the order of their one-hot index, which starts at 1.
         tsteps_per_ascii: pen points per character that an untrained window expects.
         data_scale: raw units in one model unit of length.
+        first_pen: the pen lift, 0 or 1, of the point that the network is given before the first one of a line.
     """
 
     rnn_size: int = 400
@@ -38,6 +39,7 @@ class ModelConfig:
     alphabet: str = ""
     tsteps_per_ascii: float = 25.0
     data_scale: float = 50.0
+    first_pen: int = 0
 
     def __post_init__(self):
         for name in ("rnn_size", "nmixtures", "kmixtures"):
@@ -46,6 +48,8 @@ class ModelConfig:
                 raise ValueError(f"{name} is {value!r}: it has to be a whole number, 1 or more.")
         if not 0 < self.tsteps_per_ascii < math.inf or not 0 < self.data_scale < math.inf:
             raise ValueError("tsteps_per_ascii and data_scale have to be finite and greater than 0.")
+        if self.first_pen not in (0, 1):
+            raise ValueError(f"first_pen is {self.first_pen!r}: it has to be 0 or 1.")
         if not isinstance(self.alphabet, str):
             raise ValueError(f"alphabet is a {type(self.alphabet).__name__}: it has to be a string.")
         if len(set(self.alphabet)) != len(self.alphabet):

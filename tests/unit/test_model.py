@@ -236,6 +236,7 @@ def test_an_empty_slice_of_a_batch_has_loss_zero_and_gradient_zero():
         ({"kmixtures": 0}, "kmixtures is 0"),
         ({"tsteps_per_ascii": 0}, "tsteps_per_ascii"),
         ({"data_scale": -1}, "data_scale"),
+        ({"first_pen": 0.5}, "first_pen"),
         ({"data_scale": math.nan}, "data_scale"),
         ({"alphabet": "abca"}, "'a'"),
         ({"rnn_size": "400"}, "rnn_size"),

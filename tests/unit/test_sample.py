@@ -1,5 +1,6 @@
 """The sampler: what it draws, when it stops, what it refuses."""
 
+import dataclasses
 import types
 
 import numpy as np
@@ -179,6 +180,22 @@ def test_initial_states_are_gone_on_from(model):
         sample("abc", model, initial_states=states, style=(strokes[0], "dead"))
 
 
+@pytest.mark.parametrize("first_pen", [0, 1])
+def test_a_line_starts_with_the_pen_lift_that_its_config_says(model, first_pen):
+    config = dataclasses.replace(model.config, first_pen=first_pen)
+    started = HandwritingModel(config)
+    started.set_weights(model.get_weights())
+    out = started(
+        {
+            "stroke_data": np.array([[[0, 0, first_pen]]], np.float32),
+            "char_seq": to_one_hot("abc", None, ALPHABET)[None],
+        }
+    )
+    strokes, phis, _ = sample("abc", started, bias=0.0, seed=1, tsteps=1)
+    np.testing.assert_allclose(phis[0], out["phi"][0, 0, :3], atol=1e-6)
+    assert np.isclose(strokes[0, 2], out["sigma1"][0, 0], rtol=1e-5).any()
+
+
 def test_white_space_at_the_ends_is_not_written(model):
     bare, spaced = sample_batch(["abc", " abc  "], model, seed=[1, 1], tsteps=20)
     assert spaced.text == "abc"
@@ -305,7 +322,7 @@ class ScriptedModel:
     rnn_size, nmixtures, kmixtures = 1, 1, 1
 
     def __init__(self, script):
-        self.config = types.SimpleNamespace(alphabet=ALPHABET, data_scale=50.0)
+        self.config = types.SimpleNamespace(alphabet=ALPHABET, data_scale=50.0, first_pen=0)
         self.char_vec_len = len(ALPHABET) + 1
         self.script = np.array([(*row, 0)[:3] for row in script], np.float32)
 
