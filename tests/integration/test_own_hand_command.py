@@ -80,6 +80,13 @@ def test_it_is_what_a_script_gets_from_load_own_hand(run, recorded, tmp_path, mo
     assert seen[0][1] == text and np.array_equal(seen[0][0], strokes)
 
 
+def test_a_text_that_does_not_show_in_the_strokes_is_warned_of(run, recorded, monkeypatch):
+    for worth, warned in ((sample.LEAST_WORTH / 2, True), (2 * sample.LEAST_WORTH, False), (float("nan"), True)):
+        monkeypatch.setattr(sample, "worth_of_text", lambda style, model, worth=worth: worth)
+        code, _, err = run(*WRITE, "--style_file", recorded)
+        assert code == 0 and ("does not look like" in err) == warned
+
+
 def test_all_lines_of_a_page_are_in_that_hand(run, recorded, tmp_path):
     flags = ["--lines", "Dear Jon,", "you", "--tsteps", "30", "--style_file", recorded]
     code, names, err = run(*flags, "--output", str(tmp_path / "page.svg"))

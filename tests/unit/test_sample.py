@@ -7,8 +7,19 @@ import numpy as np
 import pytest
 
 import sample as sampling
+from checkpoint import load_model
 from model import HandwritingModel, split_head
-from sample import draw_point, load_style, parse_args, sample, sample_batch, sample_whole, to_one_hot
+from sample import (
+    LEAST_WORTH,
+    draw_point,
+    load_style,
+    parse_args,
+    sample,
+    sample_batch,
+    sample_whole,
+    to_one_hot,
+    worth_of_text,
+)
 from tf_setup import tf
 from utils import save_strokes
 
@@ -194,6 +205,13 @@ def test_a_line_starts_with_the_pen_lift_that_its_config_says(model, first_pen):
     strokes, phis, _ = sample("abc", started, bias=0.0, seed=1, tsteps=1)
     np.testing.assert_allclose(phis[0], out["phi"][0, 0, :3], atol=1e-6)
     assert np.isclose(strokes[0, 2], out["sigma1"][0, 0], rtol=1e-5).any()
+
+
+def test_a_text_is_worth_much_where_it_is_what_is_written_and_nothing_elsewhere():
+    shipped = load_model("saved/checkpoint")
+    (strokes, text), (_, other) = (load_style(number, "data", 50.0) for number in (0, 4))
+    assert worth_of_text((strokes, text), shipped) > 2 * LEAST_WORTH
+    assert worth_of_text((strokes, other), shipped) < LEAST_WORTH
 
 
 def test_white_space_at_the_ends_is_not_written(model):
