@@ -126,11 +126,9 @@ class Silence:
 
 def explain(error):
     """One line about an error of LOST."""
-    reason = next((line for line in str(error.message).splitlines() if "Collective" in line), str(error.message))
-    return (
-        f"another worker was lost ({reason.strip().splitlines()[0]}). Start the same command again on all of them: it "
-        "goes on from the last save."
-    )
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    reason = next((line for line in lines if "Collective ops" in line), (lines or ["no reason given"])[0])
+    return f"another worker was lost ({reason}). Start the same command again on all of them: it goes on from the last save."
 
 
 def start(kind, cluster):
