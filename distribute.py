@@ -128,7 +128,8 @@ def explain(error):
     """One line about an error of LOST."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     reason = next((line for line in lines if "Collective ops" in line), (lines or ["no reason given"])[0])
-    return f"another worker was lost ({reason}). Start the same command again on all of them: it goes on from the last save."
+    again = "Start the same command again on all of them: it goes on from the last save."
+    return f"another worker was lost ({reason}). {again}"
 
 
 def start(kind, cluster):
