@@ -93,6 +93,7 @@ def measure(args, workers):
         for index in range(workers):
             task = {"cluster": {"worker": with_ports}, "task": {"type": "worker", "index": index}}
             environment = {**os.environ, "TF_CONFIG": json.dumps(task)}
+            environment.pop("TF_CPP_MIN_LOG_LEVEL", None)  # that of this process; tf_setup sets it, more quietly
             processes.append(subprocess.Popen(command, stdout=subprocess.PIPE, env=environment, text=True))
         outputs = [process.communicate(timeout=LIMIT)[0] for process in processes]
     finally:
