@@ -83,8 +83,11 @@ class Devices:
             for variable, value in zip(group, self._first([tf.convert_to_tensor(v) for v in group])):
                 variable.assign(value)
 
-    def check_same(self, args, loader):
-        """Raises ValueError on a worker whose flags or lines are not those of the chief: sums would mean nothing."""
+    def check(self, args, loader):
+        """Raises ValueError where a replica would never have a line, and on a worker whose flags or lines are not the
+        chief's: the sums would mean nothing."""
+        if args.batch_size < self.replicas:
+            raise ValueError(f"--batch_size {args.batch_size} has no line for some of the {self.replicas} devices.")
         if self.workers == 1:
             return
         flags = {name: value for name, value in vars(args).items() if name not in OWN_FLAGS}

@@ -282,7 +282,7 @@ def main(argv=None):
         devices = distribute.start(args.distribute, cluster)
         logger = Logger(args) if devices.chief else distribute.Silence()
         loader = DataLoader(args, logger)
-        devices.check_same(args, loader)
+        devices.check(args, loader)
         return train(args, loader, logger, devices)
     except distribute.LOST as error:
         print(f"Error: {distribute.explain(error)}", file=sys.stderr)

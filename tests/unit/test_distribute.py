@@ -95,6 +95,14 @@ def test_what_the_chief_has_arrives_bit_for_bit_whatever_its_type(mirrored):
         np.testing.assert_array_equal(found, value)
 
 
+def test_more_devices_than_lines_in_a_batch_are_refused():
+    devices = distribute.Devices()
+    devices.replicas = 9
+    with pytest.raises(ValueError, match="--batch_size 8 has no line for some of the 9 devices"):
+        devices.check(train.parse_args(["--batch_size", "8"]), None)
+    devices.check(train.parse_args(["--batch_size", "9"]), None)
+
+
 def test_an_error_of_a_lost_worker_is_told_in_one_line():
     message = "Graph execution error:\n\nDetected at node X\n\nCollective ops is aborted by: Socket closed\nmore"
     line = distribute.explain(tf.errors.UnavailableError(None, None, message))
