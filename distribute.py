@@ -24,7 +24,13 @@ import settings
 from tf_setup import tf
 
 # What TensorFlow raises when another worker is gone: of itself at once, for a machine that has vanished after a while.
-LOST = (tf.errors.UnavailableError, tf.errors.AbortedError, tf.errors.CancelledError, tf.errors.DeadlineExceededError)
+LOST = (
+    tf.errors.UnavailableError,
+    tf.errors.AbortedError,
+    tf.errors.CancelledError,
+    tf.errors.DeadlineExceededError,
+    tf.errors.FailedPreconditionError,  # it was started again before this one was
+)
 # Flags that may differ from worker to worker.
 OWN_FLAGS = ("data_dir", "extra_data", "init_from", "save_path", "log_dir", "towers")
 
@@ -121,7 +127,7 @@ ALONE = Devices()
 
 
 class Silence:
-    """The Logger of workers that are not the chief, which says the same."""
+    """Stands in for the Logger on workers that are not the chief, which says the same."""
 
     def write(self, text, print_it=True):
         pass
@@ -149,7 +155,11 @@ def start(kind, cluster):
         say = f"Worker {cluster.rank + 1} of {cluster.workers}"
         print(f"{say}, {cluster.address}: waits for the others.", file=sys.stderr, flush=True)
         before = signal.signal(signal.SIGINT, signal.SIG_DFL)  # Python's own handler would wait as well
-        devices = Devices(tf.distribute.MultiWorkerMirroredStrategy(), cluster)
+        try:
+            devices = Devices(tf.distribute.MultiWorkerMirroredStrategy(), cluster)
+        except tf.errors.UnknownError as error:
+            reason = (str(error).strip() or "no reason given").splitlines()[0]
+            raise OSError(f"this worker cannot listen at {cluster.address}: {reason}") from None
         signal.signal(signal.SIGINT, before)
         print(f"{say}: all are there, {devices.replicas} replicas.", file=sys.stderr, flush=True)
         return devices

@@ -95,13 +95,13 @@ def distribution(args, flags, train_args):
     """The flags of train.py, with the --distribute that the machines need; UsageError where another one was given."""
     gpus = args.gpu_count or 1
     needed = "multiworker" if args.workers > 1 else "mirrored" if gpus > 1 else "none"
-    given = any(flag.split("=")[0] == "--distribute" for flag in flags)
-    if not given:
+    given = train_args.distribute
+    if not any(flag.split("=")[0] == "--distribute" for flag in flags):
         return [*flags, "--distribute", needed] if needed != "none" else flags
     # Mirrored does with one GPU, too; but TF_CONFIG, which multiworker needs, is there only for several machines.
-    if train_args.distribute not in (needed, "mirrored" if needed == "none" else needed):
+    if given != needed and (given, needed) != ("mirrored", "none"):
         raise UsageError(
-            f"--distribute {train_args.distribute} does not fit --workers {args.workers} with --gpu-count {gpus}, "
+            f"--distribute {given} does not fit --workers {args.workers} with --gpu-count {gpus}, "
             f"which takes --distribute {needed}: leave it out."
         )
     return flags

@@ -158,7 +158,7 @@ def _train(args, loader, logger, interrupt, devices):
     tf.keras.utils.set_random_seed(args.seed)
     model = HandwritingModel(args)
     optimizer = make_optimizer(args)
-    if args.init_from:
+    if args.init_from and devices.chief:
         restore_weights(find_checkpoint(args.init_from), model)
     average = WeightAverage(model.trainable_variables, args.ema)
     train_step = make_train_step(model, optimizer, average, args.grad_clip, args.towers, devices)
