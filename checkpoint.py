@@ -209,6 +209,8 @@ class TrainingRun:
 
     Args:
         folder: saved/NAME. model, optimizer, average: what is trained; the optimizer must be built.
+        chief: False on the other workers of a run (see distribute.py): they have the state in memory alone, and
+            neither read nor write the folder.
 
     Attributes:
         batches: batches consumed, also those whose step was skipped.
@@ -216,8 +218,9 @@ class TrainingRun:
         stale: validations since then.
     """
 
-    def __init__(self, folder, model, optimizer, average):
-        self.folder, self.model, self.average = folder, model, average
+    def __init__(self, folder, model, optimizer, average, chief=True):
+        self.folder, self.model, self.optimizer, self.average = folder, model, optimizer, average
+        self.chief = chief
         self._counters = {
             "batches": tf.Variable(0, dtype=tf.int64, trainable=False),
             "best_loss": tf.Variable(np.inf, dtype=tf.float64, trainable=False),
@@ -232,6 +235,11 @@ class TrainingRun:
     best_loss = _counter("best_loss", float)
     stale = _counter("stale", int)
 
+    @property
+    def variables(self):
+        """All that is saved."""
+        return [*self.model.variables, *self.optimizer.variables, *self.average.values, *self._counters.values()]
+
     def restore(self, args=None):
         """Restores the latest state, if there is one; returns its prefix or None.
 
@@ -241,7 +249,7 @@ class TrainingRun:
         Raises:
             CheckpointError: it belongs to another network or optimizer, or is broken.
         """
-        prefix = self._latest.latest_checkpoint
+        prefix = self._latest.latest_checkpoint if self.chief else None
         if prefix is None:
             return None
         before, now = dataclasses.asdict(load_config(prefix)), dataclasses.asdict(self.model.config)
@@ -280,6 +288,8 @@ class TrainingRun:
 
     def start(self, args):
         """Makes the folder and writes the config and the flags; `args` is a dict."""
+        if not self.chief:
+            return
         for folder in (self.folder, self._latest.directory, self._best.directory):
             os.makedirs(folder, exist_ok=True)
             save_json(os.path.join(folder, CONFIG_FILE), dataclasses.asdict(self.model.config))
@@ -296,6 +306,8 @@ class TrainingRun:
         self._save(self._best)
 
     def _save(self, manager):
+        if not self.chief:
+            return
         try:
             with _write_errors(manager.directory):
                 manager.save(checkpoint_number=self.batches)

@@ -303,7 +303,7 @@ def run(args, environ):
     if code == 0:
         sync.publish(where["model"])
         say("Done.")
-    elif found is not None and signals.received is not None:
+    elif found is not None and (signals.received is not None or code == 128 + signal.SIGTERM):  # also another worker's
         say(f"Stopped by a signal at step {found.step}; the same job, submitted again, goes on from there.")
     else:
         say(f"train.py ended with exit code {code}; its message is above. The last good set is kept.")

@@ -5,8 +5,10 @@ train.py trains with TensorFlow and tools/train_jax.py with JAX; what must be th
 
 import argparse
 import dataclasses
+import json
 import math
 import signal
+from typing import NamedTuple
 
 from utils import ALPHABET
 
@@ -173,11 +175,69 @@ def parse_args(argv, description):
         default=0,
         help="slices of a batch computed side by side (0 = one for each core, of at least 4 lines; 1 on a GPU)",
     )
+    g.add_argument(
+        "--distribute",
+        choices=("none", "mirrored", "multiworker"),
+        default="none",
+        help="split every batch over all GPUs of this machine (mirrored), or over the machines that the environment "
+        "variable TF_CONFIG names (multiworker)",
+    )
     args = p.parse_args(argv)
     check_flags(p, args)
     if args.towers < 0:
         p.error(f"--towers is {args.towers}: it has to be 0 or more")
     return args
+
+
+# --------------------------------------------------------------------------------------------------------- the workers
+
+
+class Cluster(NamedTuple):
+    """Which of how many workers this process is. rank: from 0, the chief; address: host:port of its own."""
+
+    rank: int
+    workers: int
+    address: str = ""
+
+
+ALONE = Cluster(0, 1)
+
+
+def read_cluster(environ):
+    """The Cluster that the environment variable TF_CONFIG describes.
+
+    It is JSON: {"cluster": {"chief": ["host:port"], "worker": ["host:port", ...]}, "task": {"type": "worker",
+    "index": 0}}. Without a chief, worker 0 is it.
+
+    Raises:
+        ValueError: it is missing, or describes no worker; the message is one line.
+    """
+    text = environ.get("TF_CONFIG")
+    if not text:
+        raise ValueError(
+            "--distribute multiworker needs the environment variable TF_CONFIG, which names all workers; "
+            "docs/TRAINING.md has an example."
+        )
+    try:
+        content = json.loads(text)
+        jobs, task = content["cluster"], content["task"]
+        kind, index = task["type"], int(task["index"])
+        addresses = [list(jobs.get(name, [])) for name in ("chief", "worker")]
+    except (ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
+        raise ValueError(
+            f"TF_CONFIG is {' '.join(text.split())[:200]!r}: it has to be JSON with a cluster and a task "
+            f"({type(error).__name__}: {error})."
+        ) from None
+    unknown = sorted(({kind} | jobs.keys()) - {"chief", "worker"})
+    if unknown:
+        raise ValueError(f"TF_CONFIG has the task type {unknown[0]!r}: only chief and worker can train.")
+    chiefs, workers = addresses
+    if len(chiefs) > 1:
+        raise ValueError(f"TF_CONFIG names {len(chiefs)} chiefs: there can be one.")
+    if not 0 <= index < len(chiefs if kind == "chief" else workers):
+        raise ValueError(f"TF_CONFIG says that this is {kind} {index}, but its cluster has no such address.")
+    rank = index if kind == "chief" else len(chiefs) + index
+    return Cluster(rank, len(chiefs) + len(workers), (chiefs + workers)[rank])
 
 
 # ------------------------------------------------------------------------------------------------------------- the run

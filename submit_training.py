@@ -92,15 +92,19 @@ def parse_args(argv=None):
 
 
 def distribution(args, flags, train_args):
-    """The flags of train.py, with --distribute for several GPUs or machines; UsageError where there is no such flag."""
+    """The flags of train.py, with the --distribute that the machines need; UsageError where another one was given."""
     gpus = args.gpu_count or 1
-    wanted = "multiworker" if args.workers > 1 else "mirrored" if gpus > 1 else None
-    if wanted is None or "--distribute" in flags:
-        return flags
-    if not hasattr(train_args, "distribute"):
-        what = f"--workers {args.workers}" if args.workers > 1 else f"--gpu-count {gpus}"
-        raise UsageError(f"{what} needs a train.py with --distribute; this one would use a single GPU. Leave it out.")
-    return [*flags, "--distribute", wanted]
+    needed = "multiworker" if args.workers > 1 else "mirrored" if gpus > 1 else "none"
+    given = train_args.distribute
+    if not any(flag.split("=")[0] == "--distribute" for flag in flags):
+        return [*flags, "--distribute", needed] if needed != "none" else flags
+    # Mirrored does with one GPU, too; but TF_CONFIG, which multiworker needs, is there only for several machines.
+    if given != needed and (given, needed) != ("mirrored", "none"):
+        raise UsageError(
+            f"--distribute {given} does not fit --workers {args.workers} with --gpu-count {gpus}, "
+            f"which takes --distribute {needed}: leave it out."
+        )
+    return flags
 
 
 # ---------------------------------------------------------------------------------------------------------------- data

@@ -17,6 +17,7 @@ import time
 import numpy as np
 from tqdm import tqdm
 
+import distribute
 import settings
 from checkpoint import CheckpointError, TrainingRun, WeightAverage, find_checkpoint, restore_weights
 from model import HandwritingModel, loss_sum_and_count
@@ -41,20 +42,25 @@ def make_optimizer(args):
     )
 
 
-def parallel_loss(model, x, y, mask, char_seq, dropout_seed, towers, training):
+def parallel_loss(model, x, y, mask, char_seq, dropout_seed, towers, training, replica=0, replicas=1):
     """The loss of a batch as (sum in nats, number of points), computed as `towers` slices of it side by side.
 
     The products within a recurrence are too small to keep several cores busy; slices of the batch that do not wait for
     each other are not. With one thread for each (`tf_setup.one_thread_per_operation`) two cores are 1.3 times as fast.
+
+    Of several replicas (see distribute.py) each computes the slices of its own share of the lines.
     """
     batch = tf.shape(x)[0]
     totals, counts = [], []
-    for k in range(towers):
-        rows = slice(k * batch // towers, (k + 1) * batch // towers)
+    slices = replicas * towers
+    for k in [replica * towers + tower for tower in range(towers)]:
+        first, last = k * batch // slices, (k + 1) * batch // slices
+        # cuDNN fails without a line, so where there are more slices than lines some compute one that does not count.
+        rows, counts_in = slice(first, tf.maximum(last, first + 1)), tf.cast(last > first, mask.dtype)
         inputs = {"stroke_data": x[rows], "char_seq": char_seq[rows]}
         if training:
             inputs["dropout_seed"] = tf.random.fold_in(dropout_seed, k)  # other noise in every slice
-        total, count = loss_sum_and_count(model(inputs, training=training), y[rows], mask[rows])
+        total, count = loss_sum_and_count(model(inputs, training=training), y[rows], mask[rows] * counts_in)
         totals.append(total)
         counts.append(count)
     return tf.add_n(totals), tf.add_n(counts)
@@ -65,12 +71,13 @@ def default_towers(batch_size):
     return 1 if GPUS else max(1, min(os.cpu_count() or 1, batch_size // 4))
 
 
-def make_train_step(model, optimizer, average, grad_clip, towers=1):
+def make_train_step(model, optimizer, average, grad_clip, towers=1, devices=distribute.ALONE):
     """A tf.function with one trace for all batch shapes.
 
     train_step(x [B, T, 3], y [B, T, 3], mask [B, T], char_seq [B, U, A], rate, step, dropout_seed [2]) returns the sum
     of the loss in nats, the number of points, the norm of the gradient before clipping, and whether the step was taken:
-    one whose loss or gradient is not finite changes nothing. `towers`: see `parallel_loss`.
+    one whose loss or gradient is not finite changes nothing. `towers`: see `parallel_loss`; of every replica of
+    `devices`, which share the batch. Each has the whole batch at hand, so each can divide by all of its points.
     """
     spec = tf.TensorSpec
     variables = model.trainable_variables
@@ -89,10 +96,17 @@ def make_train_step(model, optimizer, average, grad_clip, towers=1):
         ]
     )  # fmt: skip
     def train_step(x, y, mask, char_seq, rate, step, dropout_seed):
-        with tf.GradientTape() as tape:
-            total, count = parallel_loss(model, x, y, mask, char_seq, dropout_seed, towers, training=True)
-            loss = total / tf.maximum(count, 1.0)
-        gradients = tape.gradient(loss, variables)
+        count = tf.reduce_sum(mask)
+
+        def loss_and_gradients(replica):
+            with tf.GradientTape() as tape:
+                total, _ = parallel_loss(
+                    model, x, y, mask, char_seq, dropout_seed, towers, True, replica, devices.replicas
+                )
+                loss = total / tf.maximum(count, 1.0)
+            return [total, loss, *tape.gradient(loss, variables)]
+
+        total, loss, *gradients = devices.sum(loss_and_gradients)
         norm = tf.linalg.global_norm(gradients)
         if grad_clip:
             gradients, _ = tf.clip_by_global_norm(gradients, grad_clip, use_norm=norm)
@@ -103,7 +117,7 @@ def make_train_step(model, optimizer, average, grad_clip, towers=1):
     return train_step
 
 
-def make_evaluate_step(model, towers=1):
+def make_evaluate_step(model, towers=1, devices=distribute.ALONE):
     """A tf.function: (x, y, mask, char_seq) -> (sum of the loss in nats, number of points)."""
     spec = tf.TensorSpec
 
@@ -114,7 +128,10 @@ def make_evaluate_step(model, towers=1):
         ]
     )  # fmt: skip
     def evaluate_step(x, y, mask, char_seq):
-        return parallel_loss(model, x, y, mask, char_seq, tf.zeros([2], tf.int32), towers, training=False)
+        seed = tf.zeros([2], tf.int32)
+        return devices.sum(
+            lambda replica: parallel_loss(model, x, y, mask, char_seq, seed, towers, False, replica, devices.replicas)
+        )
 
     return evaluate_step
 
@@ -131,23 +148,24 @@ def evaluate(evaluate_step, batches):
 # ----------------------------------------------------------------------------------------------------------- the loop
 
 
-def train(args, loader, logger):
+def train(args, loader, logger, devices=distribute.ALONE):
     """The whole run, from the last save on. Returns the exit code."""
     with Interrupt() as interrupt:
-        return _train(args, loader, logger, interrupt)
+        return _train(args, loader, logger, interrupt, devices)
 
 
-def _train(args, loader, logger, interrupt):
+def _train(args, loader, logger, interrupt, devices):
     tf.keras.utils.set_random_seed(args.seed)
     model = HandwritingModel(args)
     optimizer = make_optimizer(args)
-    if args.init_from:
+    if args.init_from and devices.chief:
         restore_weights(find_checkpoint(args.init_from), model)
     average = WeightAverage(model.trainable_variables, args.ema)
-    train_step = make_train_step(model, optimizer, average, args.grad_clip, args.towers)
-    evaluate_step = make_evaluate_step(model, args.towers)
-    run = TrainingRun(args.save_path, model, optimizer, average)
+    train_step = make_train_step(model, optimizer, average, args.grad_clip, args.towers, devices)
+    evaluate_step = make_evaluate_step(model, args.towers, devices)
+    run = TrainingRun(args.save_path, model, optimizer, average, devices.chief)
     resumed = run.restore(vars(args))
+    devices.from_chief(run.variables)
     run.start(vars(args))
 
     steps_per_epoch = args.nbatches or loader.num_batches
@@ -158,10 +176,10 @@ def _train(args, loader, logger, interrupt):
         f"{'Going on from ' + resumed if resumed else 'Starting ' + args.save_path}: "
         f"{parameters / 1e6:.2f} M parameters, step {run.batches} of {steps}, {steps_per_epoch} steps an epoch."
     )
-    writer = tf.summary.create_file_writer(args.log_dir)
+    writer = tf.summary.create_file_writer(args.log_dir) if devices.chief else tf.summary.create_noop_writer()
     bad_steps = 0
     seen = np.zeros(3)  # nats, points and seconds since the last message
-    bar = tqdm(total=steps, initial=run.batches, unit="step", disable=None, smoothing=0.05)
+    bar = tqdm(total=steps, initial=run.batches, unit="step", disable=None if devices.chief else True, smoothing=0.05)
 
     stop = out_of_patience(args, run)  # of a run that had stopped before
     while run.batches < steps and not stop:
@@ -210,7 +228,8 @@ def _train(args, loader, logger, interrupt):
             stop = out_of_patience(args, run)
         # After a skipped step there is nothing new: saves of such steps would push out those of good ones.
         due = bool(applied) and (run.batches % args.save_every == 0 or run.batches % validate_every == 0)
-        interrupted = interrupt.signal  # looked at once: a signal between two looks would be reported, but not saved
+        # Looked at once: a signal between two looks would be reported, but not saved.
+        interrupted = devices.common_signal(interrupt.signal)
         if due or done or stop or interrupted:
             run.save()
         if interrupted:
@@ -251,13 +270,23 @@ def main(argv=None):
     args = parse_args(argv)
     for gpu in GPUS:
         tf.config.experimental.set_memory_growth(gpu, True)
-    args.towers = args.towers or default_towers(args.batch_size)
+    try:
+        cluster = settings.read_cluster(os.environ) if args.distribute == "multiworker" else settings.ALONE
+    except ValueError as error:
+        print(f"Error: {error}", file=sys.stderr)
+        return 2
+    args.towers = args.towers or default_towers(args.batch_size // cluster.workers)
     if args.towers > 1:
         one_thread_per_operation(args.towers)
     try:
-        logger = Logger(args)
+        devices = distribute.start(args.distribute, cluster)
+        logger = Logger(args) if devices.chief else distribute.Silence()
         loader = DataLoader(args, logger)
-        return train(args, loader, logger)
+        devices.check(args, loader)
+        return train(args, loader, logger, devices)
+    except distribute.LOST as error:
+        print(f"Error: {distribute.explain(error)}", file=sys.stderr)
+        return 1
     except (CheckpointError, UnsafePickleError, ValueError, OSError) as error:
         print(f"Error: {error}", file=sys.stderr)
         return 1

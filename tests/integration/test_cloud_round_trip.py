@@ -4,6 +4,7 @@ import contextlib
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -167,13 +168,32 @@ def test_a_job_that_is_killed_and_taken_away_goes_on_on_other_machines_and_ends_
 
 
 @pytest.mark.slow
-def test_only_the_chief_of_several_workers_writes_to_the_bucket(bucket, container, data, tmp_path, capsys):
-    arguments = submitted(bucket, data, capsys, "second", *SIZES, "--nepochs", "1", "--nbatches", "2")
-    cluster = {"chief": ["127.0.0.1:1"], "worker": ["127.0.0.1:2"]}
-    worker = json.dumps({"cluster": cluster, "task": {"type": "worker", "index": 0}})
-    process = container(arguments, tmp_path / "worker", TF_CONFIG=worker)
-    assert process.wait(timeout=300) == 0, (tmp_path / "worker" / "stderr").read_text()
-    assert not list(bucket.client.list_blobs(bucket, prefix="scribe/second/"))
+def test_of_several_workers_the_chief_alone_writes_to_the_bucket_and_a_signal_to_one_stops_all(
+    bucket, container, data, tmp_path, capsys
+):
+    sizes = [*SIZES, "--nepochs", "60", "--nbatches", "5", "--save_every", "5", "--towers", "1"]
+    arguments = submitted(bucket, data, capsys, "second", "--workers", "2", *sizes)
+    cluster = {kind: [f"127.0.0.1:{free_port()}"] for kind in ("chief", "worker")}
+    chief, worker = (
+        container(
+            arguments, tmp_path / kind, TF_CONFIG=json.dumps({"cluster": cluster, "task": {"type": kind, "index": 0}})
+        )
+        for kind in ("chief", "worker")
+    )
+    wait_for(lambda: newest_step(bucket, "second") > 0, chief, tmp_path / "chief")
+    worker.send_signal(signal.SIGTERM)
+    assert [chief.wait(timeout=300), worker.wait(timeout=300)] == [143, 143]
+    log = (tmp_path / "chief" / "stderr").read_text()
+    saved = newest_step(bucket, "second")
+    assert f"Saved at step {saved} after SIGTERM" in log and "goes on from there" in log and saved < 300
+    assert "in the bucket" not in (tmp_path / "worker" / "stderr").read_text()
+    assert os.listdir(tmp_path / "worker" / "second") == ["data"]
+
+
+def free_port():
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        return listener.getsockname()[1]
 
 
 @pytest.mark.slow

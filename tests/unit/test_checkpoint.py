@@ -276,6 +276,25 @@ def test_a_run_restores_weights_optimizer_average_and_counters(tmp_path, optimiz
     assert_equal(everything(*other), everything(*parts))
 
 
+def test_a_worker_that_is_not_the_chief_neither_reads_nor_writes(tmp_path):
+    """And what the chief gives it, `variables`, is all that a resumed run would have."""
+    run, *parts, flags = saved_run(tmp_path / "run")
+    files = {path: path.read_bytes() for path in (tmp_path / "run").rglob("*") if path.is_file()}
+    for folder in ("run", "nowhere"):
+        worker, *other, _ = make_run(tmp_path / folder, seed=4)
+        worker.chief = False
+        assert worker.restore(flags) is None and worker.batches == 0
+        for variable, value in zip(worker.variables, run.variables, strict=True):
+            variable.assign(tf.convert_to_tensor(value))
+        assert (worker.batches, worker.best_loss, worker.stale) == (3, 1.25, 2)
+        assert_equal(everything(*other), everything(*parts))
+        worker.batches = 7
+        worker.start(flags)
+        worker.save_best()
+        worker.save()
+    assert files == {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
+
+
 def test_a_new_run_has_nothing_to_restore(tmp_path):
     run, *_, flags = make_run(tmp_path / "run")
     assert run.restore(flags) is None and (run.batches, run.best_loss, run.stale) == (0, np.inf, 0)

@@ -13,7 +13,6 @@ import pytest
 
 import cloud_run
 import monitor_training
-import settings
 import submit_training
 import vertex
 from model import HandwritingModel
@@ -107,28 +106,45 @@ def test_durations_are_written_in_two_units(seconds, text):
     assert vertex.duration(seconds) == text
 
 
-@pytest.mark.parametrize("flag, value", [("--workers", "2"), ("--gpu-count", "2")])
-def test_more_machines_or_gpus_than_train_py_can_use_are_refused(flag, value, monkeypatch):
-    """Where train.py has --distribute, it is passed on instead."""
-    own = ["--bucket", "abc", flag, value]
-    original = settings.parse_args
+@pytest.mark.parametrize(
+    "own, flags, passed_on",
+    [
+        ([], ["--rnn_size", "7"], ["--rnn_size", "7"]),
+        (["--workers", "2"], ["--rnn_size", "7"], ["--rnn_size", "7", "--distribute", "multiworker"]),
+        (["--gpu-count", "2"], [], ["--distribute", "mirrored"]),
+        (["--workers", "3", "--gpu-count", "2"], [], ["--distribute", "multiworker"]),
+        (["--workers", "2"], ["--distribute=multiworker"], ["--distribute=multiworker"]),
+        ([], ["--distribute", "mirrored"], ["--distribute", "mirrored"]),
+    ],
+)
+def test_train_py_is_told_of_several_machines_or_gpus(own, flags, passed_on):
+    assert submit_training.parse_args(["--bucket", "abc", *own, *flags])[1] == passed_on
 
-    def with_distribute(argv, description):
-        args = original(argv, description)
-        args.distribute = "none"
-        return args
 
-    def without_distribute(argv, description):
-        args = original(argv, description)
-        vars(args).pop("distribute", None)
-        return args
+@pytest.mark.parametrize(
+    "own, given",
+    [
+        (["--workers", "2"], "none"),
+        (["--workers", "2"], "mirrored"),
+        (["--gpu-count", "2"], "none"),
+        (["--gpu-count", "2"], "multiworker"),
+        ([], "multiworker"),
+    ],
+)
+def test_a_distribution_that_does_not_fit_the_machines_is_refused(own, given):
+    for flags in (["--distribute", given], [f"--distribute={given}"]):
+        with pytest.raises(UsageError, match=f"--distribute {given} does not fit"):
+            submit_training.parse_args(["--bucket", "abc", *own, *flags])
 
-    monkeypatch.setattr(settings, "parse_args", without_distribute)
-    with pytest.raises(UsageError, match=f"{flag} 2 needs"):
-        submit_training.parse_args(own)
-    monkeypatch.setattr(settings, "parse_args", with_distribute)
-    kind = "multiworker" if flag == "--workers" else "mirrored"
-    assert submit_training.parse_args([*own, "--rnn_size", "7"])[1] == ["--rnn_size", "7", "--distribute", kind]
+
+def test_several_workers_are_two_pools_the_first_of_them_the_chief():
+    args, flags, _ = submit_training.parse_args(["--bucket", "abc", "--job", "a", "--workers", "3", "--gpu-count", "2"])
+    job = submit_training.specification(args, flags, {"data/x": "inputs/x"}, "code")["jobSpec"]
+    chief, workers = job["workerPoolSpecs"]
+    assert (chief["replicaCount"], workers["replicaCount"]) == ("1", "2")
+    assert {**chief, "replicaCount": ""} == {**workers, "replicaCount": ""}  # the same machine, image and command
+    assert chief["machineSpec"]["acceleratorCount"] == 2 and job["scheduling"]["restartJobOnWorkerRestart"]
+    assert chief["pythonPackageSpec"]["args"][-2:] == ["--distribute", "multiworker"]
 
 
 # ------------------------------------------------------------------------------------------------- package and image
@@ -139,7 +155,8 @@ def test_the_package_holds_all_that_the_entry_points_import_and_is_the_same_ever
     assert content == submit_training.package()
     tar = tarfile.open(fileobj=io.BytesIO(content))
     names = {os.path.basename(name).removesuffix(".py") for name in tar.getnames()}
-    assert {"cloud_run", "vertex", "train", "sample", "model", "recurrent", "utils", "checkpoint", "tf_setup"} <= names
+    assert {"cloud_run", "vertex", "train", "distribute", "sample", "model", "recurrent", "utils"} <= names
+    assert {"checkpoint", "tf_setup", "settings"} <= names
     assert not {"submit_training", "make_dataset", "verify_data"} & names  # what no container runs
     for name, source in submit_training.modules().items():
         ast.parse(source, name, feature_version=(3, 10))  # the Python of the prebuilt containers
