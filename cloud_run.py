@@ -174,7 +174,7 @@ class Sync:
             shutil.rmtree(os.path.join(self.work, part), ignore_errors=True)
         found = vertex.newest_set(self.bucket, self.prefix, lambda text: say(f"Warning: {text}"))
         if found:
-            vertex.fetch_set(self.bucket, found, lambda name: os.path.join(self.work, *name.split("/")))
+            vertex.fetch_set(self.bucket, found, lambda name: vertex.local_path(self.work, name))
         self._synced = state_of(self.work)
         return found
 
@@ -330,14 +330,7 @@ def write_sample(text, work):
 
 
 def main(argv=None):
-    try:
-        return run(parse_args(argv), os.environ)
-    except UsageError as error:
-        say(f"Error: {error}")
-        return 2
-    except CloudError as error:
-        say(f"Error: {error}")
-        return 1
+    return vertex.exit_code(lambda: run(parse_args(argv), os.environ), say=say)
 
 
 if __name__ == "__main__":
