@@ -73,10 +73,18 @@ def exit_code(work, stopped="Stopped.", say=say):
 
 # ------------------------------------------------------------------------------------------------ machines and prices
 
-# What a machine with its GPUs costs in an hour of custom training, us-central1, USD, on demand. No program reads the
-# price list for this: it is an assumption, to be checked at https://cloud.google.com/vertex-ai/pricing
-PRICE_DATE, PRICE_REGION = "2025-06", "us-central1"
-SPOT_SHARE = 0.4  # of that price: spot machines are advertised at 9% to 40%
+# What a machine with its GPUs costs in an hour of custom training, us-central1, USD, on demand, without its disk (0.03
+# for 100 GB). No program reads the price list for this: it is a copy, to be checked before it is relied on, at
+# https://cloud.google.com/vertex-ai/pricing. Vertex AI takes Compute Engine's price and a fee of 15% of it. Confirmed
+# and not:
+#   n1, h100    on that page in 2026-10: n1-standard-4 at 0.2185, one H100 at 9.7966 (and the fee); the whole
+#               a3-highgpu-8g at 101.01 on a bill of 2025-08
+#   t4, v100, l4, a100-80gb    reckoned: 1.15 x Compute Engine's prices, from undated copies of its list
+#   a100        not confirmed: an article of 2026 has 35.26 for eight, reckoned it is 4.22 for one; the higher stands
+PRICE_DATE, PRICE_REGION = "2026-10", "us-central1"
+FEE = 0.15
+# Spot machines are advertised at 9% to 40% of Compute Engine's price; the fee stays that of the full price.
+SPOT_SHARE = round((0.4 + FEE) / (1 + FEE), 2)
 
 # Two more assumptions, for lack of a measurement on these GPUs. On processors, training reaches 51% to 60% of the
 # machine's matrix-product rate (docs/TRAINING.md).
@@ -88,6 +96,7 @@ START_MINUTES = 10  # until a machine is there and its container runs
 class Gpu(NamedTuple):
     """accelerator: Vertex AI's name of it. tflops: float32 peak of one. machines: GPUs -> (type, USD an hour).
     share, step: what is assumed above. spot_only: numbers of GPUs that there are as spot machines alone.
+    quota: of the quota's name, custom_model_training_QUOTA_gpus, where it is not the accelerator's.
     """
 
     accelerator: str
@@ -96,15 +105,15 @@ class Gpu(NamedTuple):
     share: float = ASSUMED_SHARE
     step: float = ASSUMED_STEP
     spot_only: tuple = ()
+    quota: str = ""
 
 
+# Machine types and numbers of GPUs are those of https://cloud.google.com/vertex-ai/docs/training/configure-compute, in
+# 2026. There are no P100s any more: their support ended on 2026-09-15.
 GPUS = {
     "none": Gpu("", 0.5, {0: ("n1-standard-16", 0.87)}, share=0.4, step=0.0),
     "t4": Gpu(
         "NVIDIA_TESLA_T4", 8.1, {1: ("n1-standard-8", 0.84), 2: ("n1-standard-16", 1.68), 4: ("n1-standard-32", 3.36)}
-    ),
-    "p100": Gpu(
-        "NVIDIA_TESLA_P100", 9.3, {1: ("n1-standard-8", 2.12), 2: ("n1-standard-16", 4.23), 4: ("n1-standard-32", 8.46)}
     ),
     "v100": Gpu(
         "NVIDIA_TESLA_V100", 15.7,
@@ -123,8 +132,8 @@ GPUS = {
     "a100": Gpu(
         "NVIDIA_TESLA_A100", 19.5,
         {
-            1: ("a2-highgpu-1g", 4.43), 2: ("a2-highgpu-2g", 8.85),
-            4: ("a2-highgpu-4g", 17.70), 8: ("a2-highgpu-8g", 35.40),
+            1: ("a2-highgpu-1g", 4.41), 2: ("a2-highgpu-2g", 8.82),
+            4: ("a2-highgpu-4g", 17.63), 8: ("a2-highgpu-8g", 35.26),
         },
     ),
     "a100-80gb": Gpu(
@@ -140,7 +149,7 @@ GPUS = {
             1: ("a3-highgpu-1g", 12.63), 2: ("a3-highgpu-2g", 25.25),
             4: ("a3-highgpu-4g", 50.50), 8: ("a3-highgpu-8g", 101.01),
         },
-        spot_only=(1, 2, 4),
+        spot_only=(1, 2, 4), quota="nvidia_h100",
     ),
 }  # fmt: skip
 
@@ -168,6 +177,15 @@ def find_machine(name, count, spot=False):
     if count in gpu.spot_only and not spot:
         raise UsageError(f"--gpu-count {count} of {name.upper()} exists as a spot machine alone: add --spot.")
     return gpu.machines[count]
+
+
+def quota_name(name, spot=False):
+    """The quota that a --gpu-type counts against, as the console names it; None without a GPU."""
+    gpu = find_gpu(name)
+    if not gpu.accelerator:
+        return None
+    kind = gpu.quota or gpu.accelerator.lower().replace("tesla_", "")
+    return f"custom_model_training_{'preemptible_' if spot else ''}{kind}_gpus"
 
 
 def spec_price(worker_pools):
@@ -234,8 +252,8 @@ def price_table(args, points, chosen, spot):
             f"{e.hours:>8.1f}{demand:>8}{cheap:>8}{e.rate:>10,.0f}  {e.share:.1%}"
         )
     yield (
-        f"  Assumed, check it before you rely on it: prices of {PRICE_REGION} as of {PRICE_DATE}; spot at "
-        f"{SPOT_SHARE:.0%}; at most {ASSUMED_SHARE:.0%} of a GPU's float32 peak; {ASSUMED_STEP * 1000:g} ms for a "
+        f"  An estimate, check it before you rely on it: about the prices of {PRICE_REGION} as of {PRICE_DATE}; spot "
+        f"at {SPOT_SHARE:.0%}; at most {ASSUMED_SHARE:.0%} of a GPU's float32 peak; {ASSUMED_STEP * 1000:g} ms for a "
         f"point of all lines of a batch; {START_MINUTES} min to start."
     )
 

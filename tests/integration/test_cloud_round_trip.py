@@ -52,7 +52,9 @@ def submitted(bucket, data, capsys, job, *flags):
     own = ["--bucket", BUCKET, "--data_dir", str(data), "--job", job, "--sync-every", "0", "--sample", "", "--dry-run"]
     assert submit_training.main([*own, *flags]) == 0
     spec = json.loads(capsys.readouterr().out)
-    arguments = spec["jobSpec"]["workerPoolSpecs"][0]["pythonPackageSpec"]["args"]
+    arguments = spec["jobSpec"]["workerPoolSpecs"][0]["containerSpec"]["args"]
+    if "--gpus" in arguments:  # here is none
+        del arguments[arguments.index("--gpus") : arguments.index("--gpus") + 2]
     source = arguments[arguments.index("--input") + 1].split("=")[0]
     vertex.upload_file(bucket, data / "strokes_training_data.cpkl", source.removeprefix(f"gs://{BUCKET}/"))
     return arguments
