@@ -1,22 +1,22 @@
-# The image of a training in the cloud, with a GPU or without:
+# The image of a training in the cloud, with a GPU or without; by Google's own machines, or with Docker here:
 #
+#     gcloud builds submit --timeout 3600 --tag REGION-docker.pkg.dev/PROJECT/scribe/train:1 .
 #     docker build -t REGION-docker.pkg.dev/PROJECT/scribe/train:1 . && docker push REGION-docker.pkg.dev/PROJECT/scribe/train:1
 #     python3 submit_training.py --image REGION-docker.pkg.dev/PROJECT/scribe/train:1 ...
 #
 # Without CUDA (an image of 2 GB instead of 7): docker build --build-arg EXTRA= ...
-FROM python:3.12.8-slim-bookworm
+FROM python:3.12.13-slim-bookworm
 
+# The driver is the machine's own, and is mounted below /usr/local/nvidia; TensorFlow finds it by these variables alone.
+ENV PATH=/usr/local/nvidia/bin:${PATH} LD_LIBRARY_PATH=/usr/local/nvidia/lib:/usr/local/nvidia/lib64 \
+    NVIDIA_VISIBLE_DEVICES=all NVIDIA_DRIVER_CAPABILITIES=compute,utility \
+    PIP_NO_CACHE_DIR=1 PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_ROOT_USER_ACTION=ignore \
+    PYTHONDONTWRITEBYTECODE=1 PYTHONUNBUFFERED=1 MPLBACKEND=Agg MPLCONFIGDIR=/tmp/matplotlib
+
+# What changes seldom comes first: a change of the suite alone leaves the gigabytes of this layer as they are.
 ARG EXTRA=[and-cuda]
-ENV PIP_NO_CACHE_DIR=1 PIP_DISABLE_PIP_VERSION_CHECK=1 PYTHONDONTWRITEBYTECODE=1 PYTHONUNBUFFERED=1 \
-    MPLBACKEND=Agg MPLCONFIGDIR=/tmp/matplotlib
-RUN pip install \
-        "tensorflow${EXTRA}==2.21.0" \
-        "tensorboard==2.21.0" \
-        "numpy==2.5.5" \
-        "matplotlib==3.11.2" \
-        "tqdm==4.70.1" \
-        "protobuf==7.36.2" \
-        "google-cloud-storage==3.17.1"
+COPY requirements-image.txt /tmp/
+RUN sed -i "s/\[and-cuda\]/${EXTRA}/" /tmp/requirements-image.txt && pip install -r /tmp/requirements-image.txt
 
 RUN useradd --create-home --uid 10001 scribe
 COPY *.py /opt/scribe/

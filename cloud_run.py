@@ -42,6 +42,7 @@ def parse_args(argv=None):
     )
     p.add_argument("--work_dir", default=os.path.join(tempfile.gettempdir(), "scribe"), help="folder to train in")
     p.add_argument("--sync_every", type=float, default=60.0, help="least seconds between two uploads")
+    p.add_argument("--gpus", type=int, default=0, help="GPUs that are paid for: end at once where they are not seen")
     p.add_argument("--sample", default=None, metavar="TEXT", help="write this with the trained model at the end")
     args = p.parse_args(own)
     args.flags = flags
@@ -83,6 +84,19 @@ def folders(args, environ):
                 raise UsageError("--job is missing, and AIP_CHECKPOINT_DIR is not set: name gs://BUCKET/FOLDER.")
             found[name] = f"{job}/{name}"
     return found
+
+
+def check_gpus(wanted):
+    """Raises CloudError where TensorFlow sees fewer GPUs: it would train on the processor, at the price of the GPUs."""
+    if not wanted:
+        return
+    program = "import tensorflow as tf; print(len(tf.config.list_physical_devices('GPU')))"
+    done = subprocess.run([sys.executable, "-c", program], stdin=subprocess.DEVNULL, capture_output=True, text=True)
+    found = done.stdout.split()[-1:]
+    if done.returncode or int(found[0]) < wanted:
+        reason = (done.stderr.strip().splitlines() or ["no reason was given"])[-1]
+        seen = f"TensorFlow cannot be loaded ({reason})" if done.returncode else f"TensorFlow sees {found[0]} GPUs"
+        raise CloudError(f"{seen} where {wanted} are paid for: nothing was trained. See docs/VERTEX_AI_SETUP.md.")
 
 
 # ------------------------------------------------------------------------------------------------------------- a copy
@@ -174,7 +188,7 @@ class Sync:
             shutil.rmtree(os.path.join(self.work, part), ignore_errors=True)
         found = vertex.newest_set(self.bucket, self.prefix, lambda text: say(f"Warning: {text}"))
         if found:
-            vertex.fetch_set(self.bucket, found, lambda name: os.path.join(self.work, *name.split("/")))
+            vertex.fetch_set(self.bucket, found, lambda name: vertex.local_path(self.work, name))
         self._synced = state_of(self.work)
         return found
 
@@ -274,6 +288,7 @@ def run(args, environ):
     """The whole job. Returns the exit code."""
     signals = Signals()
     chief, where = is_chief(environ), folders(args, environ)
+    check_gpus(args.gpus)
     work = os.path.join(args.work_dir, where["checkpoints"].split("/")[-2])
     os.makedirs(work, exist_ok=True)
     client = vertex.storage_client()
@@ -330,14 +345,7 @@ def write_sample(text, work):
 
 
 def main(argv=None):
-    try:
-        return run(parse_args(argv), os.environ)
-    except UsageError as error:
-        say(f"Error: {error}")
-        return 2
-    except CloudError as error:
-        say(f"Error: {error}")
-        return 1
+    return vertex.exit_code(lambda: run(parse_args(argv), os.environ), say=say)
 
 
 if __name__ == "__main__":

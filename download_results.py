@@ -11,10 +11,11 @@ folders go to stdout. Exit codes: 0 all is here, 1 it is not, 2 wrong usage.
 
 import argparse
 import os
+import re
 import sys
 
 import vertex
-from vertex import CloudError, UsageError
+from vertex import CloudError, say
 
 
 def parse_args(argv=None):
@@ -33,21 +34,24 @@ def newest_job(bucket):
     with vertex.clear_errors(f"list gs://{bucket.name}", missing="the bucket does not exist."):
         prefix = f"{vertex.ROOT}/"
         blobs = bucket.client.list_blobs(bucket, prefix=prefix, retry=vertex.storage_retry(), timeout=60)
-        sets = [(blob.updated, blob.name) for blob in blobs if "/checkpoints/sets/" in blob.name]
+        # A name is that of a folder here as well: one that no job can have is passed over.
+        pattern = re.compile(rf"{prefix}({vertex.NAME_PATTERN})/checkpoints/sets/")
+        sets = [(blob.updated, found[1]) for blob in blobs if (found := pattern.match(blob.name))]
     if not sets:
         raise CloudError(
             f"there is no job with a complete set in gs://{bucket.name}/{vertex.ROOT} yet: try again later."
         )
-    return max(sets)[1].removeprefix(prefix).split("/")[0]
+    return max(sets)[1]
 
 
 def place(name, save_path, log_dir):
-    """Where a file of the set goes here, or None for one that is neither of the run nor of the logs."""
+    """Where a file of the set goes here, or None for one that is neither of the run nor of the logs.
+
+    Raises CloudError for a name that leads out of the folders.
+    """
     part, _, rest = name.partition("/")
     folder = {"run": save_path, "logs": log_dir}.get(part)
-    if not folder or not rest or ".." in rest.split("/") or os.path.isabs(rest):
-        return None
-    return os.path.join(folder, *rest.split("/"))
+    return vertex.local_path(folder, rest) if folder else None
 
 
 def conflicts(found, where):
@@ -97,25 +101,15 @@ def download(args):
     return save_path, log_dir
 
 
-def say(text):
-    print(text, file=sys.stderr, flush=True)
-
-
 def main(argv=None):
     args = parse_args(argv)
-    try:
+
+    def run():
         for folder in download(args):
             print(folder)
         return 0
-    except UsageError as error:
-        say(f"Error: {error}")
-        return 2
-    except (CloudError, OSError) as error:
-        say(f"Error: {error}")
-        return 1
-    except KeyboardInterrupt:
-        say("Stopped; the same command goes on from here.")
-        return 130
+
+    return vertex.exit_code(run, stopped="Stopped; the same command goes on from here.")
 
 
 if __name__ == "__main__":

@@ -190,7 +190,7 @@ def summary(job, progress):
     if seconds is not None:
         parts.append(f"{vertex.duration(seconds)} so far" if state_of(job) == "RUNNING" else vertex.duration(seconds))
     if cost is not None:
-        parts.append(f"about {cost:.2f} USD (assumed prices of {vertex.PRICE_DATE})")
+        parts.append(f"about {cost:.2f} USD (an estimate, prices of {vertex.PRICE_DATE})")
     if progress.nats is not None:
         parts.append(
             f"step {progress.step}/{progress.steps}: {progress.nats:.4f} nats/point, {progress.rate:.0f} points/s"
@@ -206,9 +206,15 @@ def summary(job, progress):
 def monitor(args):
     """Looks at a job once, or until it ends. Returns the exit code."""
     if not args.job.startswith("projects/"):
+        vertex.check_names(job=args.job)
         args.project = vertex.find_project(args.project)
     else:
-        args.project, args.region = args.job.split("/")[1], args.job.split("/")[3]
+        parts = re.fullmatch(r"projects/([^/]+)/locations/([^/]+)/customJobs/\d+", args.job)
+        if not parts:
+            raise UsageError(
+                f"{args.job} is no job: it has to look like projects/PROJECT/locations/REGION/customJobs/1."
+            )
+        args.project, args.region = parts.groups()
     client = vertex.job_client(args.region)
     give_up = args.give_up if args.follow else min(args.give_up, 30.0)
     job = patiently(lambda: find_job(client, args.job, args.project, args.region), give_up)
@@ -255,17 +261,8 @@ def read_log(log, give_up):
 
 
 def main(argv=None):
-    try:
-        return monitor(parse_args(argv))
-    except UsageError as error:
-        print(f"Error: {error}", file=sys.stderr)
-        return 2
-    except CloudError as error:
-        print(f"Error: {error}", file=sys.stderr)
-        return 1
-    except KeyboardInterrupt:
-        print("Stopped watching; the job goes on.", file=sys.stderr)
-        return 130
+    args = parse_args(argv)
+    return vertex.exit_code(lambda: monitor(args), stopped="Stopped watching; the job goes on.")
 
 
 if __name__ == "__main__":

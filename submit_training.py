@@ -18,6 +18,7 @@ import hashlib
 import io
 import json
 import os
+import shlex
 import sys
 import tarfile
 import tempfile
@@ -26,11 +27,27 @@ import time
 import settings
 import vertex
 from utils import DATA_FILE, DataLoader
-from vertex import CloudError, UsageError
+from vertex import CloudError, UsageError, say
 
 HERE = os.path.dirname(os.path.abspath(__file__))
-# Python 3.10, TensorFlow 2.17. Google says when it takes images away; --prebuilt names another one.
-PREBUILT = "us-docker.pkg.dev/vertex-ai/training/tf-{kind}.2-17.py310:latest"
+# Google's last prebuilt container of TensorFlow, 2.17, was to be had until 2026-07-11, so nothing of that kind is the
+# default: without --image, the packages of the Dockerfile are installed on the Dockerfile's base when the job starts.
+BASE_IMAGE = "python:3.12.13-slim-bookworm"
+START = r"""set -e
+export PATH=/usr/local/nvidia/bin:$PATH LD_LIBRARY_PATH=/usr/local/nvidia/lib:/usr/local/nvidia/lib64
+export PYTHONUNBUFFERED=1 MPLBACKEND=Agg
+python3 -m pip install --quiet --no-cache-dir --root-user-action=ignore --retries 10 {packages}
+mkdir -p /tmp/scribe-code
+cd /tmp/scribe-code
+python3 -c '
+import io, sys, tarfile
+from google.cloud import storage
+bucket, name = sys.argv[1].removeprefix("gs://").split("/", 1)
+code = storage.Client().bucket(bucket).blob(name).download_as_bytes()
+tarfile.open(fileobj=io.BytesIO(code)).extractall(filter="data")
+' "$0"
+exec python3 /tmp/scribe-code/{package}/cloud_run.py "$@"
+"""
 PACKAGE = "scribe-1.0"  # the suite as pip takes it; its folder in the bucket is named after its content
 PACKAGE_NEEDS = ["google-cloud-storage>=2.10", "numpy", "matplotlib", "tqdm", "tensorboard"]
 ENTRY_POINTS = ("cloud_run", "train", "sample")
@@ -66,11 +83,11 @@ def parse_args(argv=None):
     )
     g = p.add_argument_group("what runs")
     g.add_argument(
-        "--image", default=None, help="image made from the Dockerfile (default: a prebuilt TensorFlow container)"
+        "--image",
+        default=None,
+        help=f"image made from the Dockerfile (default: {BASE_IMAGE}, and its packages are installed at every start)",
     )
-    g.add_argument(
-        "--prebuilt", default=None, help=f"other prebuilt container (default: {PREBUILT.format(kind='gpu')})"
-    )
+    g.add_argument("--prebuilt", default=None, help="one of Google's prebuilt containers of TensorFlow, 2.15 or newer")
     g.add_argument("--sync-every", type=float, default=60.0, help="least seconds between two uploads (default: 60)")
     g.add_argument("--sample", default="Hello World", help="text that is written at the end; empty for none")
     p.add_argument("--dry-run", action="store_true", help="print the job specification as JSON and touch nothing")
@@ -218,6 +235,18 @@ def package():
 # ------------------------------------------------------------------------------------------------------- specification
 
 
+def start_script(cuda):
+    """What a plain Python container runs: installs the Dockerfile's packages, fetches the suite, becomes cloud_run.py.
+
+    Its first argument ($0) is the address of the package, the others are those of cloud_run.py.
+    """
+    with open(os.path.join(HERE, "requirements-image.txt"), encoding="utf-8") as file:
+        packages = [line.strip() for line in file if line.strip() and not line.startswith("#")]
+    if not cuda:
+        packages = [name.replace("[and-cuda]", "") for name in packages]
+    return START.replace("{packages}", shlex.join(packages)).replace("{package}", PACKAGE)
+
+
 def specification(args, flags, files, code_name):
     """The custom job, as the JSON that Vertex AI takes.
 
@@ -231,6 +260,8 @@ def specification(args, flags, files, code_name):
         spec |= {"acceleratorType": gpu.accelerator, "acceleratorCount": args.gpu_count or 1}
     home = f"gs://{args.bucket}/{vertex.ROOT}/{args.job}"
     command = ["--job", home, "--sync_every", f"{args.sync_every:g}"]
+    if gpu.accelerator:
+        command += ["--gpus", str(args.gpu_count or 1)]
     for name, target in files.items():
         command += ["--input", f"gs://{args.bucket}/{target}={name}"]
     if args.sample:
@@ -238,10 +269,12 @@ def specification(args, flags, files, code_name):
     command += ["--", *flags]
     if args.image:
         what = {"containerSpec": {"imageUri": args.image, "args": command}}
-    else:
-        image = args.prebuilt or PREBUILT.format(kind="gpu" if gpu.accelerator else "cpu")
-        package_spec = {"executorImageUri": image, "packageUris": [f"gs://{args.bucket}/{code_name}"]}
+    elif args.prebuilt:
+        package_spec = {"executorImageUri": args.prebuilt, "packageUris": [f"gs://{args.bucket}/{code_name}"]}
         what = {"pythonPackageSpec": package_spec | {"pythonModule": "cloud_run", "args": command}}
+    else:
+        start = ["bash", "-c", start_script(bool(gpu.accelerator)), f"gs://{args.bucket}/{code_name}"]
+        what = {"containerSpec": {"imageUri": BASE_IMAGE, "command": start, "args": command}}
     pool = {"machineSpec": spec, "replicaCount": "1", **what}
     pools = [pool]  # the first one is the chief
     if args.workers > 1:
@@ -271,7 +304,12 @@ def check_cloud(args, train_args, client, region_client):
         say(f"Warning: {warning}")
     before = vertex.read_text(bucket, f"{vertex.ROOT}/{args.job}/job.json")
     if before:
-        flags = json.loads(before).get("train", {})
+        try:
+            flags = dict(json.loads(before)["train"])
+        except (ValueError, KeyError, TypeError):
+            raise CloudError(
+                f"gs://{args.bucket}/{vertex.ROOT}/{args.job}/job.json is damaged: delete it, or name another --job."
+            ) from None
         differing = [
             f"--{name} {flags[name]!r} (now {getattr(train_args, name)!r})"
             for name in SAME_RUN
@@ -340,55 +378,48 @@ def tell_estimate(args, train_args, total, points):
     say(
         f"Estimate: {points:,} points in the data, {e.points:,} in all x 6 x {parameters:,} parameters = "
         f"{6 * parameters * e.points:.2g} operations; {e.rate:,.0f} points/s ({e.share:.1%} of the float32 peak): "
-        f"{vertex.duration(3600 * e.hours)}, {e.usd:.2f} USD{' as a spot machine' if args.spot else ''}."
+        f"{vertex.duration(3600 * e.hours)}, about {e.usd:.2f} USD{' as a spot machine' if args.spot else ''} at the "
+        f"prices of {vertex.PRICE_DATE}."
     )
     for line in vertex.price_table(train_args, total, args.gpu_type, args.spot):
         say(line)
-    gpu = vertex.find_gpu(args.gpu_type).accelerator
-    if gpu:
-        kind = ("preemptible_" if args.spot else "") + gpu.lower().replace("tesla_", "")
-        say(f"Quota: {gpus * args.workers} of custom_model_training_{kind}_gpus in {args.region}.")
+    quota = vertex.quota_name(args.gpu_type, args.spot)
+    if quota:
+        say(f"Quota: {gpus * args.workers} of {quota} in {args.region}.")
     if e.hours > args.max_hours:
         say(f"Warning: that is longer than --max-hours {args.max_hours:g}; the job would be stopped before it is done.")
 
 
-def say(text):
-    print(text, file=sys.stderr, flush=True)
+def run(argv):
+    args, flags, train_args = parse_args(argv)
+    check_data(args, train_args)
+    total, points = count_points(train_args)
+    if args.job is None:
+        args.job = f"scribe-{train_args.rnn_size}-{time.strftime('%Y%m%d-%H%M%S')}"
+    files, flags = inputs(train_args, flags)
+    targets = {
+        name: f"{vertex.ROOT}/inputs/{vertex.md5_of(path)}/{os.path.basename(name)}" for name, path in files.items()
+    }
+    code = package()
+    code_name = f"{vertex.ROOT}/code/{hashlib.sha256(code).hexdigest()[:16]}/{PACKAGE}.tar.gz"
+    spec = specification(args, flags, targets, code_name)
+    tell_estimate(args, train_args, total, points)
+    if args.dry_run:
+        print(json.dumps(spec, indent=2))
+        return 0
+    vertex.require("google.cloud.aiplatform_v1", "submitting a job")
+    args.project = vertex.find_project(args.project)
+    name = submit(args, train_args, spec, files, targets, code, code_name)
+    print(name)
+    say(f"Started {args.job}: {console_link(name)}")
+    where = f"--region {args.region} --project {args.project}"
+    say(f"Watch it:     python3 monitor_training.py {args.job} --follow {where}")
+    say(f"Fetch it:     python3 download_results.py --bucket {args.bucket} --job {args.job}")
+    return 0
 
 
 def main(argv=None):
-    try:
-        args, flags, train_args = parse_args(argv)
-        check_data(args, train_args)
-        total, points = count_points(train_args)
-        if args.job is None:
-            args.job = f"scribe-{train_args.rnn_size}-{time.strftime('%Y%m%d-%H%M%S')}"
-        files, flags = inputs(train_args, flags)
-        targets = {
-            name: f"{vertex.ROOT}/inputs/{vertex.md5_of(path)}/{os.path.basename(name)}" for name, path in files.items()
-        }
-        code = package()
-        code_name = f"{vertex.ROOT}/code/{hashlib.sha256(code).hexdigest()[:16]}/{PACKAGE}.tar.gz"
-        spec = specification(args, flags, targets, code_name)
-        tell_estimate(args, train_args, total, points)
-        if args.dry_run:
-            print(json.dumps(spec, indent=2))
-            return 0
-        vertex.require("google.cloud.aiplatform_v1", "submitting a job")
-        args.project = vertex.find_project(args.project)
-        name = submit(args, train_args, spec, files, targets, code, code_name)
-        print(name)
-        say(f"Started {args.job}: {console_link(name)}")
-        where = f"--region {args.region} --project {args.project}"
-        say(f"Watch it:     python3 monitor_training.py {args.job} --follow {where}")
-        say(f"Fetch it:     python3 download_results.py --bucket {args.bucket} --job {args.job}")
-        return 0
-    except UsageError as error:
-        say(f"Error: {error}")
-        return 2
-    except CloudError as error:
-        say(f"Error: {error}")
-        return 1
+    return vertex.exit_code(lambda: run(argv), stopped="Stopped. Unless its name is above, the job was not started.")
 
 
 if __name__ == "__main__":

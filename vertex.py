@@ -23,6 +23,7 @@ import json
 import math
 import os
 import re
+import sys
 import time
 from typing import NamedTuple
 
@@ -34,6 +35,8 @@ BUCKET_PATTERN = r"[a-z0-9][a-z0-9._-]{1,61}[a-z0-9]"
 KEPT_SETS = 2
 CHUNK = 8 * 2**20  # bytes of an upload that are sent, and after a fault sent again, at once
 LOG_IN = "gcloud auth application-default login"
+AGAIN = "run the same command again."
+DENIED = "Who runs this needs the role Storage Object Admin on the bucket: see docs/VERTEX_AI_SETUP.md."
 
 
 class CloudError(Exception):
@@ -48,12 +51,40 @@ class NetworkError(CloudError):
     """The network or the service failed, which may be over soon."""
 
 
+def say(text):
+    """To stderr: stdout is for what a script goes on with."""
+    print(text, file=sys.stderr, flush=True)
+
+
+def exit_code(work, stopped="Stopped.", say=say):
+    """work() and what it returns; for an error one line and its exit code: 2 wrong usage, 1 all else, 130 Ctrl-C."""
+    try:
+        return work()
+    except UsageError as error:
+        say(f"Error: {error}")
+        return 2
+    except (CloudError, OSError) as error:
+        say(f"Error: {error}")
+        return 1
+    except KeyboardInterrupt:
+        say(stopped)
+        return 130
+
+
 # ------------------------------------------------------------------------------------------------ machines and prices
 
-# What a machine with its GPUs costs in an hour of custom training, us-central1, USD, on demand. No program reads the
-# price list for this: it is an assumption, to be checked at https://cloud.google.com/vertex-ai/pricing
-PRICE_DATE, PRICE_REGION = "2025-06", "us-central1"
-SPOT_SHARE = 0.4  # of that price: spot machines are advertised at 9% to 40%
+# What a machine with its GPUs costs in an hour of custom training, us-central1, USD, on demand, without its disk (0.03
+# for 100 GB). No program reads the price list for this: it is a copy, to be checked before it is relied on, at
+# https://cloud.google.com/vertex-ai/pricing. Vertex AI takes Compute Engine's price and a fee of 15% of it. Confirmed
+# and not:
+#   n1, h100    on that page in 2026-10: n1-standard-4 at 0.2185, one H100 at 9.7966 (and the fee); the whole
+#               a3-highgpu-8g at 101.01 on a bill of 2025-08
+#   t4, v100, l4, a100-80gb    reckoned: 1.15 x Compute Engine's prices, from undated copies of its list
+#   a100        not confirmed: an article of 2026 has 35.26 for eight, reckoned it is 4.22 for one; the higher stands
+PRICE_DATE, PRICE_REGION = "2026-10", "us-central1"
+FEE = 0.15
+# Spot machines are advertised at 9% to 40% of Compute Engine's price; the fee stays that of the full price.
+SPOT_SHARE = round((0.4 + FEE) / (1 + FEE), 2)
 
 # Two more assumptions, for lack of a measurement on these GPUs. On processors, training reaches 51% to 60% of the
 # machine's matrix-product rate (docs/TRAINING.md).
@@ -65,6 +96,7 @@ START_MINUTES = 10  # until a machine is there and its container runs
 class Gpu(NamedTuple):
     """accelerator: Vertex AI's name of it. tflops: float32 peak of one. machines: GPUs -> (type, USD an hour).
     share, step: what is assumed above. spot_only: numbers of GPUs that there are as spot machines alone.
+    quota: of the quota's name, custom_model_training_QUOTA_gpus, where it is not the accelerator's.
     """
 
     accelerator: str
@@ -73,15 +105,15 @@ class Gpu(NamedTuple):
     share: float = ASSUMED_SHARE
     step: float = ASSUMED_STEP
     spot_only: tuple = ()
+    quota: str = ""
 
 
+# Machine types and numbers of GPUs are those of https://cloud.google.com/vertex-ai/docs/training/configure-compute, in
+# 2026. There are no P100s any more: their support ended on 2026-09-15.
 GPUS = {
     "none": Gpu("", 0.5, {0: ("n1-standard-16", 0.87)}, share=0.4, step=0.0),
     "t4": Gpu(
         "NVIDIA_TESLA_T4", 8.1, {1: ("n1-standard-8", 0.84), 2: ("n1-standard-16", 1.68), 4: ("n1-standard-32", 3.36)}
-    ),
-    "p100": Gpu(
-        "NVIDIA_TESLA_P100", 9.3, {1: ("n1-standard-8", 2.12), 2: ("n1-standard-16", 4.23), 4: ("n1-standard-32", 8.46)}
     ),
     "v100": Gpu(
         "NVIDIA_TESLA_V100", 15.7,
@@ -100,8 +132,8 @@ GPUS = {
     "a100": Gpu(
         "NVIDIA_TESLA_A100", 19.5,
         {
-            1: ("a2-highgpu-1g", 4.43), 2: ("a2-highgpu-2g", 8.85),
-            4: ("a2-highgpu-4g", 17.70), 8: ("a2-highgpu-8g", 35.40),
+            1: ("a2-highgpu-1g", 4.41), 2: ("a2-highgpu-2g", 8.82),
+            4: ("a2-highgpu-4g", 17.63), 8: ("a2-highgpu-8g", 35.26),
         },
     ),
     "a100-80gb": Gpu(
@@ -117,7 +149,7 @@ GPUS = {
             1: ("a3-highgpu-1g", 12.63), 2: ("a3-highgpu-2g", 25.25),
             4: ("a3-highgpu-4g", 50.50), 8: ("a3-highgpu-8g", 101.01),
         },
-        spot_only=(1, 2, 4),
+        spot_only=(1, 2, 4), quota="nvidia_h100",
     ),
 }  # fmt: skip
 
@@ -145,6 +177,15 @@ def find_machine(name, count, spot=False):
     if count in gpu.spot_only and not spot:
         raise UsageError(f"--gpu-count {count} of {name.upper()} exists as a spot machine alone: add --spot.")
     return gpu.machines[count]
+
+
+def quota_name(name, spot=False):
+    """The quota that a --gpu-type counts against, as the console names it; None without a GPU."""
+    gpu = find_gpu(name)
+    if not gpu.accelerator:
+        return None
+    kind = gpu.quota or gpu.accelerator.lower().replace("tesla_", "")
+    return f"custom_model_training_{'preemptible_' if spot else ''}{kind}_gpus"
 
 
 def spec_price(worker_pools):
@@ -211,8 +252,8 @@ def price_table(args, points, chosen, spot):
             f"{e.hours:>8.1f}{demand:>8}{cheap:>8}{e.rate:>10,.0f}  {e.share:.1%}"
         )
     yield (
-        f"  Assumed, check it before you rely on it: prices of {PRICE_REGION} as of {PRICE_DATE}; spot at "
-        f"{SPOT_SHARE:.0%}; at most {ASSUMED_SHARE:.0%} of a GPU's float32 peak; {ASSUMED_STEP * 1000:g} ms for a "
+        f"  An estimate, check it before you rely on it: about the prices of {PRICE_REGION} as of {PRICE_DATE}; spot "
+        f"at {SPOT_SHARE:.0%}; at most {ASSUMED_SHARE:.0%} of a GPU's float32 peak; {ASSUMED_STEP * 1000:g} ms for a "
         f"point of all lines of a batch; {START_MINUTES} min to start."
     )
 
@@ -329,12 +370,11 @@ def find_project(project):
     """--project, else that of the environment or of the credentials; raises CloudError where there is none."""
     if project:
         return project
-    import google.auth
-
+    auth = require("google.auth", "finding out the project")
     project = os.environ.get("GOOGLE_CLOUD_PROJECT")
     if not project:
         with clear_errors("find out the project"):
-            _, project = google.auth.default()
+            _, project = auth.default()
     if not project:
         raise UsageError(
             "--project is missing, and the credentials name none: gcloud config set project PROJECT, or name it."
@@ -407,8 +447,9 @@ def upload_file(bucket, path, name, md5=None):
     """
     md5 = md5 or md5_of(path)
     with clear_errors(
-        f"upload {path} to gs://{bucket.name}/{name}", missing=f"the bucket {bucket.name} does not exist."
-    ):
+        f"upload {path} to gs://{bucket.name}/{name}", missing=f"the bucket {bucket.name} does not exist.",
+        denied=DENIED,
+    ):  # fmt: skip
         there = bucket.get_blob(name, retry=storage_retry(), timeout=60)
         if there is not None and hex_md5(there.md5_hash) == md5:
             return False
@@ -424,7 +465,7 @@ def upload_file(bucket, path, name, md5=None):
 
 def upload_text(bucket, name, text):
     """Writes a small object."""
-    with clear_errors(f"write gs://{bucket.name}/{name}"):
+    with clear_errors(f"write gs://{bucket.name}/{name}", denied=DENIED):
         bucket.blob(name).upload_from_string(text, content_type="application/json", retry=storage_retry(), timeout=60)
 
 
@@ -432,7 +473,7 @@ def read_text(bucket, name):
     """The text of a small object, or None."""
     from google.api_core.exceptions import NotFound
 
-    with clear_errors(f"read gs://{bucket.name}/{name}"):
+    with clear_errors(f"read gs://{bucket.name}/{name}", denied=DENIED):
         try:
             return bucket.blob(name).download_as_bytes(retry=storage_retry(), timeout=60).decode("utf-8")
         except NotFound:
@@ -442,15 +483,25 @@ def read_text(bucket, name):
 def download_file(bucket, name, path, md5, size, tries=8):
     """Downloads an object to `path`, whole or not at all; returns whether it had to be fetched.
 
-    What has arrived is kept in `path`.part-MD5: the rest of it is all that another try, or another call, asks for.
+    What has arrived is kept in `path`.part-MD5: the rest of it is all that another try, or another call, asks for. Only
+    the very object that has this checksum is read: one that takes its place meanwhile is an error, not a mixture.
     """
     from google.api_core import exceptions as api
 
+    where = f"gs://{bucket.name}/{name}"
     if os.path.exists(path) and os.path.getsize(path) == size and md5_of(path) == md5:
         return False
     os.makedirs(os.path.dirname(path) or ".", exist_ok=True)
     part = f"{path}.part-{md5}"
-    blob = bucket.blob(name)
+    with clear_errors(f"download {where}", missing=f"the bucket {bucket.name} does not exist.", denied=DENIED):
+        there = bucket.get_blob(name, retry=storage_retry(), timeout=60)
+    if there is None:
+        _remove(part)
+        raise CloudError(f"{where} is missing: the set it belongs to is not complete.")
+    if (there.size, hex_md5(there.md5_hash)) != (size, md5):
+        _remove(part)
+        raise CloudError(f"{where} is not the file that was expected (MD5 {md5}): {AGAIN}")
+    blob = bucket.blob(name, generation=there.generation)
     faults = 0
     while not os.path.exists(part) or os.path.getsize(part) < size:
         start = os.path.getsize(part) if os.path.exists(part) else 0
@@ -462,27 +513,23 @@ def download_file(bucket, name, path, md5, size, tries=8):
                     blob.download_to_file(
                         _Appending(file), start=start, raw_download=True, checksum=None, retry=None, timeout=60
                     )
-        except api.NotFound:
+        except (api.NotFound, api.PreconditionFailed):
             _remove(part)
-            raise CloudError(f"gs://{bucket.name}/{name} is missing: the set it belongs to is not complete.") from None
+            raise CloudError(f"{where} was removed or replaced while it was fetched: {AGAIN}") from None
         except (api.GoogleAPIError, *network_errors()) as error:
             if isinstance(error, api.ClientError) and error.code not in (408, 416, 429):
-                with clear_errors(f"download gs://{bucket.name}/{name}"):
+                with clear_errors(f"download {where}", denied=DENIED):
                     raise
             reason = _first_line(error)
         if os.path.getsize(part) >= size:
             break
         faults = faults + 1 if os.path.getsize(part) == start else 0
         if faults >= tries:
-            raise NetworkError(
-                f"cannot download gs://{bucket.name}/{name}: {reason}. The same command again goes on."
-            ) from None
+            raise NetworkError(f"cannot download {where}: {reason}. The same command again goes on.") from None
         time.sleep(min(30, 0.5 * 2**faults))
     if os.path.getsize(part) != size or md5_of(part) != md5:
         _remove(part)
-        raise CloudError(
-            f"gs://{bucket.name}/{name} arrived damaged (its MD5 is not {md5}): run the same command again."
-        )
+        raise CloudError(f"{where} arrived damaged (its MD5 is not {md5}): {AGAIN}")
     os.replace(part, path)
     return True
 
@@ -497,6 +544,14 @@ class _Appending:
 def _remove(path):
     with contextlib.suppress(FileNotFoundError):
         os.remove(path)
+
+
+def local_path(folder, name):
+    """`folder`/`name` for a name from a bucket; raises CloudError for one that could lead out of the folder."""
+    parts = name.split("/")
+    if not all(parts) or {".", ".."} & set(parts) or re.search(r"\\|^[A-Za-z]:|\0", name):
+        raise CloudError(f"the bucket has a file named {name!r}, which is no place in {folder}: nothing was fetched.")
+    return os.path.join(folder, *parts)
 
 
 # ------------------------------------------------------------------------------------------------------ complete sets
@@ -541,7 +596,8 @@ def write_set(bucket, prefix, files, step=None):
 
 def list_sets(bucket, prefix):
     """Names of the manifests, newest last."""
-    with clear_errors(f"list gs://{bucket.name}/{prefix}", missing=f"the bucket {bucket.name} does not exist."):
+    missing = f"the bucket {bucket.name} does not exist."
+    with clear_errors(f"list gs://{bucket.name}/{prefix}", missing, DENIED):
         blobs = bucket.client.list_blobs(bucket, prefix=f"{prefix}/sets/", retry=storage_retry(), timeout=60)
         return sorted(blob.name for blob in blobs if re.search(r"/\d{8}-[0-9a-f]{32}\.json$", blob.name))
 
@@ -555,7 +611,7 @@ def newest_set(bucket, prefix, warn=lambda text: None):
     names = list_sets(bucket, prefix)
     if not names:
         return None
-    with clear_errors(f"list gs://{bucket.name}/{prefix}"):
+    with clear_errors(f"list gs://{bucket.name}/{prefix}", denied=DENIED):
         blobs = bucket.client.list_blobs(bucket, prefix=f"{prefix}/files/", retry=storage_retry(), timeout=60)
         there = {blob.name: (blob.size, hex_md5(blob.md5_hash)) for blob in blobs}
     for name in reversed(names):
@@ -564,16 +620,21 @@ def newest_set(bucket, prefix, warn=lambda text: None):
         if text is None or hashlib.md5(text.encode(), usedforsecurity=False).hexdigest() != md5:
             warn(f"gs://{bucket.name}/{name} is damaged; the set before it is used.")
             continue
-        content = json.loads(text)
-        files = content["files"]
-        lacking = [f for f in files.values() if there.get(f["object"]) != (f["size"], f["md5"])]
+        try:
+            content = json.loads(text)
+            found = FileSet(name, _number(name), content["created"], content["step"], content["files"])
+            files = found.files
+            lacking = [f for f in files.values() if there.get(f["object"]) != (f["size"], f["md5"])]
+        except (ValueError, KeyError, TypeError, AttributeError):
+            warn(f"gs://{bucket.name}/{name} does not describe a set; the set before it is used.")
+            continue
         if lacking:
             warn(
                 f"gs://{bucket.name}/{name} is not complete ({len(lacking)} of {len(files)} files are missing or "
                 f"damaged, such as {lacking[0]['object'].rsplit('/', 1)[1]}); the set before it is used."
             )
             continue
-        return FileSet(name, _number(name), content["created"], content["step"], files)
+        return found
     return None
 
 
@@ -581,19 +642,19 @@ def fetch_set(bucket, found, place):
     """Downloads the files of a set.
 
     Args:
-        found: a FileSet. place: name in the set -> path, or None to leave it out.
+        found: a FileSet. place: name in the set -> path, or None to leave it out. It is asked for all files before the
+            first is fetched.
 
     Returns:
         number of files that had to be fetched.
     """
-    fetched = 0
+    fetched, paths = 0, {name: place(name) for name in found.files}
     # TensorFlow reads the file `checkpoint` first of all, so it comes last: what it names is there by then.
     for name, entry in sorted(
         found.files.items(), key=lambda item: (os.path.basename(item[0]) == "checkpoint", item[0])
     ):
-        path = place(name)
-        if path:
-            fetched += download_file(bucket, entry["object"], path, entry["md5"], entry["size"])
+        if paths[name]:
+            fetched += download_file(bucket, entry["object"], paths[name], entry["md5"], entry["size"])
     return fetched
 
 
@@ -606,7 +667,7 @@ def remove_old_sets(bucket, prefix, keep=KEPT_SETS):
         if text is None:
             return  # another process is at work here
         needed |= {entry["object"] for entry in json.loads(text)["files"].values()}
-    with clear_errors(f"clear up gs://{bucket.name}/{prefix}"):
+    with clear_errors(f"clear up gs://{bucket.name}/{prefix}", denied=DENIED):
         for name in names[:-keep]:
             _delete(bucket, name)
         for blob in list(

@@ -18,16 +18,10 @@ from google.cloud.aiplatform_v1.types import AcceleratorType, CustomJob  # noqa:
 import monitor_training  # noqa: E402
 import submit_training  # noqa: E402
 import vertex  # noqa: E402
-from cloud_helpers import BUCKET, PROJECT, REGION, VertexStandIn, storage_emulator  # noqa: E402
+from cloud_helpers import BUCKET, PROJECT, REGION, VertexStandIn  # noqa: E402
 from data_helpers import write_data  # noqa: E402
 
 WHERE = ["--project", PROJECT, "--region", REGION]
-
-
-@pytest.fixture(scope="module")
-def emulator(tmp_path_factory):
-    with storage_emulator(tmp_path_factory.mktemp("cloud")) as port:
-        yield f"http://127.0.0.1:{port}"
 
 
 @pytest.fixture(scope="module")
@@ -91,13 +85,97 @@ def test_a_dry_run_prints_a_job_that_the_library_knows_and_touches_nothing(cloud
     (pool,) = job.job_spec.worker_pool_specs
     assert pool.machine_spec.machine_type == "g2-standard-8" and pool.machine_spec.accelerator_count == 1
     assert pool.machine_spec.accelerator_type == AcceleratorType.NVIDIA_L4
-    assert pool.python_package_spec.python_module == "cloud_run"
-    arguments = list(pool.python_package_spec.args)
+    assert pool.container_spec.image_uri == submit_training.BASE_IMAGE
+    arguments = list(pool.container_spec.args)
+    assert arguments[arguments.index("--gpus") + 1] == "1"
     assert arguments[arguments.index("--") + 1 :] == ["--rnn_size", "64"]
     assert job.job_spec.scheduling.strategy.name == "SPOT" and job.job_spec.scheduling.timeout.seconds == 3 * 3600
     assert job.job_spec.base_output_directory.output_uri_prefix == f"gs://{BUCKET}/scribe/first"
     assert not cloud.requests and not list(cloud.bucket.client.list_blobs(cloud.bucket))
-    assert "Estimate" in err and "Assumed, check it" in err and vertex.PRICE_DATE in err
+    assert "Estimate" in err and "An estimate, check it" in err and vertex.PRICE_DATE in err
+
+
+def test_a_dry_run_opens_no_connection_and_needs_neither_credentials_nor_googles_packages(submit, data, tmp_path):
+    """Not even one that would fail: sockets and the names of machines are refused before it starts."""
+    program = f"""
+import socket, sys
+class Refuse:
+    def find_spec(self, name, path=None, target=None):
+        if name.startswith("google"):
+            raise ImportError(name)
+sys.meta_path.insert(0, Refuse())
+def refuse(*arguments, **options):
+    raise AssertionError("a connection")
+socket.socket = socket.create_connection = socket.getaddrinfo = refuse
+import submit_training
+sys.exit(submit_training.main({["--bucket", BUCKET, "--data_dir", str(data), "--gpu-type", "l4", "--dry-run"]!r}))
+"""
+    environment = {**os.environ, "PYTHONPATH": os.path.dirname(submit_training.__file__), "HOME": str(tmp_path)}
+    before = sorted(os.listdir(data))
+    command = [sys.executable, "-c", program]
+    done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stderr
+    assert CustomJob.from_json(done.stdout).job_spec.worker_pool_specs
+    assert sorted(os.listdir(data)) == before and os.listdir(tmp_path) == []
+
+
+@pytest.mark.parametrize("flags", [["--image", "a/b:1"], ["--prebuilt", "c/tf-gpu.2-17.py310:latest"]], ids=str)
+def test_another_container_runs_the_same_command(submit, flags):
+    plain, other = (
+        CustomJob.from_json(submit(*more, "--dry-run")[1]).job_spec.worker_pool_specs[0] for more in ([], flags)
+    )
+    if flags[0] == "--image":
+        assert other.container_spec.image_uri == flags[1] and not other.container_spec.command
+        assert other.container_spec.args == plain.container_spec.args
+    else:
+        spec = other.python_package_spec
+        assert spec.executor_image_uri == flags[1] and spec.python_module == "cloud_run"
+        assert spec.args == plain.container_spec.args and spec.package_uris == [plain.container_spec.command[3]]
+
+
+def test_the_plain_container_installs_its_packages_fetches_the_suite_and_becomes_cloud_run(cloud, submit, tmp_path):
+    """The command of a job that was started, in bash; only pip does nothing here but say what it is asked for."""
+    code, out, err = submit("--gpu-type", "none")
+    assert code == 0, err
+    spec = cloud.jobs[out.strip()]["jobSpec"]["workerPoolSpecs"][0]["containerSpec"]
+    pip = tmp_path / "pip"
+    (tmp_path / "bin").mkdir()
+    (tmp_path / "bin" / "python3").write_text(
+        f'#!/bin/sh\nif [ "$1 $2" = "-m pip" ]; then echo "$@" > "{pip}"; exit 0; fi\nexec "{sys.executable}" "$@"\n'
+    )
+    os.chmod(tmp_path / "bin" / "python3", 0o755)
+    command = [part.replace("/tmp/scribe-code", str(tmp_path / "code")) for part in spec["command"]]
+    environment = {**os.environ, "PATH": f"{tmp_path / 'bin'}:{os.environ['PATH']}", "GOOGLE_CLOUD_PROJECT": PROJECT}
+
+    def started(*arguments):
+        done = subprocess.run(
+            [*command, *arguments], cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=120
+        )
+        return done.returncode, done.stdout, done.stderr
+
+    code, out, err = started("--help")
+    assert code == 0 and "gs://BUCKET/FOLDER" in out, err
+    assert "tensorflow==" in pip.read_text() and "google-cloud-storage==" in pip.read_text()
+    assert {"train.py", "cloud_run.py", "vertex.py"} <= set(os.listdir(tmp_path / "code" / "scribe-1.0"))
+    missing = f"gs://{BUCKET}/scribe/none"
+    code, _, err = started("--job", missing, "--work_dir", str(tmp_path / "work"), "--input", f"{missing}=data/x", "--")
+    assert code == 1 and f"{missing} does not exist" in the_error(err)  # cloud_run.py's own arguments arrive
+
+
+def test_ctrl_c_ends_with_one_line_and_no_job(cloud, submit, monkeypatch):
+    def stop(*arguments):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(vertex, "upload_file", stop)
+    code, out, err = submit()
+    assert (code, out) == (130, "") and "the job was not started" in err and not cloud.jobs
+
+
+@pytest.mark.parametrize("content", ["{", "[]", "{}", '{"train": 1}'])
+def test_a_job_whose_description_is_damaged_is_not_gone_on_with(cloud, submit, content):
+    vertex.upload_text(cloud.bucket, "scribe/first/job.json", content)
+    code, _, err = submit()
+    assert code == 1 and "job.json is damaged: delete it" in the_error(err) and not cloud.jobs
 
 
 def test_a_job_is_started_as_the_dry_run_said_and_code_and_data_are_sent_once(cloud, submit, data):
@@ -111,8 +189,8 @@ def test_a_job_is_started_as_the_dry_run_said_and_code_and_data_are_sent_once(cl
     assert (
         f"https://console.cloud.google.com/vertex-ai/locations/{REGION}/training/" in err and err.count("Uploaded") == 2
     )
-    spec = dry["jobSpec"]["workerPoolSpecs"][0]["pythonPackageSpec"]
-    package = cloud.bucket.blob(spec["packageUris"][0].removeprefix(f"gs://{BUCKET}/")).download_as_bytes()
+    spec = dry["jobSpec"]["workerPoolSpecs"][0]["containerSpec"]
+    package = cloud.bucket.blob(spec["command"][3].removeprefix(f"gs://{BUCKET}/")).download_as_bytes()
     names = tarfile.open(fileobj=io.BytesIO(package)).getnames()
     assert {"scribe-1.0/train.py", "scribe-1.0/cloud_run.py", "scribe-1.0/setup.py"} <= set(names)
     source = spec["args"][spec["args"].index("--input") + 1].split("=")[0]
@@ -145,7 +223,9 @@ def test_going_on_with_other_sizes_is_refused_before_it_costs_anything(cloud, su
     [
         (["--gpu-type", "k9"], 2, ["k9", "t4", "a100"]),
         (["--gpu-type", "t4", "--gpu-count", "3"], 2, ["3", "1, 2, 4"]),
+        (["--gpu-type", "p100"], 2, ["p100", "t4", "a100"]),
         (["--gpu-type", "h100"], 2, ["--spot"]),
+        (["--image", "a", "--prebuilt", "b"], 2, ["--image and --prebuilt"]),
         (["--rnn_size", "0"], 2, ["--rnn_size is 0"]),
         (["--no_such_flag"], 2, ["--no_such_flag"]),
         (["--save_path", "x"], 2, ["--save_path"]),
@@ -219,7 +299,14 @@ def test_one_look_tells_state_time_step_loss_and_cost(cloud, watch):
     cloud.say(*LINES)
     code, out, err = watch("first")
     assert code == 0 and err == ""
-    for part in ("SUCCEEDED", "2 h 0 min", "about 1.68 USD", "step 400/4485: -2.2197", "3815 points/s", "-2.2077"):
+    for part in (
+        "SUCCEEDED",
+        "2 h 0 min",
+        "about 1.68 USD (an estimate",
+        "step 400/4485: -2.2197",
+        "3815 points/s",
+        "-2.2077",
+    ):
         assert part in out, out
 
 
@@ -267,6 +354,18 @@ def test_a_job_that_is_not_there_ends_with_exit_code_1(cloud, watch):
     for name in ("second", "77", f"projects/{PROJECT}/locations/{REGION}/customJobs/77"):
         code, out, err = watch(name)
         assert code == 1 and out == "" and "--region" in the_error(err)
+
+
+@pytest.mark.parametrize("name", ["projects/a", "projects/a/locations/b/pipelineJobs/1", 'first" OR x', "A B"])
+def test_what_is_no_name_of_a_job_is_wrong_usage(cloud, watch, name):
+    code, out, err = watch(name)
+    assert (code, out) == (2, "") and name in the_error(err) and not cloud.requests
+
+
+def test_without_the_right_to_see_jobs_the_role_is_named(cloud, watch):
+    cloud.faults = [403]
+    code, out, err = watch("first")
+    assert (code, out) == (1, "") and "Vertex AI User or Viewer" in the_error(err)
 
 
 def test_without_the_right_to_read_the_log_the_state_is_shown_all_the_same(cloud, watch):

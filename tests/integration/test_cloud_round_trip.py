@@ -21,18 +21,12 @@ import monitor_training  # noqa: E402
 import submit_training  # noqa: E402
 import vertex  # noqa: E402
 from checkpoint import find_checkpoint  # noqa: E402
-from cloud_helpers import BUCKET, storage_emulator  # noqa: E402
+from cloud_helpers import BUCKET  # noqa: E402
 from data_helpers import make_line, write_data  # noqa: E402
 
 import tensorflow as tf  # isort: skip  # noqa: E402
 
 SIZES = ["--rnn_size", "8", "--nmixtures", "2", "--batch_size", "4", "--warmup", "3"]
-
-
-@pytest.fixture(scope="module")
-def emulator(tmp_path_factory):
-    with storage_emulator(tmp_path_factory.mktemp("cloud")) as port:
-        yield f"http://127.0.0.1:{port}"
 
 
 @pytest.fixture(scope="module")
@@ -59,7 +53,9 @@ def submitted(bucket, data, capsys, job, *flags):
     own = ["--bucket", BUCKET, "--data_dir", str(data), "--job", job, "--sync-every", "0", "--sample", "", "--dry-run"]
     assert submit_training.main([*own, *flags]) == 0
     spec = json.loads(capsys.readouterr().out)
-    arguments = spec["jobSpec"]["workerPoolSpecs"][0]["pythonPackageSpec"]["args"]
+    arguments = spec["jobSpec"]["workerPoolSpecs"][0]["containerSpec"]["args"]
+    if "--gpus" in arguments:  # here is none
+        del arguments[arguments.index("--gpus") : arguments.index("--gpus") + 2]
     source = arguments[arguments.index("--input") + 1].split("=")[0]
     vertex.upload_file(bucket, data / "strokes_training_data.cpkl", source.removeprefix(f"gs://{BUCKET}/"))
     return arguments
@@ -290,9 +286,22 @@ def test_a_download_that_was_killed_goes_on(bucket, tmp_path, capsys, monkeypatc
 
 
 def test_a_name_in_a_set_cannot_lead_out_of_the_folder():
-    for name in ("run/../../x", "logs//etc/passwd", "other/x", "run", "run/"):
-        assert download_results.place(name, "saved", "logs") is None, name
+    for name in ("run/../../x", "logs//etc/passwd", "run", "run/"):
+        with pytest.raises(vertex.CloudError, match="nothing was fetched"):
+            download_results.place(name, "saved", "logs")
+    assert download_results.place("other/../x", "saved", "logs") is None  # neither of the run nor of the logs
     assert download_results.place("run/latest/checkpoint", "saved/a", "logs") == "saved/a/latest/checkpoint"
+
+
+def test_a_set_with_a_name_that_leads_out_of_the_folder_is_refused_with_one_line(bucket, tmp_path, capsys, monkeypatch):
+    (tmp_path / "here").mkdir()
+    monkeypatch.chdir(tmp_path / "here")
+    (tmp_path / "state").write_text("x")
+    files = {"run/config.json": str(tmp_path / "state"), "run/../../../mine": str(tmp_path / "state")}
+    vertex.write_set(bucket, "scribe/ninth/checkpoints", files, 7)
+    code, out, err = download(capsys, "--job", "ninth", "--force")
+    assert code == 1 and out == "" and "'../../../mine'" in err and err.count("\n") == 1
+    assert os.listdir(tmp_path / "here") == [] and sorted(os.listdir(tmp_path)) == ["here", "state"]
 
 
 def test_the_run_is_found_by_sample_py(bucket, tmp_path, capsys, monkeypatch):

@@ -1,6 +1,9 @@
 """Files on their way to a bucket and back, over a line that fails: whole or not at all, never twice, clear errors."""
 
+import hashlib
+import json
 import os
+import random
 import subprocess
 import sys
 
@@ -9,27 +12,22 @@ import pytest
 pytest.importorskip("google.cloud.storage")
 pytest.importorskip("gcp_storage_emulator")
 
+import cloud_run  # noqa: E402
 import vertex  # noqa: E402
-from cloud_helpers import BUCKET, faulty_line, free_port, storage_emulator  # noqa: E402
+from cloud_helpers import BUCKET, faulty_line, free_port  # noqa: E402
 from vertex import CloudError, NetworkError  # noqa: E402
 
 PREFIX = "scribe/a/checkpoints"
 
 
-@pytest.fixture(scope="module")
-def emulator(tmp_path_factory):
-    with storage_emulator(tmp_path_factory.mktemp("cloud")) as port:
-        yield port
-
-
 @pytest.fixture
-def line(emulator, monkeypatch, request):
+def line(emulator_port, monkeypatch, request):
     """line(plan) -> (bucket, requests): a bucket behind a faulty line; empty at the start of every test."""
     opened = []
     monkeypatch.setenv("SCRIBE_RETRY_SECONDS", "20")
 
     def line(plan=lambda method, path, headers: None):
-        context = faulty_line(emulator, plan)
+        context = faulty_line(emulator_port, plan)
         address, requests = context.__enter__()
         opened.append(context)
         monkeypatch.setenv("STORAGE_EMULATOR_HOST", address)
@@ -54,7 +52,7 @@ def fails(*faults, when=lambda method, path: True):
 def write(path, size, seed=0):
     """A file of bytes that compress and repeat nowhere."""
     os.makedirs(path.parent, exist_ok=True)
-    path.write_bytes(b"".join(b"%d,%d;" % (seed, i) for i in range(size // 4 + 1))[:size])
+    path.write_bytes(random.Random(seed).randbytes(size))
     return str(path)
 
 
@@ -160,6 +158,56 @@ def test_a_bit_that_flips_on_the_way_is_noticed(line, tmp_path):
     assert open(copy, "rb").read() == open(path, "rb").read()
 
 
+@pytest.mark.parametrize("status", [404, 412])
+def test_an_object_that_is_replaced_while_it_is_fetched_is_an_error_and_no_mixture(line, tmp_path, status):
+    """What is asked for is one generation of the object; it is gone when another one takes its place."""
+    asked = []
+
+    def plan(method, path, headers):
+        if "alt=media" in path:
+            asked.append(path)
+            return ("cut", 2000) if len(asked) == 1 else status
+
+    bucket, _ = line(plan)
+    path, copy = write(tmp_path / "file", 5000), str(tmp_path / "there" / "copy")
+    vertex.upload_file(bucket, path, "a/file")
+    with pytest.raises(CloudError, match="replaced while it was fetched: run the same command again"):
+        vertex.download_file(bucket, "a/file", copy, vertex.md5_of(path), 5000)
+    generation = bucket.get_blob("a/file").generation
+    assert len(asked) == 2 and all(f"generation={generation}" in path for path in asked), asked
+    assert os.listdir(tmp_path / "there") == []
+
+
+def test_a_part_of_an_earlier_object_is_not_gone_on_with_when_another_stands_there(line, tmp_path):
+    path, copy = write(tmp_path / "file", 5000), str(tmp_path / "there" / "copy")
+    bucket, requests = line()
+    vertex.upload_file(bucket, write(tmp_path / "other", 5000, seed=1), "a/file")
+    write(tmp_path / "there" / f"copy.part-{vertex.md5_of(path)}", 2000)
+    with pytest.raises(CloudError, match="not the file that was expected"):
+        vertex.download_file(bucket, "a/file", copy, vertex.md5_of(path), 5000)
+    assert os.listdir(tmp_path / "there") == [] and not [p for _, p in requests if "alt=media" in p]
+
+
+@pytest.mark.parametrize("what", ["open", "upload", "write", "read", "list", "download"])
+def test_without_the_right_to_the_bucket_the_role_is_named(line, tmp_path, what):
+    path = write(tmp_path / "file", 100)
+    plain, _ = line()
+    vertex.upload_file(plain, path, "a/file")
+    bucket, _ = line(lambda method, path, headers: 403)
+    calls = {
+        "open": lambda: vertex.open_bucket(bucket.client, BUCKET),
+        "upload": lambda: vertex.upload_file(bucket, path, "a/other"),
+        "write": lambda: vertex.upload_text(bucket, "a/text", "{}"),
+        "read": lambda: vertex.read_text(bucket, "a/text"),
+        "list": lambda: vertex.newest_set(bucket, PREFIX),
+        "download": lambda: vertex.download_file(bucket, "a/file", str(tmp_path / "copy"), vertex.md5_of(path), 100),
+    }
+    with pytest.raises(CloudError) as caught:
+        calls[what]()
+    message = str(caught.value)
+    assert "Storage Object Admin" in message and "docs/VERTEX_AI_SETUP.md" in message and "\n" not in message
+
+
 def test_a_network_that_stays_away_is_one_clear_line(monkeypatch, tmp_path):
     monkeypatch.setenv("STORAGE_EMULATOR_HOST", f"http://127.0.0.1:{free_port()}")
     monkeypatch.setenv("SCRIBE_RETRY_SECONDS", "1")
@@ -226,29 +274,38 @@ def dying_bucket(client, requests):
     return client.bucket(BUCKET)
 
 
-@pytest.mark.slow
-def test_an_upload_that_dies_after_any_request_leaves_a_whole_set(line, tmp_path):
-    """Each time one request later, until all get through: the newest set is the one before, or the new one."""
-    bucket, _ = line()
-    steps, over = [], False
+def test_an_upload_that_dies_after_any_request_leaves_a_whole_set(emulator, tmp_path, monkeypatch):
+    """Each time one request later, until all get through: the newest set is the one before, or the new one.
+
+    Both share a file, which is neither sent again nor removed with the old set. No faulty line stands before the
+    emulator: the process dies, not the line.
+    """
+    monkeypatch.setenv("STORAGE_EMULATOR_HOST", emulator)
+    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+    client = vertex.storage_client("a-project")
+    bucket, steps, over = client.bucket(BUCKET), [], False
+    old, new = (run_files(tmp_path, step) for step in (1, 2))
+    shared = {"run/config.json": old["run/config.json"]}
+    old = shared | {name: old[name] for name in ("run/latest/checkpoint", "run/latest/ckpt-1.index")}
+    new = shared | {"run/latest/checkpoint": new["run/latest/checkpoint"]}
     while not over:
-        old, new = (run_files(tmp_path, 1000 + 2 * len(steps) + i) for i in range(2))
-        for files in (old, new):  # the fewer files, the fewer requests
-            del files["run/config.json"], files["logs/train_scribe.txt"]
-        vertex.write_set(bucket, PREFIX, old, 1)
+        prefix = f"{PREFIX}/{len(steps)}"
+        vertex.write_set(bucket, prefix, old, 1)
         dying = dying_bucket(vertex.storage_client("a-project"), len(steps))
         try:
-            vertex.write_set(dying, PREFIX, new, 2)
-            vertex.remove_old_sets(dying, PREFIX, keep=1)
+            vertex.write_set(dying, prefix, new, 2)
+            vertex.remove_old_sets(dying, prefix, keep=1)
             over = True
         except Died:
             pass
         warnings = []
-        found = vertex.newest_set(bucket, PREFIX, warnings.append)
+        found = vertex.newest_set(bucket, prefix, warnings.append)
         assert fetched(bucket, found, tmp_path / "back") == contents(old if found.step == 1 else new)
         assert not warnings
         steps.append(found.step)
-    assert steps == sorted(steps) and {1, 2} == set(steps) and len(steps) > 12
+    assert steps == sorted(steps) and {1, 2} == set(steps) and len(steps) > 10
+    left = {blob.name for blob in client.list_blobs(bucket, prefix=f"{prefix}/")}
+    assert left == {found.name, *(entry["object"] for entry in found.files.values())}
 
 
 @pytest.mark.parametrize("what", ["missing", "other", "torn manifest"])
@@ -268,6 +325,39 @@ def test_a_set_that_is_not_whole_is_passed_over_with_a_warning(line, tmp_path, w
     found = vertex.newest_set(bucket, PREFIX, warnings.append)
     assert found.step == 100 and fetched(bucket, found, tmp_path / "back") == contents(old)
     assert len(warnings) == 1 and "the set before it is used" in warnings[0] and "00000002" in warnings[0]
+
+
+@pytest.mark.parametrize("content", ["[]", "{", '{"files": {"run/x": 1}, "created": "", "step": 1}', '{"step": 1}'])
+def test_a_manifest_that_describes_no_set_is_passed_over_with_a_warning(line, tmp_path, content):
+    bucket, _ = line()
+    vertex.write_set(bucket, PREFIX, run_files(tmp_path, 100), 100)
+    md5 = hashlib.md5(content.encode(), usedforsecurity=False).hexdigest()
+    vertex.upload_text(bucket, f"{PREFIX}/sets/00000002-{md5}.json", content)
+    warnings = []
+    assert vertex.newest_set(bucket, PREFIX, warnings.append).step == 100
+    assert len(warnings) == 1 and "does not describe a set" in warnings[0]
+
+
+@pytest.mark.parametrize("name", ["run/../../x", "../x", "/etc/x", "run//x", "run/./x", "run\\..\\x", "C:/x"])
+def test_a_name_that_leads_out_of_the_folder_is_refused_before_anything_is_fetched(line, tmp_path, name):
+    bucket, _ = line()
+    vertex.write_set(bucket, PREFIX, run_files(tmp_path, 100), 100)
+    (manifest,) = vertex.list_sets(bucket, PREFIX)
+    content = json.loads(vertex.read_text(bucket, manifest))
+    content["files"][name] = content["files"].pop("run/config.json")
+    text = json.dumps(content)
+    md5 = hashlib.md5(text.encode(), usedforsecurity=False).hexdigest()
+    vertex.upload_text(bucket, f"{PREFIX}/sets/00000002-{md5}.json", text)
+    work = tmp_path / "a" / "b"
+    found = vertex.newest_set(bucket, PREFIX)
+    assert name in found.files
+    with pytest.raises(CloudError, match="nothing was fetched") as caught:
+        vertex.fetch_set(bucket, found, lambda name: vertex.local_path(str(work), name))
+    assert repr(name) in str(caught.value) and not os.path.exists(tmp_path / "a")
+    sync = cloud_run.Sync(bucket.client, {"checkpoints": f"gs://{BUCKET}/{PREFIX}", "logs": "gs://abc/d"}, str(work), 0)
+    with pytest.raises(CloudError, match="nothing was fetched"):
+        sync.restore()
+    assert not os.path.exists(tmp_path / "a")
 
 
 def test_files_without_a_manifest_are_no_set(line, tmp_path):

@@ -8,31 +8,19 @@ import signal
 import subprocess
 import sys
 import time
-import types
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 import make_dataset
-from checkpoint import save_model
-from model import HandwritingModel
-from tf_setup import tf
-from utils import ALPHABET, save_strokes
+from model_helpers import save_tiny_model
+from utils import save_strokes
 
 ROOT = Path(__file__).resolve().parents[2]
 TEXTS = (
     "the quick brown fox\nHello World\nCafé “x”, 漢\n\nA stitch in time, it was the best of times it is\njumps over\n"
 )
-
-
-def save_tiny_model(folder, step):
-    """A tiny model that nobody trained, saved; its window walks on by about exp(step) characters at every point."""
-    tf.keras.utils.set_random_seed(1)
-    model = HandwritingModel(types.SimpleNamespace(rnn_size=8, nmixtures=2, kmixtures=1, alphabet=ALPHABET))
-    model.attention_layer.bias.assign([0.0, 0.5, step])
-    save_model(str(folder / "checkpoint"), model)
-    return str(folder / "checkpoint")
 
 
 @pytest.fixture(scope="module")

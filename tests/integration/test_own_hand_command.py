@@ -6,7 +6,6 @@ import re
 import shutil
 import subprocess
 import sys
-import types
 from pathlib import Path
 
 import numpy as np
@@ -14,24 +13,11 @@ import pytest
 
 import ink_helpers as ink
 import sample
-from checkpoint import save_model
 from ink_files import read_ink
 from ink_helpers import TEXT
-from model import HandwritingModel
 from own_hand import load_own_hand
-from utils import ALPHABET
 
 ROOT = Path(__file__).resolve().parents[2]
-
-
-@pytest.fixture(scope="module")
-def checkpoint(tmp_path_factory):
-    """A tiny model that nobody trained, saved as a checkpoint; its window walks on, so lines end."""
-    folder = tmp_path_factory.mktemp("saved")
-    model = HandwritingModel(types.SimpleNamespace(rnn_size=8, nmixtures=2, kmixtures=1, alphabet=ALPHABET))
-    model.attention_layer.bias.assign([0.0, 0.5, -1.0])
-    save_model(str(folder / "checkpoint"), model)
-    return str(folder / "checkpoint")
 
 
 @pytest.fixture

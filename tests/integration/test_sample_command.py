@@ -3,28 +3,15 @@
 import os
 import subprocess
 import sys
-import types
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 import sample
-from checkpoint import save_model
-from model import HandwritingModel
-from utils import ALPHABET, save_strokes
+from utils import save_strokes
 
 ROOT = Path(__file__).resolve().parents[2]
-
-
-@pytest.fixture(scope="module")
-def checkpoint(tmp_path_factory):
-    """A tiny model that nobody trained, saved as a checkpoint; its window walks on, so lines end."""
-    folder = tmp_path_factory.mktemp("saved")
-    model = HandwritingModel(types.SimpleNamespace(rnn_size=8, nmixtures=2, kmixtures=1, alphabet=ALPHABET))
-    model.attention_layer.bias.assign([0.0, 0.5, -1.0])
-    save_model(str(folder / "checkpoint"), model)
-    return str(folder / "checkpoint")
 
 
 @pytest.fixture

@@ -1,8 +1,11 @@
 """What the cloud commands share: estimates, machines, the package, who is chief, copies of a run that is saving."""
 
 import ast
+import fnmatch
 import io
 import os
+import re
+import shutil
 import subprocess
 import sys
 import tarfile
@@ -12,6 +15,7 @@ import numpy as np
 import pytest
 
 import cloud_run
+import download_results
 import monitor_training
 import submit_training
 import vertex
@@ -86,6 +90,90 @@ def test_every_accelerator_of_the_table_is_one_that_the_library_knows():
     types = pytest.importorskip("google.cloud.aiplatform_v1.types")
     for gpu in vertex.GPUS.values():
         assert not gpu.accelerator or types.AcceleratorType[gpu.accelerator]
+
+
+# What Google's page of machines for training allows, in 2026: machine type -> numbers of GPUs.
+N1_GPUS = {
+    "t4": {8: (1, 2, 4), 16: (1, 2, 4), 32: (2, 4), 64: (4,)},
+    "v100": {8: (1, 2, 4, 8), 16: (2, 4, 8), 32: (4, 8), 64: (8,)},
+}
+OTHER_MACHINES = {
+    "l4": {1: "g2-standard-8", 2: "g2-standard-24", 4: "g2-standard-48", 8: "g2-standard-96"},
+    "a100": {n: f"a2-highgpu-{n}g" for n in (1, 2, 4, 8)},
+    "a100-80gb": {n: f"a2-ultragpu-{n}g" for n in (1, 2, 4, 8)},
+    "h100": {n: f"a3-highgpu-{n}g" for n in (1, 2, 4, 8)},
+}
+
+
+def test_every_machine_is_one_that_vertex_ai_has_with_so_many_of_these_gpus():
+    assert set(vertex.GPUS) == {"none", *N1_GPUS, *OTHER_MACHINES}
+    for name, machines in N1_GPUS.items():
+        for count, (machine, _) in vertex.GPUS[name].machines.items():
+            assert machine.startswith("n1-standard-") and count in machines[int(machine.rsplit("-", 1)[1])], (
+                name,
+                count,
+            )
+    for name, machines in OTHER_MACHINES.items():
+        assert {count: machine for count, (machine, _) in vertex.GPUS[name].machines.items()} == machines
+
+
+# Compute Engine's prices in us-central1: of a GPU; of a processor and a GB of the machines that it goes with.
+COMPUTE_ENGINE = {
+    "t4": 0.35, "v100": 2.48, "l4": 0.560040239, "a100-80gb": 3.92808, "h100": 9.796550569,
+    "n1": (0.0475, 0), "g2": (0.024988, 0.002927), "a2": (0.031611, 0.004237), "a3": (0.0254980, 0.0022203),
+}  # fmt: skip
+SIZES = {  # processors and GB for a GPU
+    "l4": {1: (8, 32), 2: (24, 96), 4: (48, 192), 8: (96, 384)},
+    "a100-80gb": {n: (12 * n, 170 * n) for n in (1, 2, 4, 8)}, "h100": {n: (26 * n, 234 * n) for n in (1, 2, 4, 8)},
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", ["t4", "v100", "l4", "a100-80gb", "h100"])
+def test_a_price_is_that_of_the_machine_and_its_gpus_with_the_fee_of_vertex_ai(name):
+    """Not that of "a100", which could not be confirmed."""
+    for count, (machine, price) in vertex.GPUS[name].machines.items():
+        cores, memory = SIZES[name][count] if name in SIZES else (int(machine.rsplit("-", 1)[1]), 0)
+        core, gb = COMPUTE_ENGINE[machine.split("-")[0]]
+        reckoned = (1 + vertex.FEE) * (count * COMPUTE_ENGINE[name] + cores * core + memory * gb)
+        assert price == pytest.approx(reckoned, abs=0.01), (machine, reckoned)
+
+
+def test_the_fee_is_no_cheaper_on_a_spot_machine():
+    """0.4 of the machine's price, and the whole fee: 0.55 of 1.15."""
+    assert vertex.SPOT_SHARE == pytest.approx(0.55 / 1.15, abs=0.005)
+
+
+@pytest.mark.parametrize(
+    "name, spot, quota",
+    [
+        ("none", False, None),
+        ("t4", False, "custom_model_training_nvidia_t4_gpus"),
+        ("t4", True, "custom_model_training_preemptible_nvidia_t4_gpus"),
+        ("a100", False, "custom_model_training_nvidia_a100_gpus"),
+        ("a100-80gb", False, "custom_model_training_nvidia_a100_80gb_gpus"),
+        ("h100", True, "custom_model_training_preemptible_nvidia_h100_gpus"),
+    ],
+)
+def test_the_quota_is_named_as_the_console_names_it(name, spot, quota):
+    """The H100's has no memory in its name, unlike its accelerator type."""
+    assert vertex.quota_name(name, spot) == quota
+
+
+def test_the_price_table_says_that_it_is_an_estimate_and_of_when():
+    for spot in (False, True):
+        last = list(vertex.price_table(flags(batch_size=16), 10**9, "t4", spot))[-1]
+        assert "An estimate" in last and f"prices of us-central1 as of {vertex.PRICE_DATE}" in last
+
+
+def test_the_prices_of_the_page_are_those_of_the_table():
+    page = open(os.path.join(ROOT, "docs", "VERTEX_AI_SETUP.md"), encoding="utf-8").read()
+    for name, gpu in vertex.GPUS.items():
+        count = min(gpu.machines)
+        machine, price = gpu.machines[count]
+        demand = "only as spot" if count in gpu.spot_only else f"{price:.2f}"
+        assert f"| {name} | {machine} | {demand} | {price * vertex.SPOT_SHARE:.2f} |" in page
+    assert f"as of {vertex.PRICE_DATE}" in page and f"assumed {vertex.SPOT_SHARE:.0%}" in page
+    assert f"| `--gpu-type` | t4 | {', '.join(vertex.GPUS)} |" in page and submit_training.BASE_IMAGE in page
 
 
 @pytest.mark.parametrize("name, count", [("none", 1), ("t4", 3), ("v100", 0), ("h100", 1)])
@@ -168,16 +256,67 @@ def test_the_package_holds_all_that_the_entry_points_import_and_is_the_same_ever
                     assert module in names, f"{name} imports {module}"
 
 
+def dockerfile():
+    """[(instruction, rest)] of the Dockerfile, with continued lines joined."""
+    text = open(os.path.join(ROOT, "Dockerfile"), encoding="utf-8").read().replace("\\\n", " ")
+    return [tuple(line.split(None, 1)) for line in text.splitlines() if line.strip() and not line.startswith("#")]
+
+
+def in_the_image():
+    """Files at the root that .dockerignore lets through to the Dockerfile."""
+    lines = open(os.path.join(ROOT, ".dockerignore"), encoding="utf-8").read().splitlines()
+    patterns = [line for line in lines if line and not line.startswith("#")]
+    assert patterns[0] == "*"  # all is left out but what follows
+    wanted = [pattern.removeprefix("!") for pattern in patterns[1:] if pattern.startswith("!")]
+    assert len(wanted) == len(patterns) - 1 and not any("/" in pattern for pattern in wanted)
+    return [name for name in os.listdir(ROOT) if any(fnmatch.fnmatch(name, pattern) for pattern in wanted)]
+
+
 def test_the_image_is_pinned_and_does_not_run_as_root():
-    lines = [line.strip() for line in open(os.path.join(ROOT, "Dockerfile"), encoding="utf-8")]
-    base = [line for line in lines if line.startswith("FROM ")]
-    assert base == ["FROM python:3.12.8-slim-bookworm"]
-    packages = [line.split('"')[1] for line in lines if line.startswith('"')]
-    assert len(packages) >= 6 and all("==" in package for package in packages), packages
-    assert [line for line in lines if line.startswith("USER ")][-1] == "USER scribe"
-    assert lines[-1] == 'ENTRYPOINT ["python3", "/opt/scribe/cloud_run.py"]' or "ENTRYPOINT" in lines[-2]
-    ignored = open(os.path.join(ROOT, ".dockerignore"), encoding="utf-8").read().split("\n")
-    assert "*" in ignored and "!*.py" in ignored
+    lines = dockerfile()
+    assert lines[0] == ("FROM", submit_training.BASE_IMAGE) and re.fullmatch(r"python:3\.12\.\d+-slim-\w+", lines[0][1])
+    packages = [line.strip() for line in open(os.path.join(ROOT, "requirements-image.txt")) if line[0] != "#"]
+    assert len(packages) >= 6 and all(re.fullmatch(r"[\w.-]+(\[[\w-]+\])?==[\d.]+", p) for p in packages), packages
+    assert [rest for word, rest in lines if word == "USER"] == ["scribe"]
+    assert lines[-1] == ("ENTRYPOINT", '["python3", "/opt/scribe/cloud_run.py"]')
+    steps = [word if word != "COPY" else rest for word, rest in lines]
+    assert steps.index("requirements-image.txt /tmp/") < steps.index("RUN") < steps.index("*.py /opt/scribe/")
+
+
+def test_the_image_finds_the_driver_of_the_machine():
+    """It is mounted below /usr/local/nvidia; without these variables TensorFlow would see no GPU, and use none."""
+    environment = next(rest for word, rest in dockerfile() if word == "ENV")
+    assert "LD_LIBRARY_PATH=/usr/local/nvidia/lib:/usr/local/nvidia/lib64" in environment
+    assert "NVIDIA_VISIBLE_DEVICES=all" in environment and "compute" in environment
+    assert "LD_LIBRARY_PATH=/usr/local/nvidia/lib:/usr/local/nvidia/lib64" in submit_training.start_script(True)
+
+
+@pytest.mark.slow
+def test_the_files_of_the_image_are_all_that_its_commands_need(tmp_path):
+    """The Dockerfile's steps on a folder: what .dockerignore lets through, what COPY takes of it; then the commands."""
+    there = in_the_image()
+    assert not [name for name in there if os.path.isdir(os.path.join(ROOT, name))]
+    for word, rest in dockerfile():
+        if word == "COPY":
+            source, target = rest.split()
+            found = [name for name in there if fnmatch.fnmatch(name, source)]
+            assert found, source
+            os.makedirs(f"{tmp_path}{target}", exist_ok=True)
+            for name in found:
+                shutil.copyfile(os.path.join(ROOT, name), f"{tmp_path}{target}{name}")
+    suite = tmp_path / "opt" / "scribe"
+    assert {f"{name}.py" for name in submit_training.modules()} <= set(os.listdir(suite))
+    for name in submit_training.ENTRY_POINTS:
+        done = subprocess.run(
+            [sys.executable, suite / f"{name}.py", "--help"], cwd=tmp_path, capture_output=True, text=True, timeout=120,
+            env={**os.environ, "PYTHONPATH": ""},
+        )  # fmt: skip
+        assert done.returncode == 0 and "usage:" in done.stdout, done.stderr
+
+
+def test_without_a_gpu_no_cuda_is_installed_at_the_start():
+    assert "'tensorflow[and-cuda]==" in submit_training.start_script(True)
+    assert " tensorflow==" in submit_training.start_script(False)
 
 
 # ---------------------------------------------------------------------------------------------------- in the container
@@ -259,6 +398,76 @@ def test_a_run_that_saves_while_it_is_copied_is_copied_again(tmp_path, monkeypat
     assert cloud_run.copy_of_run(str(tmp_path), str(tmp_path / "aside")) is None
     monkeypatch.undo()
     assert cloud_run.copy_of_run(str(tmp_path), str(tmp_path / "aside"))[1] == 50
+
+
+@pytest.mark.parametrize(
+    "tensorflow, error",
+    [
+        ("['a', 'b']", None),
+        ("['a']", "sees 1 GPUs where 2 are paid for"),
+        ("[]", "sees 0 GPUs where 2 are paid for"),
+        ("no", "cannot be loaded"),
+    ],
+)
+def test_gpus_that_are_paid_for_and_not_seen_end_the_job_at_once(tmp_path, monkeypatch, tensorflow, error):
+    """A machine with GPUs would else train on its processors, at the price of both."""
+    (tmp_path / "tensorflow.py").write_text(f"class config:\n    list_physical_devices = lambda kind: {tensorflow}\n")
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    if error is None:
+        cloud_run.check_gpus(2)
+    else:
+        with pytest.raises(CloudError, match=error) as caught:
+            cloud_run.check_gpus(2)
+        assert "\n" not in str(caught.value)
+    cloud_run.check_gpus(0)
+
+
+def test_a_folder_that_no_job_can_have_is_never_the_newest_job():
+    """saved/.. would be this folder itself."""
+
+    def bucket(*names):
+        blobs = [SimpleNamespace(updated=i, name=f"scribe/{name}/checkpoints/sets/1") for i, name in enumerate(names)]
+        return SimpleNamespace(name="b", client=SimpleNamespace(list_blobs=lambda *a, **k: blobs))
+
+    assert download_results.newest_job(bucket("first", "second", "..", "", "a/b", "A")) == "second"
+    with pytest.raises(CloudError, match="there is no job"):
+        download_results.newest_job(bucket(".."))
+
+
+def test_a_bucket_in_another_region_is_a_warning_that_says_what_to_do():
+    def opened(location):
+        client = SimpleNamespace(get_bucket=lambda *a, **k: SimpleNamespace(location=location))
+        return vertex.open_bucket(client, "mine", "us-central1")[1]
+
+    pytest.importorskip("google.cloud.storage")
+    assert opened("US-CENTRAL1") is None and opened("US") is None  # the second one is in several regions
+    warning = opened("US-EAST1")
+    assert "is in us-east1, the job in us-central1" in warning and "--region us-east1" in warning
+
+
+@pytest.mark.parametrize(
+    "error, code, line",
+    [
+        (UsageError("wrong."), 2, "Error: wrong."),
+        (CloudError("gone."), 1, "Error: gone."),
+        (FileNotFoundError(2, "No such file", "x"), 1, "Error: [Errno 2] No such file: 'x'"),
+        (KeyboardInterrupt(), 130, "Stopped."),
+    ],
+)
+def test_what_ends_a_command_is_one_line_and_an_exit_code(error, code, line):
+    def work():
+        raise error
+
+    lines = []
+    assert vertex.exit_code(work, say=lines.append) == code and lines == [line]
+    assert vertex.exit_code(lambda: 7, say=lines.append) == 7 and len(lines) == 1
+
+
+def test_the_project_is_not_found_out_without_googles_packages(monkeypatch):
+    monkeypatch.delenv("GOOGLE_CLOUD_PROJECT", raising=False)
+    monkeypatch.setitem(sys.modules, "google.auth", None)
+    with pytest.raises(CloudError, match="pip install -r requirements-cloud.txt"):
+        vertex.find_project(None)
 
 
 # ------------------------------------------------------------------------------------------------------------ watching

@@ -1,0 +1,17 @@
+"""A tiny model that nobody trained, for tests of what is done with a checkpoint."""
+
+import types
+
+from checkpoint import save_model
+from model import HandwritingModel
+from tf_setup import tf
+from utils import ALPHABET
+
+
+def save_tiny_model(folder, step=-1.0):
+    """Saves it to `folder` and returns the prefix; its window walks on by about exp(step) characters at every point."""
+    tf.keras.utils.set_random_seed(1)
+    model = HandwritingModel(types.SimpleNamespace(rnn_size=8, nmixtures=2, kmixtures=1, alphabet=ALPHABET))
+    model.attention_layer.bias.assign([0.0, 0.5, step])
+    save_model(str(folder / "checkpoint"), model)
+    return str(folder / "checkpoint")
