@@ -232,7 +232,7 @@ def test_several_workers_are_two_pools_the_first_of_them_the_chief():
     assert (chief["replicaCount"], workers["replicaCount"]) == ("1", "2")
     assert {**chief, "replicaCount": ""} == {**workers, "replicaCount": ""}  # the same machine, image and command
     assert chief["machineSpec"]["acceleratorCount"] == 2 and job["scheduling"]["restartJobOnWorkerRestart"]
-    assert chief["pythonPackageSpec"]["args"][-2:] == ["--distribute", "multiworker"]
+    assert chief["containerSpec"]["args"][-2:] == ["--distribute", "multiworker"]
 
 
 # ------------------------------------------------------------------------------------------------- package and image
