@@ -64,7 +64,8 @@ PATTERNS = (
     "{LOUD}|{LOUD} {LOUD}|{LOUD} {LOUD}|{LOUD} {LOUD} {LOUD}|Please bring it by {day}|P.S. The {noun} is {kind}|"
     "to do: {noun}, {noun}, {noun}|9. the {kind} {noun}|(9) a {noun}|[9] {noun}|half of 99 is 99|"
     "Question 9: who {did} it?|In {month} we {did} the {noun}|On {day} we {did} it|Size @, 99 {unit}|"
-    "the {noun} in {city}|Is it {kind} or {kind}?"
+    "the {noun} in {city}|Is it {kind} or {kind}?|* {noun}, {noun}|{noun}*|the {kind} {noun}*|* {who} {did} it|"
+    "9 * 9 is 99|99 * 99|*** {LOUD} ***|*9: page 999"
 ).split("|")
 
 
