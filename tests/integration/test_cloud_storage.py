@@ -274,6 +274,7 @@ def dying_bucket(client, requests):
     return client.bucket(BUCKET)
 
 
+@pytest.mark.slow
 def test_an_upload_that_dies_after_any_request_leaves_a_whole_set(emulator, tmp_path, monkeypatch):
     """Each time one request later, until all get through: the newest set is the one before, or the new one.
 
