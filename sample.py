@@ -46,7 +46,11 @@ TEST_STRINGS = (
     "You know nothing Jon Snow",
 )
 DEFAULT_BIAS = 1.0
-MAX_COMPONENT_BIAS = 1.0
+# What a bias of b does besides narrowing the deviations; chosen by how a recogniser reads the lines, and how many come
+# out whole (docs/TRAINING.md).
+MAX_COMPONENT_BIAS = 1.0  # the likely components are favoured by so much of the bias at most,
+COMPONENT_BIAS, STROKE_BIAS = 2.0, 4.0  # times the first within a stroke, times the second where one begins
+SURE_LIFT = 1.0  # from this bias on, the pen lifts where it is likely to, and not where it is not
 RESTING = 3.0  # raw units: in IAM-OnDB one point in twenty moves by less, the median one by 24
 REST_BIAS = 2.0  # a bias of b makes it exp(REST_BIAS b) times less likely that the pen rests
 # Real handwriting has about 21 pen points a character and rarely more than 36; a line that is not finished after this
@@ -58,6 +62,7 @@ OWN_HAND = "own"  # stands for the number of a style: that of --style_file
 # character by a tenth of its place, and in four of five lines by half of it. Where it has passed by half, the line
 # ends; where by less, it ends if the pen would go on to the right of all ink: left of it are dots and crossings.
 SURELY_PASSED, MAYBE_PASSED = 0.55, 0.1  # characters, of the mean position of the window
+LAST_CHARACTER = -1.0  # before this, the line cannot end
 SEVERAL_STROKES = set('ijkxyft!?":;#=AEFHIKTXQBDPRNMYZ457')  # where the next stroke may well stand to the right
 # Knowing its text is worth 0.38 nats a point in half of 300 real lines, and 0.1 in all but one; with the text of
 # another line, 3 in 100 have more.
@@ -92,19 +97,24 @@ class Line:
 # ------------------------------------------------------------------------------------------------ drawing one point
 
 
-def draw_point(y, nmixtures, bias, noise, resting=0.0):
+def draw_point(y, nmixtures, bias, noise, resting=0.0, begins=0.0, inside=0.0):
     """Draws the next pen point from the density (eq. 17-25, with the bias of eq. 61-62).
 
-    Two things differ from eq. 62, since a neat line must not stand still. In real handwriting one point in twenty
-    hardly moves, and the component for it is narrow and, once the pen rests, the likeliest: if the bias favours it,
-    the pen never moves on. So the bias chooses among the components that move, and the more of it there is, the less
-    the pen rests; and above MAX_COMPONENT_BIAS it goes on narrowing the deviations alone.
+    What differs from eq. 62: a neat line must not stand still. In real handwriting one point in twenty hardly moves,
+    and the component for it is narrow and, once the pen rests, the likeliest: if the bias favours it, the pen never
+    moves on. So the bias chooses among the components that move, and the more of it there is, the less the pen rests.
+    Where a stroke begins, the components are places as far apart as the next letter and the bar of a t; there the bias
+    counts for more, since a stroke that begins between them is read as neither. A high bias also makes the pen lift
+    where it is likely to and nowhere else; not at the end of the text, where a lift that does not come would leave a
+    line without an end.
 
     Args:
         y: [B, 1 + 6M] output of the head. nmixtures: M. bias: [B, 1].
         noise: [B, 4]: two standard normals for the offset, then two numbers uniform in [0, 1) for the component and the
             pen lift.
         resting: a component with a smaller root mean square of its offset is one of a pen that rests.
+        begins: 1 where the pen was lifted before this point, else 0; a number or [B, 1].
+        inside: 1 where the text goes on after this point, else 0; a number or [B, 1].
 
     Returns:
         [B, 6]: dx, dy, sigma1, sigma2, rho of the component that was drawn, pen lift (0 or 1).
@@ -112,7 +122,8 @@ def draw_point(y, nmixtures, bias, noise, resting=0.0):
     normal1, normal2, for_component, for_pen = tf.split(noise, 4, axis=-1)  # [B, 1] each
     parts = tf.reshape(y[:, 1:], [-1, 6, nmixtures])  # [B, 6, M]
     learned = tf.nn.softmax(parts[:, 0])
-    sharp = tf.nn.softmax(parts[:, 0] * (1.0 + tf.minimum(bias, MAX_COMPONENT_BIAS)))
+    favour = (COMPONENT_BIAS + (STROKE_BIAS - COMPONENT_BIAS) * begins) * tf.minimum(bias, MAX_COMPONENT_BIAS)
+    sharp = tf.nn.softmax(parts[:, 0] * (1.0 + favour))
     # What moves and what rests, each with its learned probability, shared out within it in favour of the likely.
     square = tf.reduce_sum(tf.square(tf.concat([parts[:, 1:3], tf.exp(parts[:, 3:5])], axis=1)), axis=1)  # [B, M]
     rests = tf.cast(square < resting * resting, y.dtype)
@@ -127,7 +138,8 @@ def draw_point(y, nmixtures, bias, noise, resting=0.0):
     index = tf.reduce_sum(tf.cast(cumulated <= for_component * cumulated[:, -1:], tf.int32), axis=-1)
     chosen = tf.one_hot(tf.minimum(index, nmixtures - 1), nmixtures, dtype=y.dtype)
     # What is left is a mixture of one component.
-    one = tf.concat([y[:, :1], tf.reduce_sum(parts * chosen[:, None, :], axis=-1)], axis=-1)  # [B, 7]
+    lift = y[:, :1] * (1.0 + inside * tf.maximum(bias - SURE_LIFT, 0.0))
+    one = tf.concat([lift, tf.reduce_sum(parts * chosen[:, None, :], axis=-1)], axis=-1)  # [B, 7]
     density = split_head(one, 1, bias)
     mu1, mu2, sigma1, sigma2, rho = (density[name] for name in ("mu1", "mu2", "sigma1", "sigma2", "rho"))  # [B, 1]
     dx = mu1 + sigma1 * normal1
@@ -188,11 +200,12 @@ class Sampler:
                 x, right, may_end = pen
                 y, phi, state = model.step(point, char_seq, mask, state, weights)
                 numbers = tf.gather_nd(noise, tf.stack([tf.minimum(line, N - 1), i], axis=-1))
-                drawn = draw_point(y, M, bias, numbers, RESTING / model.config.data_scale)
+                position = tf.reduce_sum(phi * past_end, -1) / tf.maximum(tf.reduce_sum(phi, -1), 1e-30)
+                inside = tf.cast(position < LAST_CHARACTER, tf.float32)[:, None]
+                drawn = draw_point(y, M, bias, numbers, RESTING / model.config.data_scale, point[:, 2:], inside)
                 x += drawn[:, 0]
                 beyond = may_end & (x > right)  # a new stroke to the right of the last character: not this point
                 right = tf.maximum(right, x)
-                position = tf.reduce_sum(phi * past_end, -1) / tf.maximum(tf.reduce_sum(phi, -1), 1e-30)
                 lifts = drawn[:, 5] > 0.5
                 finished = (line < N) & (beyond | lifts & (position > SURELY_PASSED))
                 may_end = lifts & (position > passed_at)

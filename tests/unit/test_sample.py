@@ -10,7 +10,9 @@ import sample as sampling
 from checkpoint import load_model
 from model import HandwritingModel, split_head
 from sample import (
+    COMPONENT_BIAS,
     LEAST_WORTH,
+    STROKE_BIAS,
     draw_point,
     load_style,
     parse_args,
@@ -44,10 +46,17 @@ def hand(components, eos=0.3):
     return np.concatenate(parts)[None].astype(np.float32)
 
 
-def draw_many(y, nmixtures, bias=0.0, resting=0.0, n=200_000):
+def draw_many(y, nmixtures, bias=0.0, resting=0.0, n=200_000, **where):
     rng = np.random.default_rng(1)
     noise = np.concatenate([rng.standard_normal((n, 2)), rng.random((n, 2))], axis=1).astype(np.float32)
-    return draw_point(np.repeat(y, n, axis=0), nmixtures, np.full((n, 1), bias, np.float32), noise, resting).numpy()
+    biases = np.full((n, 1), bias, np.float32)
+    return draw_point(np.repeat(y, n, axis=0), nmixtures, biases, noise, resting, **where).numpy()
+
+
+def favoured(*shares, by):
+    """Shares of components whose logarithms are multiplied by 1 + by, as eq. 62 does with a bias of that size."""
+    raised = np.array(shares) ** (1 + by)
+    return raised / raised.sum()
 
 
 @pytest.mark.smoke
@@ -64,20 +73,25 @@ def test_points_have_the_moments_of_the_density_they_are_drawn_from():
     assert points[:, 5].mean() == pytest.approx(0.3, abs=0.005)
 
 
-def test_a_bias_above_one_narrows_deviations_alone():
-    """Sharper component weights made lines get stuck in a resting pen."""
-    y = hand([(0.7, 0, 0, 0.5, 2.0, 0), (0.3, 0, 0, 1.0, 0.3, 0)])
-    points = draw_many(y, 2, bias=3.0)
-    assert (points[:, 2] < 0.04).mean() == pytest.approx(0.7**2 / (0.7**2 + 0.3**2), abs=0.005)
-    assert np.unique(points[:, 2]) == pytest.approx(np.array([0.5, 1.0]) / np.e**3, rel=1e-5)
+@pytest.mark.parametrize("bias, counted", [(0.5, 0.5), (1.0, 1.0), (3.0, 1.0)])
+@pytest.mark.parametrize("begins, times", [(0.0, COMPONENT_BIAS), (1.0, STROKE_BIAS)])
+def test_bias_narrows_deviations_and_up_to_one_favours_likely_components_most_where_a_stroke_begins(
+    bias, counted, begins, times
+):
+    y = hand([(0.6, 0, 0, 0.5, 2.0, 0), (0.4, 0, 0, 1.0, 0.3, 0)])
+    points = draw_many(y, 2, bias=bias, begins=begins)
+    sigmas = np.array([0.5, 1.0]) / np.exp(bias)  # eq. 61
+    assert np.unique(points[:, 2]) == pytest.approx(sigmas, rel=1e-5)
+    share = favoured(0.6, 0.4, by=times * counted)[0]
+    assert (points[:, 2] < sigmas.mean()).mean() == pytest.approx(share, abs=0.005)
 
 
-def test_bias_narrows_deviations_and_favours_likely_components():
-    y = hand([(0.7, 0, 0, 0.5, 2.0, 0), (0.3, 0, 0, 1.0, 0.3, 0)])
-    points = draw_many(y, 2, bias=1.0)
-    share = 0.7**2 / (0.7**2 + 0.3**2)  # eq. 62 with bias 1: squared and normalised
-    assert (points[:, 2] < 0.3).mean() == pytest.approx(share, abs=0.005)
-    assert np.unique(points[:, 2]) == pytest.approx(np.array([0.5, 1.0]) / np.e, rel=1e-5)  # eq. 61
+@pytest.mark.parametrize("eos", [0.2, 0.8])
+def test_a_bias_above_one_makes_pen_lifts_surer_but_at_the_end_of_the_text(eos):
+    y = hand([(1.0, 0, 0, 1, 1, 0)], eos=eos)
+    for bias, inside, by in ((0, 1.0, 0), (1, 1.0, 0), (2, 1.0, 1), (3, 1.0, 2), (3, 0.0, 0)):
+        lifted = draw_many(y, 1, bias=bias, inside=inside)[:, 5].mean()
+        assert lifted == pytest.approx(favoured(eos, 1 - eos, by=by)[0], abs=0.005)
 
 
 def test_a_bias_chooses_among_components_that_move_and_makes_the_pen_rest_less():
@@ -87,7 +101,8 @@ def test_a_bias_chooses_among_components_that_move_and_makes_the_pen_rest_less()
     biased = draw_many(y, 3, bias=1.0, resting=0.06)
     rest, swift, slow = (np.isclose(biased[:, 2], s / np.e, rtol=1e-3).mean() for s in (0.02, 0.3, 0.4))
     assert rest == pytest.approx(0.5 * np.exp(-2) / (0.5 * np.exp(-2) + 0.5), abs=0.005)
-    assert swift / slow == pytest.approx(0.3**2 / 0.2**2, rel=0.03)  # eq. 62 with bias 1
+    expected = favoured(0.3, 0.2, by=COMPONENT_BIAS)
+    assert swift / slow == pytest.approx(expected[0] / expected[1], rel=0.03)
 
 
 def test_a_component_is_drawn_even_where_rounding_ends_the_sum_below_one():
