@@ -146,7 +146,8 @@ def find_checkpoint(save_path=None, saved=SAVED):
     if os.path.exists(shipped + ".index"):
         return shipped
     raise CheckpointError(
-        f"there is no checkpoint in {saved}: train one with python3 train.py, or name one with --save_path."
+        f"there is no checkpoint in {os.path.abspath(saved)}: start the command in the folder of the suite, train one "
+        "with python3 train.py, or name one with --save_path."
     )
 
 

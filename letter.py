@@ -229,7 +229,12 @@ class Job:
                 self.formats = [_format_of(self.output)]
             self.formats = self.formats or ["png"]
             # Now, and not after minutes of writing.
-            os.makedirs(os.path.dirname(self.output) or "." if self.to_file else self.output, exist_ok=True)
+            folder = os.path.dirname(self.output) or "." if self.to_file else self.output
+            try:
+                os.makedirs(folder, exist_ok=True)
+            except OSError as error:
+                reason = "is a file" if os.path.isfile(folder) else f"cannot be made ({error.strerror})"
+                raise type(error)(f"--output {self.output}: the folder {folder} {reason}.") from None
 
     def run(self, write, seed, styles, suffix, workers=0):
         """Writes everything.

@@ -30,7 +30,7 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 
 import letter
-from checkpoint import CheckpointError, find_checkpoint, load_config, load_model
+from checkpoint import SAVED, CheckpointError, find_checkpoint, load_config, load_model
 from failures import find_failures
 from model import POINT_SIZE, loss_sum_and_count, split_head
 from own_hand import load_own_hand
@@ -604,7 +604,9 @@ def main(argv=None):
         numbers = {row.style for row in job.rows} if job else {args.style}
         styles = {n: _style(n, args, config) for n in sorted(numbers - {None})}
         seed = random_seed() if args.seed is None else args.seed
-        logger.write(f"Writing with {prefix}, bias {args.bias:g}, seed {seed}.")
+        newest = " (the newest run; the shipped model: --save_path saved/checkpoint)"
+        own_run = not args.save_path and os.path.dirname(prefix) != SAVED
+        logger.write(f"Writing with {prefix}{newest if own_run else ''}, bias {args.bias:g}, seed {seed}.")
         one_thread_per_operation()
         model = load_model(prefix)
         if args.style_file is not None and not worth_of_text(styles[OWN_HAND], model) > LEAST_WORTH:

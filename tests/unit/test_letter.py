@@ -170,6 +170,8 @@ def test_what_an_output_folder_cannot_hold_is_told_before_anything_is_written(tm
     (tmp_path / "file").write_text("")
     with pytest.raises(OSError):
         Job(parse("--text", "one", "--output", str(tmp_path / "file" / "folder")), ["one"])
+    with pytest.raises(OSError, match="the folder .*file is a file"):
+        Job(parse("--text", "one", "--output", str(tmp_path / "file" / "x.png")), ["one"])
 
 
 def test_names_of_files_are_plain():
