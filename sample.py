@@ -49,7 +49,7 @@ DEFAULT_BIAS = 1.0
 # What a bias of b does besides narrowing the deviations; chosen by how a recogniser reads the lines, and how many come
 # out whole (docs/TRAINING.md).
 MAX_COMPONENT_BIAS = 1.0  # the likely components are favoured by so much of the bias at most,
-COMPONENT_BIAS, STROKE_BIAS = 2.0, 4.0  # times the first within a stroke, times the second where one begins
+COMPONENT_BIAS, STROKE_BIAS = 1.0, 3.0  # times the first within a stroke, the second where one begins
 SURE_LIFT = 1.0  # from this bias on, the pen lifts where it is likely to, and not where it is not
 RESTING = 3.0  # raw units: in IAM-OnDB one point in twenty moves by less, the median one by 24
 REST_BIAS = 2.0  # a bias of b makes it exp(REST_BIAS b) times less likely that the pen rests
