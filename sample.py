@@ -138,8 +138,8 @@ def draw_point(y, nmixtures, bias, noise, resting=0.0, begins=0.0, inside=0.0):
     index = tf.reduce_sum(tf.cast(cumulated <= for_component * cumulated[:, -1:], tf.int32), axis=-1)
     chosen = tf.one_hot(tf.minimum(index, nmixtures - 1), nmixtures, dtype=y.dtype)
     # What is left is a mixture of one component.
-    lift = y[:, :1] * (1.0 + inside * tf.maximum(bias - SURE_LIFT, 0.0))
-    one = tf.concat([lift, tf.reduce_sum(parts * chosen[:, None, :], axis=-1)], axis=-1)  # [B, 7]
+    lift_logit = y[:, :1] * (1.0 + inside * tf.maximum(bias - SURE_LIFT, 0.0))
+    one = tf.concat([lift_logit, tf.reduce_sum(parts * chosen[:, None, :], axis=-1)], axis=-1)  # [B, 7]
     density = split_head(one, 1, bias)
     mu1, mu2, sigma1, sigma2, rho = (density[name] for name in ("mu1", "mu2", "sigma1", "sigma2", "rho"))  # [B, 1]
     dx = mu1 + sigma1 * normal1

@@ -1,5 +1,6 @@
-"""What several files of this folder start from: a checkpoint, and a storage emulator."""
+"""What several files of this folder start from: a checkpoint, lines to train on, and a storage emulator."""
 
+import numpy as np
 import pytest
 
 
@@ -9,6 +10,18 @@ def checkpoint(tmp_path_factory):
     from model_helpers import save_tiny_model
 
     return save_tiny_model(tmp_path_factory.mktemp("saved"))
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory):
+    """A folder with 24 lines of 4 to 6 characters: 22 to train on, 2 to validate."""
+    from data_helpers import make_line, write_data
+
+    folder = tmp_path_factory.mktemp("data")
+    rng = np.random.default_rng(0)
+    pairs = [make_line(rng, characters=4 + i % 3, points_per_character=9) for i in range(24)]
+    write_data(folder, strokes=[points for points, _ in pairs], texts=[text for _, text in pairs])
+    return folder
 
 
 @pytest.fixture(scope="module")

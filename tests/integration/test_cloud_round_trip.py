@@ -22,20 +22,10 @@ import submit_training  # noqa: E402
 import vertex  # noqa: E402
 from checkpoint import find_checkpoint  # noqa: E402
 from cloud_helpers import BUCKET  # noqa: E402
-from data_helpers import make_line, write_data  # noqa: E402
 
 import tensorflow as tf  # isort: skip  # noqa: E402
 
 SIZES = ["--rnn_size", "8", "--nmixtures", "2", "--batch_size", "4", "--warmup", "3"]
-
-
-@pytest.fixture(scope="module")
-def data(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("data")
-    rng = np.random.default_rng(0)
-    pairs = [make_line(rng, characters=4 + i % 3, points_per_character=9) for i in range(24)]
-    write_data(folder, strokes=[points for points, _ in pairs], texts=[text for _, text in pairs])
-    return folder
 
 
 @pytest.fixture

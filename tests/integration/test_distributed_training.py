@@ -17,7 +17,7 @@ import pytest
 
 import checkpoint
 import train
-from data_helpers import make_line, write_data
+from data_helpers import write_data
 
 import tensorflow as tf  # isort: skip
 
@@ -28,16 +28,6 @@ TRAIN = (os.path.join(ROOT, "train.py"),)
 LIMIT = 600  # seconds that a process may live; on an idle machine it takes ten
 
 pytestmark = pytest.mark.slow
-
-
-@pytest.fixture(scope="module")
-def data(tmp_path_factory):
-    """24 lines of unequal length: 22 to train on, 2 to validate."""
-    folder = tmp_path_factory.mktemp("data")
-    rng = np.random.default_rng(0)
-    pairs = [make_line(rng, characters=4 + i % 3, points_per_character=9) for i in range(24)]
-    write_data(folder, strokes=[points for points, _ in pairs], texts=[text for _, text in pairs])
-    return folder
 
 
 @pytest.fixture

@@ -16,22 +16,11 @@ import pytest
 
 import checkpoint
 from checkpoint import find_checkpoint, load_model
-from data_helpers import make_line, write_data
 
 import tensorflow as tf  # isort: skip
 
 ROOT = os.path.dirname(os.path.abspath(checkpoint.__file__))
 SIZES = ["--rnn_size", "8", "--nmixtures", "2", "--batch_size", "4", "--warmup", "3"]
-
-
-@pytest.fixture(scope="module")
-def data(tmp_path_factory):
-    """24 lines of 4 to 6 characters: 22 to train on in 6 batches, 2 to validate."""
-    folder = tmp_path_factory.mktemp("data")
-    rng = np.random.default_rng(0)
-    pairs = [make_line(rng, characters=4 + i % 3, points_per_character=9) for i in range(24)]
-    write_data(folder, strokes=[points for points, _ in pairs], texts=[text for _, text in pairs])
-    return folder
 
 
 def command(data, folder, *flags):
