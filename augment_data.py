@@ -5,7 +5,9 @@
 
 A trained model tells which character each pen point of the training lines belongs to. Digits, capitals and signs that
 stand apart are cut out and set into other lines, in the place of words and of initials: numbers, prices, dates, words
-in capitals, names with rare initials. Validation lines are neither read nor made.
+in capitals, names with rare initials. Rare small letters are joined to their neighbours and cannot be moved: with
+`--repeat xxzzqj` the lines that hold an x or a z go in twice more as they are, those with a q or a j once. Validation
+lines are neither read nor made.
 """
 
 import argparse
@@ -132,10 +134,15 @@ def written_lines(model, strokes, texts):
             n, text = len(strokes[i]), texts[i]
             # phi at a point is what the next one is written with.
             index = attended_characters(phi[: n - 1, : len(text)])
-            points = strokes[i].astype(float)
-            points[:, :2] = np.cumsum(points[:, :2], axis=0)
-            lines.append(WrittenLine(text, points, np.concatenate([index[:1], index])))
+            lines.append(WrittenLine(text, absolute(strokes[i]), np.concatenate([index[:1], index])))
     return lines
+
+
+def absolute(offsets):
+    """A line [n, 3] of offsets as one of positions."""
+    points = offsets.astype(float)
+    points[:, :2] = np.cumsum(points[:, :2], axis=0)
+    return points
 
 
 def parse_args(argv=None):
@@ -143,6 +150,7 @@ def parse_args(argv=None):
     p.add_argument("--data_dir", default="data", help="folder with strokes_training_data.cpkl: real lines")
     p.add_argument("--output", default="data/rare_characters.cpkl", help="the new lines, in the same format")
     p.add_argument("--count", type=int, default=4000, help="how many")
+    p.add_argument("--repeat", default="", help="letters; real lines go in once more for each time one is given here")
     p.add_argument("--save_path", default=None, help="the model that tells where each character is, as in sample.py")
     p.add_argument("--tsteps", type=int, default=1300, help="most pen points of a line")
     p.add_argument("--seed", type=int, default=0, help="the same seed gives the same lines")
@@ -161,12 +169,20 @@ def main(argv=None):
         args.data_scale, args.alphabet, args.batch_size = model.config.data_scale, model.config.alphabet, BATCH
         loader = DataLoader(args, logger)
         strokes, texts = compose_lines(model, loader, args.count, args.tsteps, args.seed)
+        again = repeated_lines(loader.ascii_data, args.repeat)
+        strokes += [raw_offsets(absolute(loader.stroke_data[i]), loader.data_scale) for i in again]
+        texts += [loader.ascii_data[i] for i in again]
         save_strokes(args.output, strokes, texts)
         logger.write(f"Wrote {len(texts)} lines, {sum(map(len, strokes))} pen points, to {args.output}.")
         return 0
     except (CheckpointError, UnsafePickleError, ValueError, OSError) as error:
         logger.write(f"Error: {error}")
         return 1
+
+
+def repeated_lines(texts, letters):
+    """Numbers of the lines that are added as they are: each as often as `letters` holds one of its characters."""
+    return [i for i, text in enumerate(texts) for _ in range(max(map(letters.count, text)))]
 
 
 def compose_lines(model, loader, count, tsteps, seed):

@@ -12,7 +12,7 @@ from checkpoint import save_model
 from data_helpers import loader_args, make_lines, write_data
 from glyphs import CAPITALS, DIGITS, SHAPES, Glyph, WrittenLine, collect_glyphs, draw_shape, is_plausible, replace
 from model import HandwritingModel
-from utils import ALPHABET, DataLoader
+from utils import ALPHABET, DataLoader, load_strokes
 from writing_helpers import write_text
 
 X_HEIGHT = 1.5
@@ -182,6 +182,18 @@ def test_lines_are_made_of_training_lines_alone(folder, monkeypatch):
     again, same = compose_lines(None, loader, count=12, tsteps=1300, seed=3)
     assert same == texts and all(np.array_equal(a, b) for a, b in zip(again, strokes))
     assert all(set(text) <= set(ALPHABET) for text in texts)
+
+
+def test_lines_with_letters_to_repeat_are_added_as_they_are(folder, tmp_path, monkeypatch):
+    monkeypatch.setattr(augment_data, "written_lines", attended)
+    flags = ["--data_dir", str(folder), "--save_path", str(folder / "checkpoint"), "--count", "4"]
+    assert augment_data.main([*flags, "--repeat", "AACt", "--output", str(tmp_path / "new.cpkl")]) == 0
+    strokes, texts = load_strokes(tmp_path / "new.cpkl")
+    real, of = load_strokes(folder / "strokes_training_data.cpkl")
+    kept = DataLoader(loader_args(folder)).ascii_data
+    assert len(texts) == 4 + len(kept) + sum(text[0] == "A" for text in kept)  # every text has a t, some begin with A
+    for line, text in zip(strokes[4:], texts[4:], strict=True):
+        assert text in kept and np.array_equal(line, real[of.index(text)])
 
 
 def attended(model, strokes, texts):
