@@ -21,7 +21,7 @@ from checkpoint import CheckpointError, find_checkpoint, load_model
 from failures import attended_characters
 from glyphs import CAPITALS, DIGITS, SHAPES, Glyph, WrittenLine, collect_glyphs, draw_shape, replace
 from tf_setup import one_thread_per_operation, tf
-from utils import DataLoader, Logger, UnsafePickleError, make_batch, raw_offsets, save_strokes
+from utils import DataLoader, Logger, UnsafePickleError, absolute_points, make_batch, raw_offsets, save_strokes
 
 BATCH = 48
 MAX_CHARACTERS = 64  # of a new line
@@ -134,15 +134,8 @@ def written_lines(model, strokes, texts):
             n, text = len(strokes[i]), texts[i]
             # phi at a point is what the next one is written with.
             index = attended_characters(phi[: n - 1, : len(text)])
-            lines.append(WrittenLine(text, absolute(strokes[i]), np.concatenate([index[:1], index])))
+            lines.append(WrittenLine(text, absolute_points(strokes[i]), np.concatenate([index[:1], index])))
     return lines
-
-
-def absolute(offsets):
-    """A line [n, 3] of offsets as one of positions."""
-    points = offsets.astype(float)
-    points[:, :2] = np.cumsum(points[:, :2], axis=0)
-    return points
 
 
 def parse_args(argv=None):
@@ -170,7 +163,7 @@ def main(argv=None):
         loader = DataLoader(args, logger)
         strokes, texts = compose_lines(model, loader, args.count, args.tsteps, args.seed)
         again = repeated_lines(loader.ascii_data, args.repeat)
-        strokes += [raw_offsets(absolute(loader.stroke_data[i]), loader.data_scale) for i in again]
+        strokes += [raw_offsets(absolute_points(loader.stroke_data[i]), loader.data_scale) for i in again]
         texts += [loader.ascii_data[i] for i in again]
         save_strokes(args.output, strokes, texts)
         logger.write(f"Wrote {len(texts)} lines, {sum(map(len, strokes))} pen points, to {args.output}.")

@@ -337,8 +337,12 @@ def write_sample(text, work):
         "--log_dir",
         "logs",
     ]
+    # Data, and so the reader, is not in the container.
     done = subprocess.run(
-        [*command, "--data_dir", "data", "--seed", "1"], cwd=work, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL
+        [*command, "--data_dir", "data", "--seed", "1", "--no_proofread"],
+        cwd=work,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
     )
     if done.returncode:
         say("Warning: the sample could not be written; the model is not touched by that.")

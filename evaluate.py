@@ -7,7 +7,8 @@
 
 Two parts, each a table on stdout. Likelihood: nats per point and per line, in the suite's units and in the paper's, the
 squared error of the foretold offset, and whether the pen lifts as often as foretold. Sampling: over texts, biases and
-seeds, the share of lines that came out whole, what went wrong with the others, and how the attention moved.
+seeds, the share of lines that came out whole, what went wrong with the others, how many characters a recogniser of
+handwriting (legibility.py) misreads, and how the attention moved.
 """
 
 import argparse
@@ -20,11 +21,12 @@ from types import SimpleNamespace
 import numpy as np
 
 from checkpoint import CheckpointError, find_checkpoint, load_config, load_model, save_json
-from failures import KINDS, attention_summary, find_failures
+from failures import KINDS, MISREAD, attention_summary, find_failures
+from legibility import error_share, load_reader
 from model import POINT_SIZE, log_density
-from sample import DEFAULT_TRIES, sample_batch, sample_whole
+from sample import DEFAULT_TRIES, sample_whole
 from tf_setup import one_thread_per_operation, tf
-from utils import DataLoader, Logger, UnsafePickleError, make_batch
+from utils import DataLoader, Logger, UnsafePickleError, absolute_points, make_batch
 
 TEXTS_FILE = os.path.join(os.path.dirname(os.path.abspath(__file__)), "data", "evaluation_texts.txt")
 PEN_LIFT_BINS = 10
@@ -122,37 +124,45 @@ def _groups(which, count):
 # ---------------------------------------------------------------------------------------------------------- sampling
 
 
-def measure_sampling(model, texts, bias, seeds, tries=1):
-    """How often lines come out whole, on the first try and after several.
+def measure_sampling(model, texts, bias, seeds, reader, tries=1):
+    """How often lines come out whole and how well they can be read, on the first try and after several.
 
     Args:
         model: a HandwritingModel. texts: list of strings. bias: a number. seeds: a list; every text is written once
-            with each. tries: how often a line that failed is written at most, as by `sample.sample_whole`.
+            with each. reader: a `legibility.Reader`. tries: how often a line that failed is written at most, as by
+            `sample.sample_whole`.
 
     Returns:
         A dict: "lines"; the shares "whole" (no failure at all on the first try), "whole_after_tries", and one for each
         kind of failure, all but the second of first tries, as is what follows; "points_per_character"
         (median and 95th percentile over the lines); "monotony" and "width" of the attention; "failed", a list of
-        [text, seed, what failed].
+        [text, seed, what failed]. "misread" and "misread_after_tries": misread characters over all characters, of first
+        tries and of those that are kept (too low a figure, since the same reader chose them), without lines that the
+        reader lacks characters for; "read": [text, what was read instead], of first tries.
     """
     failed, shares, rates, attention = [], dict.fromkeys(KINDS, 0), [], []
-    lost = 0
+    lost, firsts, kept = 0, [], []  # the last two: lines
     for seed in seeds:
-        again = []
-        for i, line in enumerate(sample_batch(texts, model, bias=bias, seed=seed)):
+        lines, found, _ = sample_whole(texts, model, bias=bias, seed=seed, tries=1, reader=reader)
+        firsts += lines
+        for line in lines:
             failures = find_failures(line)
-            if failures:
-                again.append(i)
             for kind in {failure.kind for failure in failures}:
                 shares[kind] += 1
             if failures:
                 failed.append([line.text, seed, "; ".join(failure.describe(line.text) for failure in failures)])
             rates.append(len(line.strokes) / len(line.text))
             attention.append(attention_summary(line.phis))
-        _, still, _ = sample_whole(
-            [texts[i] for i in again], model, bias=bias, seed=[(seed, i) for i in again], tries=tries
+        again = [i for i, failures in enumerate(found) if failures]
+        others, still, _ = sample_whole(
+            [texts[i] for i in again], model, bias=bias, seed=[(seed, i) for i in again], tries=tries, reader=reader
         )
-        lost += sum(map(bool, still))
+        lost += sum(any(failure.kind != MISREAD for failure in failures) for failures in still)
+        for i, line in zip(again, others, strict=True):
+            lines[i] = line
+        kept += lines
+    first_texts, first_reads = read_lines(reader, [line.text for line in firsts], [line.strokes for line in firsts])
+    kept_texts, kept_reads = read_lines(reader, [line.text for line in kept], [line.strokes for line in kept])
     count = len(rates)
     monotony, width = np.mean(attention, axis=0)
     return {
@@ -166,7 +176,16 @@ def measure_sampling(model, texts, bias, seeds, tries=1):
         "monotony": float(monotony),
         "width": float(width),
         "failed": failed,
+        "misread": error_share(first_texts, first_reads),
+        "misread_after_tries": error_share(kept_texts, kept_reads),
+        "read": [[text, read] for text, read in zip(first_texts, first_reads, strict=True) if text != read],
     }
+
+
+def read_lines(reader, texts, strokes):
+    """The texts that the reader has all characters for, and what it makes of their strokes [n, 3] or [n, 6]."""
+    known = [i for i, text in enumerate(texts) if reader.knows(text)]
+    return [texts[i] for i in known], reader.read([strokes[i] for i in known])
 
 
 # ------------------------------------------------------------------------------------------------------------ tables
@@ -192,18 +211,22 @@ def likelihood_table(measured):
     )
 
 
-def sampling_table(results, real_rate=None):
-    """A list of what `measure_sampling` returned, for people; real_rate: points per character of real lines."""
+def sampling_table(results, real_rate=None, real_misread=None):
+    """A list of what `measure_sampling` returned, for people.
+
+    real_rate, real_misread: points per character of real lines, and the share of their characters that is misread.
+    """
     head = f"{'bias':>5}{'lines':>7}{'whole':>8}{'in the end':>12}" + "".join(f"{kind:>14}" for kind in KINDS)
-    head += f"{'points/char':>13}{'95%':>7}{'monotony':>10}{'width':>7}"
+    head += f"{'misread':>9}{'kept':>7}{'points/char':>13}{'95%':>7}{'monotony':>10}{'width':>7}"
     rows = [
         f"{r['bias']:>5g}{r['lines']:>7}{r['whole']:>8.1%}{r['whole_after_tries']:>12.1%}"
         + "".join(f"{r[kind]:>14.1%}" for kind in KINDS)
+        + f"{r['misread']:>9.1%}{r['misread_after_tries']:>7.1%}"
         + f"{r['points_per_character'][0]:>13.1f}{r['points_per_character'][1]:>7.1f}"
         + f"{r['monotony']:>10.3f}{r['width']:>7.2f}"
         for r in results
     ]  # fmt: skip
-    real = f"; real lines: {real_rate:.1f} points a character" if real_rate else ""
+    real = f"; real lines: {real_rate:.1f} points a character, {real_misread:.1%} misread" if real_rate else ""
     failed = [
         f"  bias {r['bias']:g}, seed {seed}: {text!r}: {what}" for r in results for text, seed, what in r["failed"]
     ]
@@ -213,7 +236,8 @@ def sampling_table(results, real_rate=None):
     )
     return "\n".join(
         [
-            f"Sampling, first tries (in the end: after at most {results[0]['tries']}){real}",
+            f"Sampling, first tries (in the end: after at most {results[0]['tries']}),"
+            f" characters misread in them and in those that are kept{real}",
             head,
             *rows,
             *(["Failed:", *shown] if failed else []),
@@ -279,8 +303,9 @@ def main(argv=None):
         texts = load_texts(args.texts) if args.part != "likelihood" else []
         one_thread_per_operation()
         model = load_model(prefix)
+        reader = load_reader()
         logger.write(f"Measuring {prefix}.")
-        real_rate = None
+        real_rate = real_misread = None
         if args.part != "sampling":
             loader_args = SimpleNamespace(
                 data_dir=args.data_dir, data_scale=config.data_scale, alphabet=config.alphabet, tsteps=args.tsteps
@@ -291,17 +316,19 @@ def main(argv=None):
             deviations = np.concatenate(loader.stroke_data)[:, :2].std(axis=0, dtype=np.float64)
             measured = measure_likelihood(model, strokes, line_texts, deviations)
             real_rate = float(np.median([len(s) / len(t) for s, t in zip(strokes, line_texts, strict=True)]))
+            real_misread = error_share(*read_lines(reader, line_texts, [absolute_points(line) for line in strokes]))
             report["likelihood"] = {
                 "data": loader.path, "split": args.split, "offset_deviations": deviations.tolist(),
-                "points_per_character": real_rate, **measured,
+                "points_per_character": real_rate, "misread": real_misread, **measured,
             }  # fmt: skip
             print(likelihood_table(measured), flush=True)
         if args.part != "likelihood":
             report["sampling"] = []
             for bias in args.biases:
                 logger.write(f"Writing {len(texts) * len(args.seeds)} lines with bias {bias:g}.")
-                report["sampling"].append(measure_sampling(model, texts, bias, args.seeds, args.tries))
-            print(("\n" if args.part == "both" else "") + sampling_table(report["sampling"], real_rate), flush=True)
+                report["sampling"].append(measure_sampling(model, texts, bias, args.seeds, reader, args.tries))
+            table = sampling_table(report["sampling"], real_rate, real_misread)
+            print(("\n" if args.part == "both" else "") + table, flush=True)
         if args.json:
             save_json(args.json, report)
         return 0

@@ -15,6 +15,7 @@ from typing import NamedTuple
 import numpy as np
 
 UNFINISHED, SKIPPED, REPEATED, RUN_ON, OFF_BASELINE = "unfinished", "skipped", "repeated", "run-on", "off-baseline"
+MISREAD = "misread"  # found by `legibility.find_misread`, not here
 KINDS = (UNFINISHED, SKIPPED, REPEATED, RUN_ON, OFF_BASELINE)
 
 # Character: median number of pen points, median ink in offsets / 50, both in a hand of median size; from 1,400 lines of
@@ -47,7 +48,7 @@ LARGEST_DRIFT = 1.5  # heights of a letter between where a letter stands and the
 
 
 class Failure(NamedTuple):
-    """One fault of a line: its kind (one of KINDS), and the characters [start, end) of the text that it concerns."""
+    """One fault of a line: its kind (of KINDS, or MISREAD), and the characters [start, end) of the text it concerns."""
 
     kind: str
     start: int

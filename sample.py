@@ -32,6 +32,7 @@ import numpy as np
 import letter
 from checkpoint import SAVED, CheckpointError, find_checkpoint, load_config, load_model
 from failures import find_failures
+from legibility import count_errors, find_misread, load_reader, tolerated_errors
 from model import POINT_SIZE, loss_sum_and_count, split_head
 from own_hand import load_own_hand
 from tf_setup import one_thread_per_operation, tf
@@ -386,23 +387,27 @@ def _own_start(points, phis, first):
     return int(lifts[-1]) + 1 if len(lifts) else 0
 
 
-def sample_whole(texts, model, *, bias=DEFAULT_BIAS, seed=0, tries=DEFAULT_TRIES, tsteps=None, style=None):
+def sample_whole(texts, model, *, bias=DEFAULT_BIAS, seed=0, tries=DEFAULT_TRIES, tsteps=None, style=None, reader=None):
     """Writes many lines, and those that failed again with other numbers.
 
     Args:
         texts, model, bias, tsteps, style: as in `sample_batch`. tries: most times that a line is written.
-        seed: as in `sample_batch`, but a sequence holds tuples; try k > 0 draws from the numbers of the line and k.
+        seed: as in `sample_batch`; try k > 0 draws from the numbers of the line and k.
+        reader: a `legibility.Reader`: a line of which it misreads more than `legibility.tolerated_errors` has failed,
+            too, unless it lacks characters of its text. None: the attention alone tells what failed.
 
     Returns:
-        For each text a `Line`, and for each the list of its `failures.Failure`: empty, or those of the try that had the
-        fewest. The third list is how often each was written.
+        For each text a `Line`, and for each the list of its `failures.Failure`. Of a line that failed every time, the
+        try with the fewest failures of the attention is kept, of several such ones the one with the fewest misread
+        characters. The third list is how often each was written.
     """
     if tries < 1:
         raise ValueError(f"tries is {tries}: it has to be 1 or more.")
     biases = np.broadcast_to(np.asarray(bias, float), [len(texts)])
-    seeds = [tuple(s) for s in seed] if isinstance(seed, Sequence) else [(seed, i) for i in range(len(texts))]
+    several = isinstance(seed, Sequence | np.ndarray)
+    seeds = [tuple(np.atleast_1d(s)) for s in seed] if several else [(seed, i) for i in range(len(texts))]
     lines = sample_batch(texts, model, bias=biases, seed=seeds, tsteps=tsteps, style=style)
-    failures = [find_failures(line) for line in lines]
+    failures, errors = _faults(lines, biases, reader)
     written = [1] * len(lines)
     for k in range(1, tries):
         again = [i for i, found in enumerate(failures) if found]
@@ -412,21 +417,36 @@ def sample_whole(texts, model, *, bias=DEFAULT_BIAS, seed=0, tries=DEFAULT_TRIES
             [texts[i] for i in again], model, bias=biases[again], seed=[(*seeds[i], k) for i in again], tsteps=tsteps,
             style=style,
         )  # fmt: skip
-        for i, line in zip(again, others, strict=True):
+        for i, line, found, count in zip(again, others, *_faults(others, biases[again], reader), strict=True):
             written[i] += 1
-            found = find_failures(line)
-            if len(found) < len(failures[i]):
-                lines[i], failures[i] = line, found
+            if count < errors[i]:
+                lines[i], failures[i], errors[i] = line, found, count
     return lines, failures, written
 
 
-def sample(text, model, args=None, *, bias=None, seed=None, style=None, initial_states=None, tsteps=None):
-    """Writes one line.
+def _faults(lines, biases, reader):
+    """For each line its failures, and how bad it is: (number of those that the attention shows, misread characters)."""
+    failures = [find_failures(line) for line in lines]
+    errors = [(len(found), 0) for found in failures]
+    if reader is not None:
+        for i, (line, read) in enumerate(zip(lines, reader.read([line.strokes for line in lines]), strict=True)):
+            if reader.knows(line.text):
+                errors[i] = len(failures[i]), count_errors(line.text, read)
+                if errors[i][1] > tolerated_errors(line.text, biases[i]):
+                    failures[i] += find_misread(line.text, read)
+    return failures, errors
+
+
+def sample(
+    text, model, args=None, *, bias=None, seed=None, style=None, initial_states=None, tsteps=None, tries=DEFAULT_TRIES
+):
+    """Writes one line, and again if it failed or cannot be read.
 
     Args:
         text: a string. model: a HandwritingModel.
         args: an object with bias and tsteps, both optional; the keywords go before it.
         bias, seed, style, initial_states, tsteps: as in `sample_batch`; without a seed, every call gives another line.
+        tries: as in `sample_whole`; 1 returns the first line as it is. With initial_states there is no other try.
 
     Returns:
         strokes [n, 6], phis [n, U], kappas [n, K]; see `Line`.
@@ -434,9 +454,11 @@ def sample(text, model, args=None, *, bias=None, seed=None, style=None, initial_
     bias = _first_given(bias, getattr(args, "bias", None), DEFAULT_BIAS)
     seed = _first_given(seed, getattr(args, "seed", None), random_seed())
     tsteps = _first_given(tsteps, getattr(args, "tsteps", None))
-    line = sample_batch([text], model, bias=bias, seed=seed, tsteps=tsteps, style=style, initial_states=initial_states)[
-        0
-    ]
+    kwargs = {"bias": bias, "seed": seed, "style": style, "tsteps": tsteps}
+    if tries == 1 or initial_states is not None:
+        (line,) = sample_batch([text], model, initial_states=initial_states, **kwargs)
+    else:
+        (line,), _, _ = sample_whole([text], model, tries=tries, reader=load_reader(), **kwargs)
     return line.strokes, line.phis, line.kappas
 
 
@@ -526,7 +548,10 @@ def parse_args(argv=None):
     p.add_argument("--style_text", metavar="TEXT", help="what is written in --style_file, if it does not say so itself")
     p.add_argument("--style_sort", action="store_true", help="sort its strokes: they are not in the order of writing")
     p.add_argument(
-        "--tries", type=int, default=DEFAULT_TRIES, help="write a line that failed again, so many times in all at most"
+        "--tries", type=int, default=DEFAULT_TRIES, help="write a line that failed or was misread so often at most"
+    )
+    p.add_argument(
+        "--no_proofread", action="store_true", help="only the attention tells what failed; lines are not read over"
     )
     p.add_argument("--seed", type=int, default=None, help="the same seed gives the same line (default: a random one)")
     p.add_argument(
@@ -615,9 +640,11 @@ def main(argv=None):
                 "else is written there, the lines fail: tell it with --style_text, and see docs/STYLES.md."
             )
 
+        reader = None if args.no_proofread else load_reader()
+
         def write(texts, bias, seed, style):
             written = sample_whole(
-                texts, model, bias=bias, seed=seed, style=style, tsteps=args.tsteps, tries=args.tries
+                texts, model, bias=bias, seed=seed, style=style, tsteps=args.tsteps, tries=args.tries, reader=reader
             )
             for line, failures, times in zip(*written, strict=True):
                 report(line, failures, times, logger)
@@ -673,7 +700,7 @@ def report(line, failures, times, logger):
     if failures:
         what = "; ".join(failure.describe(line.text) for failure in failures)
         logger.write(
-            f"Warning: {line.text!r} has failures{again}: {what}. Try another --seed, another --bias, or more --tries."
+            f"Warning: {line.text!r} has failures{again}: {what}. Try another --seed, a higher --bias, or more --tries."
         )
     elif again:
         logger.write(f"{line.text!r} came out whole{again}.")

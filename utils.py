@@ -372,6 +372,13 @@ def _describe(part):
     return f"a {type(array).__name__}" + (f" of {len(array)}" if isinstance(array, (list, tuple)) else "")
 
 
+def absolute_points(offsets):
+    """A line [n, 3] of offsets as one of positions in the same unit, float64."""
+    points = offsets.astype(float)
+    points[:, :2] = np.cumsum(points[:, :2], axis=0)
+    return points
+
+
 def raw_offsets(points, data_scale):
     """A line as the data file holds it.
 

@@ -16,6 +16,7 @@ from checkpoint import SHIPPED, load_model  # noqa: E402
 from drawing import draw_attention, draw_line, draw_lines  # noqa: E402
 from formats import Options, write  # noqa: E402
 from layout import PageStyle, compose  # noqa: E402
+from legibility import load_reader  # noqa: E402
 from letter import text_rows, write_rows  # noqa: E402
 from sample import load_style, sample_whole  # noqa: E402
 
@@ -60,7 +61,7 @@ def main(argv=None):
     draw_unrolled(os.path.join(args.output, "unrolled.png"))
 
     def by_the_model(texts, biases, seeds, style):
-        return sample_whole(texts, model, bias=biases, seed=seeds, style=style)[0]
+        return sample_whole(texts, model, bias=biases, seed=seeds, style=style, reader=load_reader())[0]
 
     paragraphs = write_rows(text_rows(LETTER, bias=1.5), by_the_model, seed_of_letter)
     pages = compose(paragraphs, PageStyle("a6", margin_mm=10))

@@ -3,8 +3,8 @@
     python3 scripts/make_corpus.py
 
 The texts are those of data/corpus_texts.txt (see corpus_texts.py). Two lines in three are each in a hand of their own,
-the others in the hands of data/styles.p; the bias differs from line to line. What `failures.find_failures` finds fault
-with after several tries is left out, and so is what the loader of train.py would leave out.
+the others in the hands of data/styles.p; the bias differs from line to line. What the attention or the reader of
+legibility.py finds fault with after several tries is left out, and so is what the loader of train.py would leave out.
 """
 
 import argparse
@@ -20,6 +20,7 @@ ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 sys.path.insert(0, ROOT)
 
 from checkpoint import SHIPPED, load_model  # noqa: E402
+from legibility import load_reader  # noqa: E402
 from sample import load_style, sample_whole  # noqa: E402
 from tf_setup import one_thread_per_operation  # noqa: E402
 from utils import DATA_FILE, line_fault, raw_offsets, save_strokes  # noqa: E402
@@ -56,7 +57,9 @@ def main(argv=None):
         style = load_style(group // 3, args.data_dir, scale) if group % 3 == 2 else None
         rows = list(range(group, len(texts), GROUPS))
         seeds = [(args.seed, i) for i in rows]
-        lines, faults, _ = sample_whole([texts[i] for i in rows], model, bias=biases[rows], seed=seeds, style=style)
+        lines, faults, _ = sample_whole(
+            [texts[i] for i in rows], model, bias=biases[rows], seed=seeds, style=style, reader=load_reader()
+        )
         for i, line, found in zip(rows, lines, faults, strict=True):
             strokes = raw_offsets(line.strokes, scale)
             if found or line_fault(strokes, line.text, MAX_POINTS):

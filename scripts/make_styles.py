@@ -4,8 +4,8 @@
 
 Without a style, every line is in a hand of its own; but most of those hands are near the middle of all. So such lines
 are slanted, widened and scaled at random, the model goes on from each as from a style, and what it then writes is a
-candidate. Every candidate is tried as a style: its trial lines have to be whole, and of the hands that they are in,
-those that differ most are chosen.
+candidate. Every candidate is tried as a style: its trial lines have to be whole and easy to read, and of the hands that
+they are in, those that differ most are chosen.
 """
 
 import argparse
@@ -21,6 +21,7 @@ sys.path.insert(0, ROOT)
 from checkpoint import SHIPPED, load_model  # noqa: E402
 from drawing import draw_lines  # noqa: E402
 from failures import attended_characters, find_failures  # noqa: E402
+from legibility import error_share, load_reader  # noqa: E402
 from measure import measure_line  # noqa: E402
 from sample import sample_batch  # noqa: E402
 from tf_setup import one_thread_per_operation  # noqa: E402
@@ -79,8 +80,8 @@ def distorted(line, rng):
     return np.column_stack([dx, offsets[:, 1] * size, line.strokes[:, 5]]).astype(np.float32), line.text
 
 
-def candidate_hands(model, count, bias, trial_bias, seed):
-    """Yields (style as raw strokes and text, its trial lines), all whole."""
+def candidate_hands(model, reader, count, bias, trial_bias, most_misread, seed):
+    """Yields (style as raw strokes and text, its trial lines), all whole and legible."""
     rng = np.random.default_rng(seed)
     scale = model.config.data_scale
     texts = [STYLE_TEXTS[i % len(STYLE_TEXTS)] for i in range(count)]
@@ -94,7 +95,9 @@ def candidate_hands(model, count, bias, trial_bias, seed):
             continue
         raw = raw_offsets(line.strokes, scale), line.text
         trials = sample_batch(TRIAL_TEXTS, model, bias=trial_bias, seed=seed, style=primed_with(raw, scale))
-        if not any(find_failures(trial) for trial in trials):
+        if any(find_failures(trial) for trial in trials):
+            continue
+        if error_share(TRIAL_TEXTS, reader.read([trial.strokes for trial in trials])) <= most_misread:
             yield raw, trials
 
 
@@ -130,12 +133,15 @@ def main(argv=None):
     p.add_argument("--count", type=int, default=12, help="styles to keep")
     p.add_argument("--bias", type=float, default=0.5, help="of the styles: the lower, the more the hands differ")
     p.add_argument("--trial_bias", type=float, default=1.0, help="of the lines that are primed with them")
+    p.add_argument("--most_misread", type=float, default=0.05, help="share of the characters of those lines, at most")
     p.add_argument("--seed", type=int, default=1, help="of all lines")
     args = p.parse_args(argv)
     model = load_model(args.save_path)
     one_thread_per_operation()
-    hands = list(candidate_hands(model, args.candidates, args.bias, args.trial_bias, args.seed))
-    print(f"{len(hands)} of {args.candidates} hands are whole.", file=sys.stderr)
+    hands = list(
+        candidate_hands(model, load_reader(), args.candidates, args.bias, args.trial_bias, args.most_misread, args.seed)
+    )
+    print(f"{len(hands)} of {args.candidates} hands are whole and legible.", file=sys.stderr)
     if len(hands) < args.count:
         print(f"Error: {args.count} styles are wanted; take more --candidates.", file=sys.stderr)
         return 1

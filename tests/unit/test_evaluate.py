@@ -15,6 +15,9 @@ from evaluate import calibration, load_texts, measure_likelihood, measure_sampli
 from model import HandwritingModel, compute_loss
 from utils import ALPHABET, DataLoader, make_batch
 
+# A reader that judges no line.
+READS_ALL = SimpleNamespace(knows=lambda text: False, read=lambda lines: [""] * len(lines))
+
 
 @pytest.fixture(scope="module")
 def model():
@@ -84,7 +87,7 @@ def test_shares_of_failures_count_lines_over_all_seeds(model, monkeypatch):
 
     failure = SimpleNamespace(kind="skipped", describe=lambda text: "skipped")
     monkeypatch.setattr(evaluate, "find_failures", two_failures_in_b)
-    result = measure_sampling(model, ["a", "b"], bias=1.0, seeds=[3, 4])
+    result = measure_sampling(model, ["a", "b"], 1.0, [3, 4], READS_ALL)
     assert (result["lines"], result["whole"], result["skipped"], result["run-on"]) == (4, 0.5, 0.5, 0.0)
     assert [(text, seed) for text, seed, _ in result["failed"]] == [("b", 3), ("b", 4)]
 
@@ -93,8 +96,27 @@ def test_the_share_in_the_end_counts_what_no_try_mended(model, monkeypatch):
     failure = SimpleNamespace(kind="skipped", describe=lambda text: "skipped")
     monkeypatch.setattr(evaluate, "find_failures", lambda line: [] if line.text == "a" else [failure])
     monkeypatch.setattr(sample, "find_failures", lambda line: [failure] if line.text == "c" else [])
-    result = measure_sampling(model, ["a", "b", "c", "a"], bias=1.0, seeds=[3], tries=2)
+    result = measure_sampling(model, ["a", "b", "c", "a"], 1.0, [3], READS_ALL, tries=2)
     assert (result["whole"], result["whole_after_tries"], result["tries"]) == (0.5, 0.75, 2)
+
+
+def test_misread_characters_are_counted_on_first_tries_and_on_those_that_are_kept(model):
+    texts, bad = ["abcdefghij", "klmno"], []
+
+    class Reads:
+        """Reads what it has seen first as the texts without their first three letters, the rest as the texts."""
+
+        def knows(self, text):
+            return True
+
+        def read(self, lines):
+            bad[:] = bad or [lines[0].tobytes(), lines[1].tobytes()]
+            known = dict(zip(bad, (text[3:] for text in texts)))
+            return [known.get(line.tobytes(), texts[k % 2]) for k, line in enumerate(lines)]
+
+    result = measure_sampling(model, texts, 9.0, [3], Reads(), tries=2)
+    assert (result["misread"], result["misread_after_tries"]) == (6 / 15, 0.0)
+    assert result["read"] == [["abcdefghij", "defghij"], ["klmno", "no"]]
 
 
 @pytest.fixture

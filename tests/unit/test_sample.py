@@ -341,6 +341,53 @@ def test_tries_are_other_lines_and_repeatable(model, monkeypatch):
     assert [line.strokes.tobytes() for line in seen[:3]] == [line.strokes.tobytes() for line in seen[3:]]
 
 
+class FakeReader:
+    """Misreads so many first characters of a text each time that it is read; knows the letters a to d."""
+
+    def __init__(self, **errors):
+        self.errors = {text: list(counts) for text, counts in errors.items()}
+        self.texts = []
+
+    def knows(self, text):
+        return set(text) <= set("abcd")
+
+    def read(self, lines):
+        texts = [text for text, counts in self.errors.items() if counts][: len(lines)]
+        assert len(texts) == len(lines)
+        self.texts.append(texts)
+        return ["x" * (n := self.errors[text].pop(0)) + text[n:] for text in texts]
+
+
+def test_lines_that_cannot_be_read_are_written_again_and_the_most_legible_is_kept(model, monkeypatch):
+    seen = failing(monkeypatch, lambda line, count: True)
+    reader = FakeReader(abcdabcd=[8, 3, 5], dcbadcba=[0])
+    lines, failures, written = sample_whole(["abcdabcd", "dcbadcba"], model, seed=3, tries=3, tsteps=20, reader=reader)
+    assert written == [3, 1] and reader.texts == [["abcdabcd", "dcbadcba"], ["abcdabcd"], ["abcdabcd"]]
+    assert np.array_equal(lines[0].strokes, seen[2].strokes)  # of 8, 3 and 5 misread characters
+    assert [failure.kind for failure in failures[0]] == ["misread"] and not failures[1]
+    assert failures[0][0].describe("abcdabcd") == 'misread "abc" in "abcdabcd"'
+
+
+def test_a_line_that_the_attention_finds_whole_goes_before_one_that_is_better_to_read(model, monkeypatch):
+    seen = failing(monkeypatch, lambda line, count: count == 1)
+    reader = FakeReader(abcdabcd=[6, 4, 2])
+    lines, _, written = sample_whole(["abcdabcd"], model, seed=3, tries=3, tsteps=20, reader=reader)
+    assert written == [3] and np.array_equal(lines[0].strokes, seen[0].strokes)
+
+
+def test_texts_that_the_reader_has_no_characters_for_are_not_judged_by_it(model, monkeypatch):
+    failing(monkeypatch, lambda line, count: True)
+    _, failures, written = sample_whole(["eee"], model, seed=3, tsteps=20, reader=FakeReader(eee=[3]))
+    assert written == [1] and failures == [[]]
+
+
+def test_every_kind_of_seed_means_the_same_for_one_try_and_for_several(model):
+    for seed in (5, [5], (5,), np.array([5]), [(5, 0)]):
+        once, several = (sample("abcde", model, seed=seed, tsteps=20, tries=tries)[0] for tries in (1, 2))
+        whole = sample_whole(["abcde"], model, seed=seed, tsteps=20, tries=1)[0][0].strokes
+        assert np.array_equal(once, whole) and several.shape[1] == 6
+
+
 def test_tries_have_to_be_one_or_more(model):
     with pytest.raises(ValueError, match="tries"):
         sample_whole(["abc"], model, tries=0)

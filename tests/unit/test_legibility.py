@@ -1,0 +1,143 @@
+"""legibility.py: what the reader sees does not depend on size or speed, and what it reads not on the other lines."""
+
+import os
+
+import numpy as np
+import pytest
+
+import legibility
+from legibility import (
+    FEATURES,
+    MOST_STEPS,
+    Reader,
+    count_errors,
+    error_share,
+    find_misread,
+    load_reader,
+    pad,
+    path_features,
+    tolerated_errors,
+)
+from utils import ALPHABET, DATA_FILE, absolute_points, load_strokes
+from writing_helpers import write_text
+
+LINES = [write_text(text, seed=k)[0] for k, text in enumerate(["Tall ships", "a", "it is 1854, I know", "zip."])]
+
+
+@pytest.fixture(scope="module")
+def reader():
+    return Reader(seed=1)
+
+
+def test_size_and_place_of_a_line_do_not_matter():
+    line = LINES[2]
+    other = line.copy()
+    other[:, :2] = 7.5 * line[:, :2] + [300, -40]
+    assert np.allclose(path_features(line), path_features(other), atol=1e-4)
+
+
+def test_the_speed_of_the_pen_hardly_matters():
+    points = LINES[2][:, [0, 1, 5]]
+    halfway = (points[1:] + points[:-1]) / 2
+    halfway[:, 2] = 0
+    between = points[:-1, 2] < 0.5  # nothing is drawn where the pen is lifted
+    slow = np.insert(points, np.flatnonzero(between) + 1, halfway[between], axis=0)
+    assert len(slow) > 1.5 * len(points)
+    a, b = path_features(points), path_features(slow)
+    assert abs(len(b) / len(a) - 1) < 0.05 and np.allclose(a[:, 4].std(), b[:, 4].std(), rtol=0.05)
+
+
+def test_a_line_that_climbs_has_the_heights_of_a_level_one():
+    level, _ = write_text("over the hills and far away", joined=False)
+    climbing = level.copy()
+    climbing[:, 1] -= 0.15 * level[:, 0]
+    a, b = path_features(level), path_features(climbing)
+    assert abs(a[:, 4].std() - b[:, 4].std()) < 0.1 * a[:, 4].std() and abs(b[:50, 4].mean() - b[-50:, 4].mean()) < 0.5
+
+
+def test_a_lift_is_a_jump_and_ink_is_steps():
+    features = path_features(np.array([[0, 0, 0], [4, 0, 1], [6, 2, 0], [6, 6, 0]], float))
+    lifted = features[:, 5] == 1
+    assert lifted.sum() == 1 and not features[lifted][:, :2].any() and features[lifted][0, 2:4].all()
+    assert not features[~lifted][:, 2:4].any()
+    assert np.allclose(np.hypot(*features[~lifted, :2].T), 1.0, atol=0.2)
+
+
+@pytest.mark.parametrize(
+    "points",
+    [
+        np.zeros([0, 6]),
+        np.zeros([1, 3]),
+        np.array([[0, 0, 1], [5, 5, 1]], float),
+        np.array([[0, 0, 0], [0, 1, 1], [10, 0, 1]], float),  # a stroke straight down, and a dot far to the right
+    ],
+)
+def test_lines_with_hardly_any_ink_have_features_too(points, reader):
+    features = path_features(points)
+    assert features.shape[1] == FEATURES and len(features) >= 1 and np.isfinite(features).all()
+    assert isinstance(reader.read([points])[0], str)
+
+
+def test_a_pen_that_ran_wild_costs_no_more_memory_than_a_long_line():
+    wild = np.zeros([1000, 3])
+    wild[:, 0] = 100.0 * (np.arange(1000) % 2)
+    assert len(path_features(wild)) <= MOST_STEPS + 1
+
+
+def test_a_line_is_read_alike_whatever_it_is_read_with(reader):
+    features = [path_features(line) for line in LINES]
+    together, frames = reader.logits(*pad(features))
+    for k, f in enumerate(features):
+        alone, count = reader.logits(*pad([f]))
+        assert count[0] == frames[k] == (len(f) + 1) // 2
+        assert np.allclose(alone[: count[0], 0], together[: count[0], k], atol=1e-5)
+
+
+def test_lines_come_back_in_the_order_in_which_they_were_given(reader):
+    lines = [write_text(ALPHABET[10 : 10 + n], seed=n)[0] for n in (9, 2, 14, 5)] * 10
+    assert reader.read(lines) == [reader.read([line])[0] for line in lines]
+
+
+def test_a_saved_reader_reads_as_before(reader, tmp_path):
+    reader.save(tmp_path / "reader.npz")
+    again = load_reader(str(tmp_path / "reader.npz"))
+    assert again.alphabet == reader.alphabet
+    features = pad([path_features(line) for line in LINES])
+    assert np.allclose(reader.logits(*features)[0], again.logits(*features)[0], atol=0.05)  # half precision
+
+
+@pytest.mark.parametrize(
+    ("text", "read", "errors"),
+    [("", "", 0), ("abc", "abc", 0), ("abc", "", 3), ("", "ab", 2), ("kitten", "sitting", 3), ("ab", "ba", 2)],
+)
+def test_errors_are_insertions_deletions_and_replacements(text, read, errors):
+    assert count_errors(text, read) == errors
+
+
+@pytest.mark.parametrize("read", ["", "D", "Dea", "Dearxxx", "xxDear", "Dxear", "rDea", "Door"])
+def test_whatever_is_misread_is_a_failure_within_the_text(read):
+    failures = find_misread("Dear", read)
+    assert failures and all(0 <= f.start < f.end <= 4 for f in failures)
+    assert all("misread" in failure.describe("Dear") for failure in failures)
+
+
+def test_what_is_read_as_it_should_be_is_no_failure():
+    assert find_misread("Dear", "Dear") == []
+
+
+def test_the_neater_a_line_is_meant_to_be_the_less_is_forgiven():
+    errors = [tolerated_errors("a line of thirty characters ..", bias) for bias in (0, 0.5, 1, 2)]
+    assert errors == sorted(errors, reverse=True) and 6 < errors[0] < 7 and 1 < errors[-1] < 2
+    assert tolerated_errors("fox", 2) < 1
+
+
+def test_the_share_of_errors_is_over_all_characters():
+    assert error_share(["abcd", "ab"], ["abc", "ab"]) == 1 / 6
+    assert error_share([], []) == 0
+
+
+@pytest.mark.smoke
+def test_the_shipped_reader_reads_the_shipped_corpus():
+    strokes, texts = load_strokes(os.path.join(os.path.dirname(legibility.__file__), "data", DATA_FILE))
+    reads = load_reader().read([absolute_points(line) for line in strokes[:60]])
+    assert error_share(texts[:60], reads) < 0.12
