@@ -58,6 +58,7 @@ REST_BIAS = 2.0  # a bias of b makes it exp(REST_BIAS b) times less likely that 
 # many has gone astray.
 MAX_POINTS_PER_CHARACTER, EXTRA_POINTS = 45, 100
 DEFAULT_TRIES = 5
+MOST_NAMED = 5  # lines that came out whole in a later try; more of them are only counted
 OWN_HAND = "own"  # stands for the number of a style: that of --style_file
 # When a line ends. When the pen lifts for the last time in real lines, the attention has nearly always passed the last
 # character by a tenth of its place, and in four of five lines by half of it. Where it has passed by half, the line
@@ -646,8 +647,7 @@ def main(argv=None):
             written = sample_whole(
                 texts, model, bias=bias, seed=seed, style=style, tsteps=args.tsteps, tries=args.tries, reader=reader
             )
-            for line, failures, times in zip(*written, strict=True):
-                report(line, failures, times, logger)
+            report(*written, logger)
             return written[0]
 
         suffix = f"bias{args.bias:g}_seed{seed}"
@@ -694,16 +694,27 @@ def fit_texts(texts, alphabet, logger):
     return fitted
 
 
-def report(line, failures, times, logger):
-    """Says how often a line was written, if more than once, and what is still wrong with it."""
-    again = f" after {times} tries" if times > 1 else ""
-    if failures:
-        what = "; ".join(failure.describe(line.text) for failure in failures)
-        logger.write(
-            f"Warning: {line.text!r} has failures{again}: {what}. Try another --seed, a higher --bias, or more --tries."
-        )
-    elif again:
-        logger.write(f"{line.text!r} came out whole{again}.")
+def report(lines, failures, written, logger):
+    """Says which lines were written more than once, and what is still wrong with those that failed every time.
+
+    Args:
+        lines, failures, written: as `sample_whole` returns them.
+    """
+    rows = list(zip(lines, failures, written, strict=True))
+    mended = [(line.text, times) for line, found, times in rows if times > 1 and not found]
+    if len(mended) > MOST_NAMED:
+        most = max(times for _, times in mended)
+        logger.write(f"{len(mended)} of {len(lines)} lines were written up to {most} times until they came out whole.")
+    else:
+        for text, times in mended:
+            logger.write(f"{text!r} came out whole after {times} tries.")
+    for line, found, times in rows:
+        if found:
+            again = f" after {times} tries" if times > 1 else ""
+            what = "; ".join(failure.describe(line.text) for failure in found)
+            logger.write(f"Warning: {line.text!r} has failures{again}: {what}.")
+    if any(failures):
+        logger.write("For lines with failures try another --seed, a higher --bias, or more --tries.")
 
 
 def draw(lines, folder, suffix):

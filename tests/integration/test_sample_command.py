@@ -4,13 +4,15 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
 import sample
 from checkpoint import load_model, save_model
-from utils import save_strokes
+from failures import Failure
+from utils import Logger, save_strokes
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -76,6 +78,21 @@ def test_tries_limits_how_often_a_failed_line_is_written(run):
     assert "not finished" in err and "tries:" not in err
     _, _, err = run("--text", "a long line of words", "--tsteps", "9", "--seed", "1", "--tries", "2")
     assert "after 2 tries" in err
+
+
+def test_lines_that_a_later_try_mended_are_named_or_if_many_counted(capsys):
+    def told(*written, failures=()):
+        lines = [SimpleNamespace(text=f"line {i}") for i in range(len(written))]
+        found = [[Failure("skipped", 5, 6)] if i in failures else [] for i in range(len(written))]
+        sample.report(lines, found, written, Logger())
+        return capsys.readouterr().err.splitlines()
+
+    assert told(1, 1) == []
+    assert told(1, 3, 2) == ["'line 1' came out whole after 3 tries.", "'line 2' came out whole after 2 tries."]
+    assert told(1, *[2] * 6, 4) == ["7 of 8 lines were written up to 4 times until they came out whole."]
+    failed = told(5, 1, 2, failures=[0])
+    assert failed[0] == "'line 2' came out whole after 2 tries."
+    assert failed[1].startswith("Warning: 'line 0' has failures after 5 tries: skipped") and "--seed" in failed[2]
 
 
 def test_characters_outside_the_alphabet_are_named(run):
