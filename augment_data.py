@@ -5,9 +5,9 @@
 
 A trained model tells which character each pen point of the training lines belongs to. Digits, capitals and signs that
 stand apart are cut out and set into other lines, in the place of words and of initials: numbers, prices, dates, words
-in capitals, names with rare initials. Rare small letters are joined to their neighbours and cannot be moved: with
-`--repeat xxzzqj` the lines that hold an x or a z go in twice more as they are, those with a q or a j once. Validation
-lines are neither read nor made.
+in capitals, names with rare initials. In one new line of three, small letters that stand apart become an x, z or q.
+With `--repeat xxzzqj` the lines that hold an x or a z go in twice more as they are, those with a q or a j once.
+Validation lines are neither read nor made.
 """
 
 import argparse
@@ -19,7 +19,7 @@ from tqdm import tqdm
 
 from checkpoint import CheckpointError, find_checkpoint, load_model
 from failures import attended_characters
-from glyphs import CAPITALS, DIGITS, SHAPES, Glyph, WrittenLine, collect_glyphs, draw_shape, replace
+from glyphs import CAPITALS, DIGITS, RARE_SMALL, SHAPES, Glyph, WrittenLine, collect_glyphs, draw_shape, replace
 from tf_setup import one_thread_per_operation, tf
 from utils import DataLoader, Logger, UnsafePickleError, absolute_points, make_batch, raw_offsets, save_strokes
 
@@ -38,7 +38,11 @@ PATTERNS = (
     "|999 9999|99 99 99 99|999 9999 9999|99999999|9,999,999|999.99|A A A|A A A A A|AAAAAA|9 9 9|A: 99|#9|A9 9AA"
 ).split("|")
 WORDS_IN_CAPITALS = 0.4  # share of the tokens that are a word, instead of one of PATTERNS
-WHOLE_LINES = 0.35  # share of the new lines of which nothing but tokens is left
+WHOLE_LINES = 0.35  # share of those of which nothing but tokens is left
+SMALL_LINES = 1 / 3  # share of the new lines in which rare small letters take the place of others,
+SMALL_LETTERS = "xxxxzq"  # which are chosen out of these,
+MOST_SMALL = 4  # and how many of them
+TAKEN = set("abcdeghklmnoprsuvwy")  # not those whose dots and bars may be drawn after the word
 
 
 class Composer:
@@ -64,8 +68,30 @@ class Composer:
         return "".join(self.rng.choice(list({"9": DIGITS, "A": CAPITALS}.get(c, c))) for c in pattern)
 
     def compose(self):
-        """A new line as points [n, 3], absolute, and its text; None if this time none came about."""
+        """A new WrittenLine; None if this time none came about."""
         line = self.lines[self.rng.integers(len(self.lines))]
+        return self.with_small_letters(line) if self.rng.random() < SMALL_LINES else self.with_tokens(line)
+
+    def with_small_letters(self, line):
+        """The line with some small letters replaced by rare ones, or None."""
+        new, letters = None, [c for c in SMALL_LETTERS if c in self.glyphs]
+        for _ in range(self.rng.integers(1, MOST_SMALL + 1)):
+            words = [m.span() for m in re.finditer(r"\S+", line.text)] if line.x_height else []
+            places = [
+                (u, own)
+                for start, end in words
+                for u, own in line.small_apart(start, end)
+                if line.text[u] in TAKEN and own == list(range(own[0], own[-1] + 1))
+            ]
+            if not places or not letters:
+                break
+            u, own = places[self.rng.integers(len(places))]
+            letter = str(self.rng.choice(letters))
+            line = new = replace(line, own, u, u + 1, [self.choose(letter, line.slant)], self.rng)
+        return new
+
+    def with_tokens(self, line):
+        """The line with a word, an initial or all of it replaced by what is rare, or None."""
         words = [m.span() for m in re.finditer(r"\S+", line.text)]
         start, end = words[self.rng.integers(len(words))]
         if not line.x_height or len(words) < 2:
@@ -90,18 +116,19 @@ class Composer:
         glyphs = [None if c == " " else self.choose(c, line.slant, height) for c in token]
         return replace(line, own, start, end, glyphs, self.rng)
 
-    def choose(self, character, slant, height):
-        """A glyph of about the line's slant, drawn towards one height; or a drawn shape where there are too few."""
+    def choose(self, character, slant, height=None):
+        """A glyph of about the line's slant, drawn towards a height; or a drawn shape where there are few."""
         found = self.glyphs.get(character, [])
         # In the real lines, # stands for what could not be read.
         if character in SHAPES and (character == "#" or self.rng.random() < 8 / (8 + len(found))):
             return draw_shape(character, self.rng)
         some = [found[k] for k in self.rng.integers(len(found), size=ALIKE)]
         glyph = min(some, key=lambda g: abs(g.slant - slant))
-        if character not in DIGITS + CAPITALS:
+        if character not in DIGITS + CAPITALS + RARE_SMALL:
             return glyph
         points = glyph.points.copy()
-        points[:, :2] *= np.clip(height / np.ptp(points[:, 1]), 0.6, 1.6) ** 0.7
+        if height is not None:
+            points[:, :2] *= np.clip(height / np.ptp(points[:, 1]), 0.6, 1.6) ** 0.7
         # Of some digits there are hardly ten: no two of the new ones are quite the same.
         points[:, 0] = points[:, 0] * self.rng.uniform(0.85, 1.15) - self.rng.normal(0, 0.06) * points[:, 1]
         return Glyph(character, points, glyph.slant, glyph.donor)
@@ -180,17 +207,16 @@ def repeated_lines(texts, letters):
 
 def compose_lines(model, loader, count, tsteps, seed):
     """`count` new lines out of the loader's training lines: int16 [n, 3] raw offsets each, and texts."""
-    apart = re.compile(r"[A-Z0-9!#()+/:;?\[\]]")
+    apart = re.compile(rf"[A-Z0-9!#()+/:;?\[\]{RARE_SMALL}]")
     rows = [i for i, text in enumerate(loader.ascii_data) if apart.search(text)]
     lines = written_lines(model, [loader.stroke_data[i] for i in rows], [loader.ascii_data[i] for i in rows])
     composer = Composer(lines, collect_glyphs(lines), np.random.default_rng(seed))
     strokes, texts = [], []
     for _ in range(100 * count if lines else 0):
         made = composer.compose()
-        if made is not None and len(made[0]) <= tsteps:
-            points, text = made
-            strokes.append(raw_offsets(points, loader.data_scale))
-            texts.append(text)
+        if made is not None and len(made.points) <= tsteps:
+            strokes.append(raw_offsets(made.points, loader.data_scale))
+            texts.append(made.text)
             if len(texts) == count:
                 return strokes, texts
     raise ValueError(

@@ -1,10 +1,10 @@
 """Cuts single characters out of written lines and sets them into others: new lines with what is rare in real ones.
 
-Real handwriting has few digits and hardly any Q, X or Z; a model that has seen X four times cannot write it. But most
-digits and capitals are written apart from their neighbours, so their strokes can be taken out of one line and put in
-the place of a character of another: a new line, in which every stroke was made by a person. For signs that no line
-holds (&, *) and the rarest capitals there are a few drawn shapes, varied at random. NumPy only; `augment_data.py` is
-the command.
+Real handwriting has few digits and small x, z and q, and hardly any Q, X or Z; a model that has seen X four times
+cannot write it. But most digits and capitals, and about a quarter of the small letters, are written apart from their
+neighbours, so their strokes can be taken out of one line and put in the place of a character of another: a new line, in
+which every stroke was made by a person. For signs that no line holds (&, *) and the rarest capitals there are a few
+drawn shapes, varied at random. NumPy only; `augment_data.py` is the command.
 
 Lines are absolute here: points [n, 3] with x, y (y grows downwards), pen lift. Glyphs are in x-heights of their line,
 x from their left edge, y from the baseline.
@@ -22,10 +22,13 @@ TOUCHING = 0.12  # x-heights between strokes that still belong to one character
 HEIGHTS = {
     "digit": (0.9, 3.2),
     "capital": (1.2, 3.8),
+    "small": (0.6, 3.2),
     "sign": (0.05, 4.0),
     "dot": (0.0, 0.8),
 }  # of a glyph, in x-heights
 CAPITALS, DIGITS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ", "0123456789"
+RARE_SMALL = "qxz"
+APART = 0.7  # share of a small letter's points that are in its strokes, and of theirs that are its own
 
 
 @dataclasses.dataclass
@@ -111,7 +114,7 @@ class WrittenLine:
         groups = self.clusters(start, end)
         if groups is None or len(groups) != end - start:
             return []
-        return [self._glyph(u, strokes, donor) for u, strokes in zip(range(start, end), groups)]
+        return [self.glyph(u, strokes, donor) for u, strokes in zip(range(start, end), groups)]
 
     def initial(self, u, end, donor=-1):
         """The first character u of a word that goes on to `end` as a Glyph, if it stands apart; else None."""
@@ -122,9 +125,22 @@ class WrittenLine:
         of_second = np.concatenate([self.index[self.slices[k]] for k in groups[1]])
         if np.mean(of_first == u) < 0.6 or np.mean(of_second == u) > 0.1:
             return None
-        return self._glyph(u, groups[0], donor)
+        return self.glyph(u, groups[0], donor)
 
-    def _glyph(self, u, strokes, donor):
+    def small_apart(self, start, end):
+        """The small letters of a word [start, end) that stand apart: a list of (character, numbers of its strokes)."""
+        found = []
+        for strokes in self.clusters(start, end) or []:
+            index = np.concatenate([self.index[self.slices[k]] for k in strokes])
+            u = int(np.bincount(index).argmax())
+            own = np.sum(index == u)
+            whole = own >= APART * len(index) and own >= APART * np.sum(self.index == u)
+            if whole and self.text[u].islower():
+                found.append((u, strokes))
+        return found
+
+    def glyph(self, u, strokes, donor=-1):
+        """The character u, which is written with strokes of these numbers, as a Glyph."""
         points = np.concatenate([self.strokes[k] for k in strokes])
         points[:, 1] -= self.baseline_at(points[:, 0])
         points[:, 0] -= points[:, 0].min()
@@ -138,6 +154,8 @@ def kind_of(character):
         return "digit"
     if character in CAPITALS:
         return "capital"
+    if character in RARE_SMALL:
+        return "small"
     return "dot" if character in ".-" else "sign"
 
 
@@ -147,11 +165,13 @@ def is_plausible(glyph):
     height, bottom = np.ptp(glyph.points[:, 1]), glyph.points[:, 1].max()
     if not low <= height <= high or glyph.width > 4:
         return False
-    return glyph.character == "J" or kind_of(glyph.character) in ("sign", "dot") or -0.6 < bottom < 0.8
+    if glyph.character == "x" and glyph.points[:, 2].sum() != 2:
+        return False
+    return glyph.character in "Jq" or kind_of(glyph.character) in ("sign", "dot") or -0.6 < bottom < 0.8
 
 
 def collect_glyphs(lines):
-    """All characters that stand apart in numbers, signs and at the beginning of words.
+    """All characters that stand apart in numbers, signs and at the beginning of words, and RARE_SMALL ones in words.
 
     Args:
         lines: WrittenLines.
@@ -168,6 +188,9 @@ def collect_glyphs(lines):
             glyphs = line.glyphs(start, end, donor) if not word.isalpha() or word.isupper() else []
             if not glyphs and word[0] in CAPITALS:
                 glyphs = [line.initial(start, end, donor)]
+            if word.isalpha() and set(word) & set(RARE_SMALL):
+                apart = line.small_apart(start, end)
+                glyphs += [line.glyph(u, own, donor) for u, own in apart if line.text[u] in RARE_SMALL]
             for glyph in glyphs:
                 if glyph is not None and is_plausible(glyph):
                     found.setdefault(glyph.character, []).append(glyph)
@@ -191,12 +214,12 @@ def replace(line, own, start, end, glyphs, rng, gap=0.35):
             they are. glyphs: Glyphs; None is a space. rng: a NumPy Generator. gap: between glyphs, in x-heights.
 
     Returns:
-        points [n, 3], text.
+        a WrittenLine.
     """
     old = np.concatenate([line.strokes[k] for k in own])
     left, right = old[:, 0].min(), old[:, 0].max()
-    x, new = left, []
-    for glyph in glyphs:
+    x, new, index = left, [], []
+    for u, glyph in enumerate(glyphs, start):
         if glyph is None:
             x += line.x_height * rng.uniform(0.8, 1.4)
             continue
@@ -207,17 +230,23 @@ def replace(line, own, start, end, glyphs, rng, gap=0.35):
         points[:, 0] += x
         points[:, 1] += line.baseline_at(points[:, 0])
         new.append(points)
+        index.append(np.full(len(points), u))
         x = points[:, 0].max() + line.x_height * gap * rng.uniform(0.6, 1.4)
     shift = new[-1][:, 0].max() - right
-    before, after = [], []
-    for k, stroke in enumerate(line.strokes):
+    longer = len(glyphs) - (end - start)
+    before, after = ([], []), ([], [])
+    for k, (stroke, rows) in enumerate(zip(line.strokes, line.slices)):
         if k in own:
             continue
         if line.first[k] >= end:
             stroke = stroke + [shift, 0, 0]
-        (before if k < own[0] else after).append(stroke)
+        strokes, characters = before if k < own[0] else after
+        strokes.append(stroke)
+        characters.append(np.where(line.index[rows] >= end, line.index[rows] + longer, line.index[rows]))
     text = "".join(" " if glyph is None else glyph.character for glyph in glyphs)
-    return np.concatenate(before + new + after), line.text[:start] + text + line.text[end:]
+    points = np.concatenate(before[0] + new + after[0])
+    index = np.concatenate(before[1] + index + after[1])
+    return WrittenLine(line.text[:start] + text + line.text[end:], points, index)
 
 
 # ----------------------------------------------------------------------------------------------- drawn shapes

@@ -78,8 +78,11 @@ def test_glyphs_with_far_less_ink_than_usual_are_left_out():
 def test_a_replacement_keeps_all_else_and_moves_what_follows():
     line = line_of("in may we")
     own = line.strokes_of(3, 6)
-    points, text = replace(line, own, 3, 6, [figure("7"), figure("3")], np.random.default_rng(0))
-    assert text == "in 73 we"
+    new_line = replace(line, own, 3, 6, [figure("7"), figure("3")], np.random.default_rng(0))
+    points = new_line.points
+    assert new_line.text == "in 73 we"
+    assert [new_line.strokes_of(start, end) is not None for start, end in ((0, 2), (3, 5), (6, 8))] == [True] * 3
+    assert [g.character for g in new_line.glyphs(3, 5)] == ["7", "3"]
     before = sum(len(line.strokes[k]) for k in range(own[0]))
     after = sum(len(line.strokes[k]) for k in range(own[-1] + 1, len(line.strokes)))
     assert np.array_equal(points[:before], line.points[:before])
@@ -95,7 +98,7 @@ def test_a_replacement_keeps_all_else_and_moves_what_follows():
 def test_a_glyph_takes_the_slant_and_the_tilt_of_its_line():
     line = line_of("in may we went home then", slant=0.5, tilt=0.1)
     own = line.strokes_of(3, 6)
-    points, _ = replace(line, own, 3, 6, [figure("7")], np.random.default_rng(0))
+    points = replace(line, own, 3, 6, [figure("7")], np.random.default_rng(0)).points
     new = points[sum(len(line.strokes[k]) for k in range(own[0])) :][:4]
     left = new[1] - new[0]  # upwards
     assert left[0] / -left[1] == pytest.approx(line.slant, abs=0.06)
@@ -114,8 +117,9 @@ def test_drawn_shapes_are_plausible_and_never_the_same(character):
 def composer():
     texts = [f"{c}{c}ab 0123 456 789 {c}ed. ({c}) it, why: so! or? ab-cd;" for c in CAPITALS]
     texts += [f"he has {c}{c} and . , : ; - ! ? ( )" for c in CAPITALS]
+    texts += ["a box of wax six", "quiz faq zoo"]
     lines = [line_of(text) for text in texts]
-    return Composer(lines, collect_glyphs(lines), np.random.default_rng(0))
+    return Composer(lines, collect_glyphs(lines) | {"x": [figure("x", height=1.0)]}, np.random.default_rng(0))
 
 
 def test_tokens_are_words_in_capitals_or_follow_a_pattern(composer):
@@ -129,16 +133,50 @@ def test_tokens_are_words_in_capitals_or_follow_a_pattern(composer):
 
 def test_some_new_lines_are_nothing_but_tokens(composer):
     made = [line for line in (composer.compose() for _ in range(200)) if line is not None]
-    alone = [text for _, text in made if not re.search("[a-z]", text)]
+    alone = [line.text for line in made if not re.search("[a-z]", line.text)]
     assert 0.1 < len(alone) / len(made) < 0.7 and any(" " in text for text in alone)
 
 
 def test_new_lines_hold_what_their_text_says(composer):
     made = [line for line in (composer.compose() for _ in range(80)) if line is not None]
     assert len(made) > 20
-    for points, text in made:
-        assert 0 < len(text) <= 64 and points[-1, 2] == 1 and np.isfinite(points).all()
+    for line in made:
+        points = line.points
+        assert 0 < len(line.text) <= 64 and points[-1, 2] == 1 and np.isfinite(points).all()
         assert set(np.unique(points[:, 2])) <= {0.0, 1.0}
+
+
+def test_small_letters_that_stand_apart_become_rare_ones_and_all_else_stays(composer):
+    made = [line for line in (composer.with_small_letters(composer.lines[k]) for k in range(26)) if line is not None]
+    assert len(made) > 20 and {letter for line in made for letter in line.text} >= set("xqz")
+    for line in made:
+        (before,) = (old for old in composer.lines if len(old.text) == len(line.text) and alike(old.text, line.text))
+        changed = [u for u, (a, b) in enumerate(zip(before.text, line.text)) if a != b]
+        assert 1 <= len(changed) <= 4
+        for u in range(len(line.text)):
+            if u in changed:  # the new letter's points are where the attention would be
+                shape = line.points[line.index == u]
+                assert int(shape[:, 2].sum()) == (2 if line.text[u] == "x" else 1)
+            elif line.text[u] != " ":
+                was, now = before.points[before.index == u], line.points[line.index == u]
+                assert np.ptp(now[:, :2] - was[:, :2], axis=0) == pytest.approx([0, 0], abs=1e-9)
+
+
+def alike(old, new):
+    return all(a == b or b in "xqz" for a, b in zip(old, new))
+
+
+def test_joined_small_letters_stay_where_they_are():
+    line = line_of("a mild wax", joined=True)
+    assert line.small_apart(2, 6) == []
+    assert Composer([line], {"x": [figure("x")]}, np.random.default_rng(0)).with_small_letters(line) is None
+
+
+def test_an_x_of_one_stroke_was_cut_out_wrongly():
+    cross = figure("x", height=1.0)
+    assert is_plausible(cross)
+    cross.points[:-1, 2] = 0
+    assert not is_plausible(cross)
 
 
 def test_the_line_of_the_character_decides_what_is_taken(composer):
