@@ -33,8 +33,9 @@ MIDDLE_HALF = 0.79
 FILTERS, UNITS = 128, 128
 BLOCKS = 3
 BATCH = 32
-# Characters of a line that may be misread: 0.5 + LARGEST_SHARE exp(-STRICTNESS bias) for each.
-LARGEST_SHARE, STRICTNESS = 0.2, 1.2
+# A line of U characters is written again while more than 0.5 + WANTED_SHARE exp(-STRICTNESS bias) U are misread. If no
+# try has fewer than that with TOLERATED_SHARE, it has failed: between the two, the reader may well be wrong.
+WANTED_SHARE, TOLERATED_SHARE, STRICTNESS = 0.1, 0.2, 1.2
 
 
 # ---------------------------------------------------------------------------------------------- what the network sees
@@ -260,9 +261,14 @@ def load_reader(path=SHIPPED_READER):
 # --------------------------------------------------------------------------------------------------- what is misread
 
 
+def wanted_errors(text, bias):
+    """With more misread characters than this a line is written again: fewer, the neater it is meant to be."""
+    return 0.5 + WANTED_SHARE * math.exp(-STRICTNESS * bias) * len(text)
+
+
 def tolerated_errors(text, bias):
-    """How many misread characters a line may have before it is written again: fewer, the neater it is meant to be."""
-    return 0.5 + LARGEST_SHARE * math.exp(-STRICTNESS * bias) * len(text)
+    """With more misread characters than this a line has failed."""
+    return 0.5 + TOLERATED_SHARE * math.exp(-STRICTNESS * bias) * len(text)
 
 
 def find_misread(text, read):

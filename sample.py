@@ -32,7 +32,7 @@ import numpy as np
 import letter
 from checkpoint import SAVED, CheckpointError, find_checkpoint, load_config, load_model
 from failures import find_failures
-from legibility import count_errors, find_misread, load_reader, tolerated_errors
+from legibility import count_errors, find_misread, load_reader, tolerated_errors, wanted_errors
 from model import POINT_SIZE, loss_sum_and_count, split_head
 from own_hand import load_own_hand
 from tf_setup import one_thread_per_operation, tf
@@ -394,8 +394,9 @@ def sample_whole(texts, model, *, bias=DEFAULT_BIAS, seed=0, tries=DEFAULT_TRIES
     Args:
         texts, model, bias, tsteps, style: as in `sample_batch`. tries: most times that a line is written.
         seed: as in `sample_batch`; try k > 0 draws from the numbers of the line and k.
-        reader: a `legibility.Reader`: a line of which it misreads more than `legibility.tolerated_errors` has failed,
-            too, unless it lacks characters of its text. None: the attention alone tells what failed.
+        reader: a `legibility.Reader`, for texts whose characters it knows: a line of which it misreads more than
+            `legibility.wanted_errors` is written again, too, and one with more than `legibility.tolerated_errors` has
+            failed. None: the attention alone tells what failed.
 
     Returns:
         For each text a `Line`, and for each the list of its `failures.Failure`. Of a line that failed every time, the
@@ -411,7 +412,7 @@ def sample_whole(texts, model, *, bias=DEFAULT_BIAS, seed=0, tries=DEFAULT_TRIES
     failures, errors = _faults(lines, biases, reader)
     written = [1] * len(lines)
     for k in range(1, tries):
-        again = [i for i, found in enumerate(failures) if found]
+        again = [i for i, found in enumerate(failures) if found or errors[i][1] > wanted_errors(texts[i], biases[i])]
         if not again:
             break
         others = sample_batch(

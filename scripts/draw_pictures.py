@@ -38,30 +38,34 @@ def main(argv=None):
     p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     p.add_argument("--save_path", default=os.path.join(ROOT, SHIPPED), help="prefix of the checkpoint")
     p.add_argument("--output", default=os.path.join(ROOT, "static"), help="folder of the pictures")
-    p.add_argument("--seeds", type=int, nargs=4, default=[4, 2, 2, 7], help="of greeting, biases, hands, letter")
+    p.add_argument(
+        "--seeds", type=int, nargs=5, default=[4, 2, 2, 6, 10], help="of greeting, biases, print, cursive, letter"
+    )
     args = p.parse_args(argv)
     os.makedirs(args.output, exist_ok=True)
-    model = load_model(args.save_path)
-    seed, seed_of_biases, seed_of_hands, seed_of_letter = args.seeds
+    model, reader = load_model(args.save_path), load_reader()
+    seed, seed_of_biases, *seeds_of_hands, seed_of_letter = args.seeds
 
-    (hello, snow), _, _ = sample_whole(["Hello World", SNOW], model, bias=1.5, seed=seed)
+    (hello, snow), _, _ = sample_whole(["Hello World", SNOW], model, bias=1.5, seed=seed, reader=reader)
     draw_line(hello.strokes, os.path.join(args.output, "hello_world.png"))
     draw_attention(snow.phis, snow.strokes, snow.text, os.path.join(args.output, "attention.png"))
     text = "What I cannot create I do not understand"
     seeds = [(seed_of_biases,)] * 4  # the same numbers for all
-    lines, _, _ = sample_whole([text] * 4, model, bias=[0.0, 0.5, 1.0, 2.0], seed=seeds)
+    lines, _, _ = sample_whole([text] * 4, model, bias=[0.0, 0.5, 1.0, 2.0], seed=seeds, reader=reader)
     draw_lines([line.strokes for line in lines], os.path.join(args.output, "biases.png"))
 
-    author, _, _ = sample_whole(["after Alex Graves, 2013"], model, bias=1.0, seed=seed)
+    author, _, _ = sample_whole(["after Alex Graves, 2013"], model, bias=1.0, seed=seed, reader=reader)
     draw_lines([line.strokes for line in author], os.path.join(args.output, "author.png"))
-    hands = [load_style(number, os.path.join(ROOT, "data"), model.config.data_scale) for number in (PRINT, CURSIVE)]
-    snows = [sample_whole([SNOW], model, bias=1.0, seed=seed_of_hands, style=hand)[0][0] for hand in hands]
+    snows = []
+    for number, seed_of_hand in zip((PRINT, CURSIVE), seeds_of_hands, strict=True):
+        hand = load_style(number, os.path.join(ROOT, "data"), model.config.data_scale)
+        snows += sample_whole([SNOW], model, bias=1.0, seed=seed_of_hand, style=hand, reader=reader)[0]
     draw_lines([line.strokes for line in snows], os.path.join(args.output, "print_and_cursive.png"))
     draw_timestep(os.path.join(args.output, "timestep.png"))
     draw_unrolled(os.path.join(args.output, "unrolled.png"))
 
     def by_the_model(texts, biases, seeds, style):
-        return sample_whole(texts, model, bias=biases, seed=seeds, style=style, reader=load_reader())[0]
+        return sample_whole(texts, model, bias=biases, seed=seeds, style=style, reader=reader)[0]
 
     paragraphs = write_rows(text_rows(LETTER, bias=1.5), by_the_model, seed_of_letter)
     pages = compose(paragraphs, PageStyle("a6", margin_mm=10))

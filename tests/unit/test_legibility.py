@@ -17,6 +17,7 @@ from legibility import (
     pad,
     path_features,
     tolerated_errors,
+    wanted_errors,
 )
 from utils import ALPHABET, DATA_FILE, absolute_points, load_strokes
 from writing_helpers import write_text
@@ -129,6 +130,7 @@ def test_the_neater_a_line_is_meant_to_be_the_less_is_forgiven():
     errors = [tolerated_errors("a line of thirty characters ..", bias) for bias in (0, 0.5, 1, 2)]
     assert errors == sorted(errors, reverse=True) and 6 < errors[0] < 7 and 1 < errors[-1] < 2
     assert tolerated_errors("fox", 2) < 1
+    assert all(0.5 < wanted_errors("fox", bias) < tolerated_errors("fox", bias) for bias in (0, 1, 2))
 
 
 def test_the_share_of_errors_is_over_all_characters():

@@ -375,6 +375,16 @@ def test_a_line_that_the_attention_finds_whole_goes_before_one_that_is_better_to
     assert written == [3] and np.array_equal(lines[0].strokes, seen[0].strokes)
 
 
+def test_a_line_that_could_be_better_to_read_is_written_again_but_has_not_failed(model, monkeypatch):
+    seen = failing(monkeypatch, lambda line, count: True)
+    reader = FakeReader(abcdabcd=[2, 2, 2])  # at bias 0 more than 1 is too many for another try, more than 2 a failure
+    lines, failures, written = sample_whole(["abcdabcd"], model, bias=0, seed=3, tries=3, tsteps=20, reader=reader)
+    assert written == [3] and failures == [[]] and np.array_equal(lines[0].strokes, seen[0].strokes)
+    reader = FakeReader(abcdabcd=[2, 1])
+    lines, failures, written = sample_whole(["abcdabcd"], model, bias=0, seed=3, tries=3, tsteps=20, reader=reader)
+    assert written == [2] and failures == [[]] and np.array_equal(lines[0].strokes, seen[1].strokes)
+
+
 def test_texts_that_the_reader_has_no_characters_for_are_not_judged_by_it(model, monkeypatch):
     failing(monkeypatch, lambda line, count: True)
     _, failures, written = sample_whole(["eee"], model, seed=3, tsteps=20, reader=FakeReader(eee=[3]))
