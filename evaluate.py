@@ -24,7 +24,7 @@ from checkpoint import CheckpointError, find_checkpoint, load_config, load_model
 from failures import KINDS, MISREAD, attention_summary, find_failures
 from legibility import error_share, load_reader
 from model import POINT_SIZE, log_density
-from sample import DEFAULT_TRIES, sample_whole
+from sample import DEFAULT_TRIES, sample_batch, sample_whole
 from tf_setup import one_thread_per_operation, tf
 from utils import DataLoader, Logger, UnsafePickleError, absolute_points, make_batch
 
@@ -129,7 +129,7 @@ def measure_sampling(model, texts, bias, seeds, reader, tries=1):
 
     Args:
         model: a HandwritingModel. texts: list of strings. bias: a number. seeds: a list; every text is written once
-            with each. reader: a `legibility.Reader`. tries: how often a line that failed is written at most, as by
+            with each. reader: a `legibility.Reader`. tries: how often a line is written at most, as by
             `sample.sample_whole`.
 
     Returns:
@@ -143,7 +143,7 @@ def measure_sampling(model, texts, bias, seeds, reader, tries=1):
     failed, shares, rates, attention = [], dict.fromkeys(KINDS, 0), [], []
     lost, firsts, kept = 0, [], []  # the last two: lines
     for seed in seeds:
-        lines, found, _ = sample_whole(texts, model, bias=bias, seed=seed, tries=1, reader=reader)
+        lines = sample_batch(texts, model, bias=bias, seed=seed)
         firsts += lines
         for line in lines:
             failures = find_failures(line)
@@ -153,14 +153,9 @@ def measure_sampling(model, texts, bias, seeds, reader, tries=1):
                 failed.append([line.text, seed, "; ".join(failure.describe(line.text) for failure in failures)])
             rates.append(len(line.strokes) / len(line.text))
             attention.append(attention_summary(line.phis))
-        again = [i for i, failures in enumerate(found) if failures]
-        others, still, _ = sample_whole(
-            [texts[i] for i in again], model, bias=bias, seed=[(seed, i) for i in again], tries=tries, reader=reader
-        )
-        lost += sum(any(failure.kind != MISREAD for failure in failures) for failures in still)
-        for i, line in zip(again, others, strict=True):
-            lines[i] = line
+        lines, found, _ = sample_whole(texts, model, bias=bias, seed=seed, tries=tries, reader=reader)
         kept += lines
+        lost += sum(any(failure.kind != MISREAD for failure in failures) for failures in found)
     first_texts, first_reads = read_lines(reader, [line.text for line in firsts], [line.strokes for line in firsts])
     kept_texts, kept_reads = read_lines(reader, [line.text for line in kept], [line.strokes for line in kept])
     count = len(rates)
