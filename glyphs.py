@@ -170,6 +170,21 @@ def is_plausible(glyph):
     return glyph.character in "Jq" or kind_of(glyph.character) in ("sign", "dot") or -0.6 < bottom < 0.8
 
 
+def crossed(glyph):
+    """An x whose strokes have one order and direction: from the upper left downwards, then from the upper right.
+
+    Some people begin the second at its lower end. A model that has seen few x covers both ends with one component of
+    its density, and a bias leaves the middle of that: where the strokes should cross, the second begins.
+    """
+    first_end = int(np.flatnonzero(glyph.points[:, 2] > 0.5)[0]) + 1
+    strokes = []
+    for stroke in (glyph.points[:first_end], glyph.points[first_end:]):
+        xy = stroke[:, :2] if stroke[0, 1] <= stroke[-1, 1] else stroke[::-1, :2]  # downwards
+        strokes.append(np.concatenate([xy, stroke[:, 2:]], axis=1))
+    strokes.sort(key=lambda stroke: stroke[0, 0] - stroke[-1, 0])  # the one that goes to the right is the first
+    return dataclasses.replace(glyph, points=np.concatenate(strokes))
+
+
 def collect_glyphs(lines):
     """All characters that stand apart in numbers, signs and at the beginning of words, and RARE_SMALL ones in words.
 
@@ -198,6 +213,8 @@ def collect_glyphs(lines):
     for character, glyphs in found.items():
         usual = np.median([glyph.ink for glyph in glyphs])
         kept[character] = [glyph for glyph in glyphs if 0.65 * usual <= glyph.ink <= 1.6 * usual]
+    if "x" in kept:
+        kept["x"] = [crossed(glyph) for glyph in kept["x"]]
     return kept
 
 

@@ -10,7 +10,18 @@ import augment_data
 from augment_data import PATTERNS, Composer, compose_lines
 from checkpoint import save_model
 from data_helpers import loader_args, make_lines, write_data
-from glyphs import CAPITALS, DIGITS, SHAPES, Glyph, WrittenLine, collect_glyphs, draw_shape, is_plausible, replace
+from glyphs import (
+    CAPITALS,
+    DIGITS,
+    SHAPES,
+    Glyph,
+    WrittenLine,
+    collect_glyphs,
+    crossed,
+    draw_shape,
+    is_plausible,
+    replace,
+)
 from model import HandwritingModel
 from utils import ALPHABET, DataLoader, load_strokes
 from writing_helpers import write_text
@@ -170,6 +181,16 @@ def test_joined_small_letters_stay_where_they_are():
     line = line_of("a mild wax", joined=True)
     assert line.small_apart(2, 6) == []
     assert Composer([line], {"x": [figure("x")]}, np.random.default_rng(0)).with_small_letters(line) is None
+
+
+@pytest.mark.parametrize("order", [(0, 1), (1, 0)])
+@pytest.mark.parametrize("upwards", [(), (0,), (1,), (0, 1)])
+def test_the_strokes_of_an_x_come_in_one_order_and_direction(order, upwards):
+    falling, rising = np.array([(0, -1), (0.4, -0.4), (0.7, 0)]), np.array([(0.8, -1), (0.3, -0.5), (0.1, 0)])
+    strokes = [stroke[::-1] if k in upwards else stroke for k, stroke in enumerate((falling, rising))]
+    points = np.column_stack([np.concatenate([strokes[k] for k in order]), [0, 0, 1] * 2])
+    expected = np.column_stack([np.concatenate([falling, rising]), [0, 0, 1] * 2])
+    assert np.array_equal(crossed(Glyph("x", points, 0.2, 4)).points, expected)
 
 
 def test_an_x_of_one_stroke_was_cut_out_wrongly():
