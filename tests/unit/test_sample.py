@@ -456,13 +456,13 @@ def test_a_line_ends_after_the_last_stroke_of_its_last_character(script, expecte
     assert line.finished and len(line.strokes) == expected
 
 
-def test_a_character_of_several_strokes_gets_them_though_they_stand_to_the_right():
+def test_a_dotted_character_gets_its_dot_though_it_stands_to_the_right_and_no_other_gets_more():
     script = [(1, DOWN, 1), (1, UP, 1.3), (1, DOWN, 1.3), (1, UP, 1.8), (1, DOWN, 1.8)]
     model = ScriptedModel(script)
-    model.config.alphabet = " ak"
-    model.char_vec_len = 4
-    lengths = [len(sample_batch([text], model, bias=5, tsteps=12)[0].strokes) for text in ("aa", "ak")]
-    assert lengths == [2, 4]
+    model.config.alphabet = " aix"
+    model.char_vec_len = 5
+    lengths = [len(sample_batch([text], model, bias=5, tsteps=12)[0].strokes) for text in ("aa", "ai", "ax")]
+    assert lengths == [2, 4, 2]
 
 
 def test_what_a_primed_line_still_writes_of_its_style_is_cut_off():
