@@ -153,6 +153,7 @@ def measure_sampling(model, texts, bias, seeds, reader, tries=1):
                 failed.append([line.text, seed, "; ".join(failure.describe(line.text) for failure in failures)])
             rates.append(len(line.strokes) / len(line.text))
             attention.append(attention_summary(line.phis))
+        # Writes the first tries once more: what the sampler makes of them is measured as people get it.
         lines, found, _ = sample_whole(texts, model, bias=bias, seed=seed, tries=tries, reader=reader)
         kept += lines
         lost += sum(any(failure.kind != MISREAD for failure in failures) for failures in found)
