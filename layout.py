@@ -31,7 +31,7 @@ ALIGNMENTS = ("left", "centre", "right")
 
 # In x-heights: room above the first baseline and below the last one, the pitch of lines, and the space between words
 # where a hand tells nothing.
-ASCENT, DESCENT, PITCH, WORD_SPACE = 2.2, 1.4, 3.4, 2.0
+ASCENT, DESCENT, PITCH, WORD_SPACE = 2.2, 1.4, 3.6, 2.0
 # How far a single line may differ in scale from its hand. A line of few letters stays nearer to its hand.
 MOST_SCALING, SURE_LETTERS = 1.25, 6.0
 MOST_SHEARING, SURE_DOWNS = 0.5, 8.0
@@ -48,7 +48,7 @@ class PageStyle:
         size: a name of PAGE_SIZES, "tight", or (width, height) in mm. landscape: turns a named size.
         margin_mm: of all four sides, or (top, right, bottom, left).
         width_mm: of the lines on a "tight" page; None: a line is as long as its text.
-        x_height_mm: height of a small letter. line_spacing_mm: from baseline to baseline; None: 3.4 x-heights.
+        x_height_mm: height of a small letter. line_spacing_mm: from baseline to baseline; None: 3.6 x-heights.
         align: "left", "centre" or "right".
         straighten: takes tilt, drift and the slant of single lines out.
         ink: a matplotlib colour. pen_width_mm: of the line that the pen draws.

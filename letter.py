@@ -112,7 +112,7 @@ def add_flags(parser):
     g.add_argument("--margin", type=float, metavar="MM", help="of all four sides (default: 20; tight: 5)")
     g.add_argument("--x_height", type=float, metavar="MM", help="height of a small letter (default: 2.5)")
     g.add_argument(
-        "--line_spacing", type=float, metavar="MM", help="from baseline to baseline (default: 3.4 x-heights)"
+        "--line_spacing", type=float, metavar="MM", help="from baseline to baseline (default: 3.6 x-heights)"
     )
     g.add_argument("--align", choices=ALIGNMENTS, help="default: left")
     g.add_argument("--newlines", choices=("auto", "keep", "join"), help="of --file: which of them begin a new line")
