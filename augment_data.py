@@ -36,6 +36,7 @@ PATTERNS = (
     "9|99|999|9999|9999|9.99|99.99|9,999|99,999|99/99/9999|9/9/99|9.9.99|99.99.9999|9:99|99:99|999 9999|99-99|99%|#99"
     "|(9)|(99)|[9]|[99]|A9|A99|9A|AA|AAA|AAAA|AAAAA|A & A|&|A. A.|A.A.|AA?|99!|99;|9:|9 + 9|99 + 99|*|9*9|A/A|99?|A-A"
     "|999 9999|99 99 99 99|999 9999 9999|99999999|9,999,999|999.99|A A A|A A A A A|AAAAAA|9 9 9|A: 99|#9|A9 9AA"
+    "|&|&|&|&|&|A & A|A&A|A&A|9 + 9|A + A|A++|9+|+|9;|A;|AA/AA|99/9"
 ).split("|")
 WORDS_IN_CAPITALS = 0.4  # share of the tokens that are a word, instead of one of PATTERNS
 WHOLE_LINES = 0.35  # share of those of which nothing but tokens is left

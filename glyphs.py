@@ -16,6 +16,7 @@ import re
 import numpy as np
 
 from measure import measure_line
+from own_hand import resample, unsteady
 
 MIN_OWN = 0.75  # share of a stroke's points, and of a character's, that have to agree that they belong together
 TOUCHING = 0.12  # x-heights between strokes that still belong to one character
@@ -284,8 +285,8 @@ SHAPES = {
     "&": [
         ["~", [(0.75, 0.05), (0.45, 0.45), (0.2, 0.8), (0.35, 1), (0.52, 0.85), (0.3, 0.55), (0.05, 0.25), (0.2, 0),
                (0.5, 0.1), (0.75, 0.45)]],
-        ["~", [(0.55, 0.8), (0.3, 0.95), (0.15, 0.75), (0.35, 0.52), (0.05, 0.3), (0.2, 0), (0.55, 0.05)],
-         [(0.4, 1.1), (0.35, -0.1)]],
+        ["~", [(0.7, 0), (0.4, 0.42), (0.14, 0.8), (0.32, 1), (0.48, 0.82), (0.28, 0.52), (0, 0.24), (0.18, -0.02),
+               (0.48, 0.12), (0.66, 0.38), (0.72, 0.4)]],
     ],
     "%": [
         ["~", [(0.2, 1), (0.03, 0.85), (0.15, 0.65), (0.3, 0.8), (0.2, 1)], [(0.75, 1), (0.1, 0)],
@@ -319,7 +320,11 @@ def draw_shape(character, rng, capital=1.95):
     parts = []
     for corners in shape[1:] if rounded else shape:
         corners = np.array(corners) + rng.normal(0, 0.025, (len(corners), 2))
-        parts.append(_pen(corners * size, rounded and len(corners) > 3, rng))
+        if not (rounded and len(corners) > 3):
+            legs = zip(corners, corners[1:])
+            corners = np.concatenate([corners[:1], *(_bowed(*leg, rng.normal(0, 0.04))[1:] for leg in legs)])
+        points = unsteady(resample(corners * size, pace=rng.uniform(0.85, 1.15)), rng)
+        parts.append(np.column_stack([points, np.arange(len(points)) == len(points) - 1]))
     points = np.concatenate(parts)
     turn = rng.normal(0, 0.04)
     points[:, :2] = points[:, :2] @ np.array([[np.cos(turn), np.sin(turn)], [-np.sin(turn), np.cos(turn)]])
@@ -328,42 +333,8 @@ def draw_shape(character, rng, capital=1.95):
     return Glyph(character, points, 0.0, -1)
 
 
-def _pen(corners, rounded, rng):
-    """Corners -> points as a pen would set them: slow at the ends and at sharp corners, swift between them."""
-    if rounded:
-        t = np.linspace(0, len(corners) - 1, 12 * len(corners))
-        corners = _catmull_rom(corners, t)
-        legs = [corners]
-    else:
-        legs = [corners[k : k + 2] for k in range(len(corners) - 1)]
-        bend = rng.normal(0, 0.04, len(legs))
-        legs = [_bowed(leg, amount) for leg, amount in zip(legs, bend)]
-    step = rng.uniform(0.2, 0.32)  # mean way between two points, in x-heights
-    points = []
-    for leg in legs:
-        arc = np.concatenate([[0], np.cumsum(np.hypot(*np.diff(leg, axis=0).T))])
-        n = max(3, round(arc[-1] / step))
-        u = np.linspace(0, 1, n + 1)[1 if points else 0 :]
-        u = u - np.sin(2 * np.pi * u) / (2 * np.pi) * 0.75  # the pen starts and ends slowly
-        points += [np.stack([np.interp(u * arc[-1], arc, leg[:, axis]) for axis in (0, 1)], axis=1)]
-    points = np.concatenate(points)
-    points += rng.normal(0, 0.008, points.shape)
-    lift = np.zeros((len(points), 1))
-    lift[-1] = 1
-    return np.concatenate([points, lift], axis=1)
-
-
-def _bowed(leg, amount):
-    """A straight leg as a slight bow: nobody draws with a ruler."""
+def _bowed(start, end, amount):
+    """A straight way as a slight bow: nobody draws with a ruler."""
     u = np.linspace(0, 1, 12)[:, None]
-    along = leg[1] - leg[0]
-    return leg[0] + u * along + 4 * u * (1 - u) * amount * np.array([-along[1], along[0]])
-
-
-def _catmull_rom(corners, t):
-    """The curve through all corners at the times t (0 = the first corner)."""
-    padded = np.concatenate([2 * corners[:1] - corners[1:2], corners, 2 * corners[-1:] - corners[-2:-1]])
-    k = np.minimum(t.astype(int), len(corners) - 2)
-    u = (t - k)[:, None]
-    p0, p1, p2, p3 = (padded[k + j] for j in range(4))
-    return 0.5 * (2 * p1 + (p2 - p0) * u + (2 * p0 - 5 * p1 + 4 * p2 - p3) * u**2 + (3 * p1 - p0 - 3 * p2 + p3) * u**3)
+    along = end - start
+    return start + u * along + 4 * u * (1 - u) * amount * np.array([-along[1], along[0]])

@@ -302,7 +302,7 @@ def _grid(pieces):
 def _offsets(points, data_scale, smoothing):
     """Points in x-heights as the network takes them: float32 [n, 3] offsets in units of data_scale, pen lifts."""
     rng = np.random.default_rng(0)  # the same file is the same style
-    points = _points([_unsteady(resample(stroke, smoothing), rng) for stroke in _split(points)])
+    points = _points([unsteady(resample(stroke, smoothing), rng) for stroke in _split(points)])
     # Whole raw units, as those of the training data.
     places = np.round(points[:, :2] * X_HEIGHT)
     offsets = np.zeros([len(points), 3], np.float32)
@@ -312,14 +312,15 @@ def _offsets(points, data_scale, smoothing):
     return offsets
 
 
-def resample(stroke, smoothing=SMOOTHING):
+def resample(stroke, smoothing=SMOOTHING, pace=PACE):
     """A stroke with points where a pen of the training data would have them, whatever points it came with.
 
     A pen is slow where it turns, and where a stroke begins and ends. So each part of the way takes a time for its
     length and one for how far it turns, and points are even in time.
 
     Args:
-        stroke: [n, 2], in x-heights. smoothing: over how much of its way it is smoothed, in x-heights.
+        stroke: [n, 2], in x-heights. smoothing: over how much of its way it is smoothed, in x-heights. pace: how many
+            points, as a share of what a pen of the training data has.
 
     Returns:
         float64 [m, 2], m > 1; the first and the last point are those of the stroke.
@@ -340,11 +341,11 @@ def resample(stroke, smoothing=SMOOTHING):
     ends = (np.exp(-along / SLOW_END) + np.exp((along - lengths.sum()) / SLOW_END)) * lengths
     time = WAY_TIME * lengths + TURN_TIME * turns + (STROKE_TIME - 1) * ends / ends.sum()
     clock = np.concatenate([[0.0], np.cumsum(time)])
-    at = np.linspace(0.0, clock[-1], max(2, 1 + round(PACE * clock[-1])))
+    at = np.linspace(0.0, clock[-1], max(2, 1 + round(pace * clock[-1])))
     return np.column_stack([np.interp(at, clock, way[:, axis]) for axis in (0, 1)])
 
 
-def _unsteady(points, rng):
+def unsteady(points, rng):
     """Points [n, 2] of a stroke a little before or after their time, and beside their place."""
     n = len(points)
     at = np.arange(n) + np.concatenate([[0.0], rng.normal(0.0, UNSTEADY, n - 2), [0.0]])

@@ -124,6 +124,15 @@ def test_drawn_shapes_are_plausible_and_never_the_same(character):
     assert len({g.points.tobytes() for g in glyphs}) == 20
 
 
+def test_a_drawn_pen_is_slow_in_the_loops_of_a_sign_and_swift_between_them():
+    rng = np.random.default_rng(0)
+    for _ in range(10):
+        points = draw_shape("&", rng).points
+        steps = np.hypot(*np.diff(points[:, :2], axis=0).T)
+        top = np.abs(points[1:, 1] - points[:, 1].min()) < 0.25  # the upper loop
+        assert 0.02 < np.median(steps[top]) < 0.75 * steps.max() < 0.6
+
+
 @pytest.fixture(scope="module")
 def composer():
     texts = [f"{c}{c}ab 0123 456 789 {c}ed. ({c}) it, why: so! or? ab-cd;" for c in CAPITALS]
