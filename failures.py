@@ -10,13 +10,15 @@ hand is divided out; a character with hardly any ink was skipped, one with sever
 the pen got stuck in it. What a stranger would read is another matter: a line without failures can still be scrawled.
 """
 
+import re
 from typing import NamedTuple
 
 import numpy as np
 
 UNFINISHED, SKIPPED, REPEATED, RUN_ON, OFF_BASELINE = "unfinished", "skipped", "repeated", "run-on", "off-baseline"
+TOO_SMALL = "too small"
 MISREAD = "misread"  # found by `legibility.find_misread`, not here
-KINDS = (UNFINISHED, SKIPPED, REPEATED, RUN_ON, OFF_BASELINE)
+KINDS = (UNFINISHED, SKIPPED, REPEATED, RUN_ON, OFF_BASELINE, TOO_SMALL)
 
 # Character: median number of pen points, median ink in offsets / 50, both in a hand of median size; from 1,400 lines of
 # IAM-OnDB, each point given to the character that has most of the model's attention.
@@ -42,6 +44,10 @@ OTHER = (22, 8.0)  # of a character that is not listed
 # the 27 do lack ink or words of their text.
 LEAST_INK = 0.15
 MOST_INK, MOST_POINTS = 4.5, 5.0
+# Ink of a number or a word in capitals, as a share of what is typical beside the small letters of the line: of 309 real
+# ones, 2 have less.
+LEAST_WORD_INK = 0.65
+NUMBER_OR_CAPITALS = re.compile(r"[A-Z0-9][A-Z0-9.,:/-]*[A-Z0-9]")
 ON_BASELINE = set("abcdehiklmnorstuvwxzABCDEFGHIKLMNOPRSTUVWXYZ0123456789")
 LARGEST_TILT = 0.35  # y over x, about 19 degrees
 LARGEST_DRIFT = 1.5  # heights of a letter between where a letter stands and the straight line through all of them
@@ -124,6 +130,7 @@ def find_failures(line):
         elif points[u] > MOST_POINTS * typical_points[u] or ink[u] > MOST_INK * typical_ink[u]:
             failures.append(Failure(RUN_ON if u == U - 1 else REPEATED, u, u + 1))
     failures += _returns(characters, lengths, typical_ink)
+    failures += _too_small(text, ink, typical_ink)
     if _leaves_baseline(text, line.strokes, characters):
         failures.append(Failure(OFF_BASELINE, 0, U))
     if not line.finished:
@@ -157,6 +164,23 @@ def _returns(characters, lengths, typical_ink):
                 failures.append(Failure(REPEATED, first, last))
             start = None
     return failures
+
+
+def _too_small(text, ink, typical_ink):
+    """Numbers and words in capitals that are far too small for the small letters beside them.
+
+    ink, typical_ink: [U].
+    """
+    small = np.array([c.islower() for c in text])
+    if small.sum() < 3:  # too few to tell the size of the hand
+        return []
+    hand = _size(ink, typical_ink, small)
+    words = [match.span() for match in NUMBER_OR_CAPITALS.finditer(text)]
+    return [
+        Failure(TOO_SMALL, start, end)
+        for start, end in words
+        if ink[start:end].sum() < LEAST_WORD_INK * hand * typical_ink[start:end].sum()
+    ]
 
 
 def _leaves_baseline(text, strokes, characters):

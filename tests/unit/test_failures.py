@@ -11,6 +11,7 @@ from failures import (
     REPEATED,
     RUN_ON,
     SKIPPED,
+    TOO_SMALL,
     TYPICAL,
     UNFINISHED,
     Failure,
@@ -109,6 +110,21 @@ def test_a_line_that_bends_leaves_its_baseline():
     x = line.strokes[:, 0] / line.strokes[:, 0].max()
     line.strokes[:, 1] += 90 * x * (1 - x)
     assert [f.kind for f in find_failures(line)] == [OFF_BASELINE]
+
+
+@pytest.mark.parametrize(("word", "share"), [("1987", 0.5), ("IBM", 0.5), ("4.50", 0.6)])
+def test_numbers_and_capitals_far_smaller_than_the_letters_beside_them_are_too_small(word, share):
+    text = f"in the {word} list"
+    start, end = 7, 7 + len(word)
+    line = written(everything(text), text, ink=dict.fromkeys(range(start, end), share))
+    assert find_failures(line) == [Failure(TOO_SMALL, start, end)]
+    assert find_failures(written(everything(text), text, ink=dict.fromkeys(range(start, end), 0.8))) == []
+
+
+def test_a_small_hand_is_not_too_small_nor_are_digits_without_letters_to_compare():
+    text = "in the 1987 list"
+    assert find_failures(written(everything(text), text, size=0.5)) == []
+    assert find_failures(written(everything("1987"), "1987", size=0.5)) == []
 
 
 def test_a_line_that_was_cut_off_is_unfinished():
