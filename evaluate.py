@@ -133,15 +133,16 @@ def measure_sampling(model, texts, bias, seeds, reader, tries=1):
             `sample.sample_whole`.
 
     Returns:
-        A dict: "lines"; the shares "whole" (no failure at all on the first try), "whole_after_tries", and one for each
-        kind of failure, all but the second of first tries, as is what follows; "points_per_character"
+        A dict: "lines"; the shares "whole" (no failure at all on the first try), "whole_after_tries",
+        "read_after_tries" (whole, and not misread more than the sampler tolerates), and one for each kind of failure,
+        all but the second and third of first tries, as is what follows; "points_per_character"
         (median and 95th percentile over the lines); "monotony" and "width" of the attention; "failed", a list of
         [text, seed, what failed]. "misread" and "misread_after_tries": misread characters over all characters, of first
         tries and of those that are kept (too low a figure, since the same reader chose them), without lines that the
         reader lacks characters for; "read": [text, what was read instead], of first tries.
     """
     failed, shares, rates, attention = [], dict.fromkeys(KINDS, 0), [], []
-    lost, firsts, kept = 0, [], []  # the last two: lines
+    lost, unread, firsts, kept = 0, 0, [], []  # the last two: lines
     for seed in seeds:
         lines = sample_batch(texts, model, bias=bias, seed=seed)
         firsts += lines
@@ -157,6 +158,7 @@ def measure_sampling(model, texts, bias, seeds, reader, tries=1):
         lines, found, _ = sample_whole(texts, model, bias=bias, seed=seed, tries=tries, reader=reader)
         kept += lines
         lost += sum(any(failure.kind != MISREAD for failure in failures) for failures in found)
+        unread += sum(map(bool, found))
     first_texts, first_reads = read_lines(reader, [line.text for line in firsts], [line.strokes for line in firsts])
     kept_texts, kept_reads = read_lines(reader, [line.text for line in kept], [line.strokes for line in kept])
     count = len(rates)
@@ -167,6 +169,7 @@ def measure_sampling(model, texts, bias, seeds, reader, tries=1):
         "whole": 1 - len(failed) / count,
         "tries": tries,
         "whole_after_tries": 1 - lost / count,
+        "read_after_tries": 1 - unread / count,
         **{kind: number / count for kind, number in shares.items()},
         "points_per_character": [float(np.median(rates)), float(np.percentile(rates, 95))],
         "monotony": float(monotony),
@@ -212,10 +215,11 @@ def sampling_table(results, real_rate=None, real_misread=None):
 
     real_rate, real_misread: points per character of real lines, and the share of their characters that is misread.
     """
-    head = f"{'bias':>5}{'lines':>7}{'whole':>8}{'in the end':>12}" + "".join(f"{kind:>14}" for kind in KINDS)
+    head = f"{'bias':>5}{'lines':>7}{'whole':>8}{'in the end':>12}{'and read':>10}"
+    head += "".join(f"{kind:>14}" for kind in KINDS)
     head += f"{'misread':>9}{'kept':>7}{'points/char':>13}{'95%':>7}{'monotony':>10}{'width':>7}"
     rows = [
-        f"{r['bias']:>5g}{r['lines']:>7}{r['whole']:>8.1%}{r['whole_after_tries']:>12.1%}"
+        f"{r['bias']:>5g}{r['lines']:>7}{r['whole']:>8.1%}{r['whole_after_tries']:>12.1%}{r['read_after_tries']:>10.1%}"
         + "".join(f"{r[kind]:>14.1%}" for kind in KINDS)
         + f"{r['misread']:>9.1%}{r['misread_after_tries']:>7.1%}"
         + f"{r['points_per_character'][0]:>13.1f}{r['points_per_character'][1]:>7.1f}"
@@ -232,8 +236,8 @@ def sampling_table(results, real_rate=None, real_misread=None):
     )
     return "\n".join(
         [
-            f"Sampling, first tries (in the end: after at most {results[0]['tries']}),"
-            f" characters misread in them and in those that are kept{real}",
+            f"Sampling, first tries (in the end: after at most {results[0]['tries']}; and read: nor misread too much),"
+            f" characters misread in first tries and in those that are kept{real}",
             head,
             *rows,
             *(["Failed:", *shown] if failed else []),

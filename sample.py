@@ -58,7 +58,7 @@ REST_BIAS = 2.0  # a bias of b makes it exp(REST_BIAS b) times less likely that 
 # many has gone astray.
 MAX_POINTS_PER_CHARACTER, EXTRA_POINTS = 45, 100
 DEFAULT_TRIES = 5
-MOST_NAMED = 5  # lines that came out whole in a later try; more of them are only counted
+MOST_NAMED = 5  # lines written more than once; more of them are only counted
 OWN_HAND = "own"  # stands for the number of a style: that of --style_file
 # When a line ends. When the pen lifts for the last time in real lines, the attention has nearly always passed the last
 # character by a tenth of its place, and in four of five lines by half of it. Where it has passed by half, the line
@@ -705,10 +705,10 @@ def report(lines, failures, written, logger):
     mended = [(line.text, times) for line, found, times in rows if times > 1 and not found]
     if len(mended) > MOST_NAMED:
         most = max(times for _, times in mended)
-        logger.write(f"{len(mended)} of {len(lines)} lines were written up to {most} times until they came out whole.")
+        logger.write(f"{len(mended)} of {len(lines)} lines were written up to {most} times, and the best tries kept.")
     else:
         for text, times in mended:
-            logger.write(f"{text!r} came out whole after {times} tries.")
+            logger.write(f"{text!r} is the best of {times} tries.")
     for line, found, times in rows:
         if found:
             again = f" after {times} tries" if times > 1 else ""

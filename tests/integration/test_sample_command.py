@@ -88,10 +88,10 @@ def test_lines_that_a_later_try_mended_are_named_or_if_many_counted(capsys):
         return capsys.readouterr().err.splitlines()
 
     assert told(1, 1) == []
-    assert told(1, 3, 2) == ["'line 1' came out whole after 3 tries.", "'line 2' came out whole after 2 tries."]
-    assert told(1, *[2] * 6, 4) == ["7 of 8 lines were written up to 4 times until they came out whole."]
+    assert told(1, 3, 2) == ["'line 1' is the best of 3 tries.", "'line 2' is the best of 2 tries."]
+    assert told(1, *[2] * 6, 4) == ["7 of 8 lines were written up to 4 times, and the best tries kept."]
     failed = told(5, 1, 2, failures=[0])
-    assert failed[0] == "'line 2' came out whole after 2 tries."
+    assert failed[0] == "'line 2' is the best of 2 tries."
     assert failed[1].startswith("Warning: 'line 0' has failures after 5 tries: skipped") and "--seed" in failed[2]
 
 

@@ -100,6 +100,14 @@ def test_the_share_in_the_end_counts_what_no_try_mended(model, monkeypatch):
     assert (result["whole"], result["whole_after_tries"], result["tries"]) == (0.5, 0.75, 2)
 
 
+def test_lines_that_the_reader_never_reads_are_whole_but_not_read_in_the_end(model, monkeypatch):
+    reader = SimpleNamespace(knows=lambda text: True, read=lambda lines: ["zzzzzz" for _ in lines])
+    monkeypatch.setattr(evaluate, "find_failures", lambda line: [])
+    monkeypatch.setattr(sample, "find_failures", lambda line: [])
+    result = measure_sampling(model, ["zzzzzz", "abcdef"], 1.0, [3], reader, tries=2)
+    assert (result["whole_after_tries"], result["read_after_tries"]) == (1.0, 0.5)
+
+
 def test_misread_characters_are_counted_on_first_tries_and_on_those_that_are_kept(model):
     texts, bad = ["abcdefghij", "klmno"], []
 
