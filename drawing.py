@@ -37,8 +37,8 @@ def draw_line(strokes, path, ink=INK, dpi=150):
     _save(figure, path, dpi)
 
 
-def draw_lines(lines, path, ink=INK, dpi=150):
-    """Several lines [n, 6], one below the other. Arguments as `draw_line`."""
+def draw_lines(lines, path, ink=INK, dpi=150, labels=()):
+    """Several lines [n, 6], one below the other. Arguments as `draw_line`; labels: what stands before each."""
     gap, bottom, placed = 4.0, 0.0, []
     for strokes in lines:
         moved = strokes.copy()
@@ -49,6 +49,8 @@ def draw_lines(lines, path, ink=INK, dpi=150):
     figure, axes = _page(np.concatenate(placed))
     for strokes in placed:
         _ink(axes, strokes, ink)
+    for label, strokes in zip(labels, placed, strict=False):
+        axes.text(-1.0, np.median(strokes[:, 1]), label, fontsize=9, color="grey", ha="right", va="center")
     _save(figure, path, dpi)
 
 

@@ -2,7 +2,7 @@
 
     python3 sample.py --text "Hello World"
     python3 sample.py --text "Hello World" --bias 1.5 --seed 7
-    python3 sample.py                                   # the five test strings of the README
+    python3 sample.py                                   # five test strings
     python3 sample.py --file letter.txt --output letter.pdf
     python3 sample.py --lines "Dear Jon," "you know nothing." --format svg png --page a6
     python3 sample.py --text "Hello World" --style_file me.inkml --style_text "what is written in it"
@@ -651,7 +651,7 @@ def main(argv=None):
             report(*written, logger)
             return written[0]
 
-        suffix = f"bias{args.bias:g}_seed{seed}"
+        suffix = f"bias{args.bias:g}_seed{seed}" + _suffix_of_style(args)
         if job:
             workers = (os.cpu_count() or 1) if args.workers is None else args.workers
             names = job.run(write, seed, styles, suffix, workers)
@@ -667,6 +667,13 @@ def main(argv=None):
     except (CheckpointError, UnsafePickleError, ValueError, OSError) as error:
         logger.write(f"Error: {error}")
         return 1
+
+
+def _suffix_of_style(args):
+    """What tells the pictures of one style from those of another."""
+    if args.style_file is not None:
+        return "_" + letter.file_name(os.path.splitext(os.path.basename(args.style_file))[0])
+    return "" if args.style is None else f"_style{args.style}"
 
 
 def _style(number, args, config):

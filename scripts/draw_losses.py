@@ -2,7 +2,7 @@
 
     python3 scripts/draw_losses.py
 
-The runs stand one after the other, since each went on from the one before.
+The runs stand one after the other, since each went on from the best step of the one before.
 """
 
 import argparse
@@ -35,7 +35,8 @@ def main(argv=None):
         y = [nats for _, nats in rows]
         start = [before] if before[1] is not None else []
         axes.plot([s[0] for s in start] + x, [s[1] for s in start] + y, marker="o", markersize=3, label=name)
-        before = (x[-1], y[-1])
+        best = y.index(min(y))
+        before = (x[best], y[best])
     axes.axhline(PAPER, color="grey", linewidth=0.8, linestyle="--")
     axes.text(1, PAPER + 0.02, "Graves 2013", color="grey", fontsize=8)
     axes.set_ylim(bottom=PAPER - 0.08)

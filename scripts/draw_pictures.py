@@ -1,4 +1,4 @@
-"""Draws the pictures of the README with the shipped model.
+"""Draws all pictures of the documents, most of them with the shipped model.
 
 python3 scripts/draw_pictures.py
 """
@@ -10,6 +10,7 @@ import sys
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 sys.path.insert(0, ROOT)
 
+import draw_losses  # noqa: E402
 from diagrams import draw_timestep, draw_unrolled  # noqa: E402
 
 from checkpoint import SHIPPED, load_model  # noqa: E402
@@ -19,6 +20,7 @@ from layout import PageStyle, compose  # noqa: E402
 from legibility import load_reader  # noqa: E402
 from letter import text_rows, write_rows  # noqa: E402
 from sample import load_style, sample_whole  # noqa: E402
+from utils import STYLES_FILE, load_strokes  # noqa: E402
 
 LETTER = """Dear Victoria,
 
@@ -61,8 +63,13 @@ def main(argv=None):
         hand = load_style(number, os.path.join(ROOT, "data"), model.config.data_scale)
         snows += sample_whole([SNOW], model, bias=1.0, seed=seed_of_hand, style=hand, reader=reader)[0]
     draw_lines([line.strokes for line in snows], os.path.join(args.output, "print_and_cursive.png"))
+    count = len(load_strokes(os.path.join(ROOT, "data", STYLES_FILE))[0])
+    hands = [load_style(n, os.path.join(ROOT, "data"), model.config.data_scale) for n in range(count)]
+    sheet = [sample_whole([SNOW], model, bias=1.0, seed=seed, style=hand, reader=reader)[0][0] for hand in hands]
+    draw_lines([line.strokes for line in sheet], os.path.join(args.output, "styles.png"), labels=range(count))
     draw_timestep(os.path.join(args.output, "timestep.png"))
     draw_unrolled(os.path.join(args.output, "unrolled.png"))
+    draw_losses.main(["--output", os.path.join(args.output, "losses.png")])
 
     def by_the_model(texts, biases, seeds, style):
         return sample_whole(texts, model, bias=biases, seed=seeds, style=style, reader=reader)[0]
@@ -70,7 +77,7 @@ def main(argv=None):
     paragraphs = write_rows(text_rows(LETTER, bias=1.5), by_the_model, seed_of_letter)
     pages = compose(paragraphs, PageStyle("a6", margin_mm=10))
     write(pages, os.path.join(args.output, "letter.png"), options=Options(dpi=110, paper="white"))
-    for line in (hello, snow, *lines, *author, *snows):
+    for line in (hello, snow, *lines, *author, *snows, *sheet):
         print(f"{'finished' if line.finished else 'NOT finished'}: {line.text} ({len(line.strokes)} points)")
     return 0
 

@@ -1,11 +1,12 @@
-"""Lets the model write in many hands, chooses some that differ, and keeps them as data/styles.p, with a contact sheet.
+"""Lets the model write in many hands, chooses some that differ, and keeps them as data/styles.p.
 
     python3 scripts/make_styles.py
+    python3 scripts/draw_pictures.py    # draws their contact sheet, among others
 
 Without a style, every line is in a hand of its own; but most of those hands are near the middle of all. So such lines
 are slanted, widened and scaled at random, the model goes on from each as from a style, and what it then writes is a
-candidate. Every candidate is tried as a style: its trial lines have to be whole and easy to read, and of the hands that
-they are in, those that differ most are chosen.
+candidate. A candidate has to say what it should, and is tried as a style: its trial lines have to be whole and easy to
+read. Of the hands that they are in, those that differ most are chosen.
 """
 
 import argparse
@@ -19,9 +20,8 @@ ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 sys.path.insert(0, ROOT)
 
 from checkpoint import SHIPPED, load_model  # noqa: E402
-from drawing import draw_lines  # noqa: E402
 from failures import attended_characters, find_failures  # noqa: E402
-from legibility import error_share, load_reader  # noqa: E402
+from legibility import count_errors, error_share, load_reader  # noqa: E402
 from measure import measure_line  # noqa: E402
 from sample import sample_batch  # noqa: E402
 from tf_setup import one_thread_per_operation  # noqa: E402
@@ -33,9 +33,9 @@ STYLE_TEXTS = (
     "a very small fox jumped right back",
     "the wizard got his black jam box",
 )
-SHEET_TEXT = "You know nothing Jon Snow"
+MOST_WRONG, MOST_POINTS = 1, 1300  # misread characters and pen points of a style; no training line has more points
 TRIAL_TEXTS = (
-    SHEET_TEXT,
+    "You know nothing Jon Snow",
     "Dear Mr. Brown, thank you for",
     "the quick letter that arrived",
     "some years ago we went abroad",
@@ -91,7 +91,8 @@ def candidate_hands(model, reader, count, bias, trial_bias, most_misread, seed):
             continue
         text = STYLE_TEXTS[(k + 1) % len(STYLE_TEXTS)]
         (line,) = sample_batch([text], model, bias=bias, seed=[(seed, k)], style=distorted(parent, rng))
-        if find_failures(line):
+        (read,) = reader.read([line.strokes])
+        if find_failures(line) or count_errors(text, read) > MOST_WRONG or len(line.strokes) > MOST_POINTS:
             continue
         raw = raw_offsets(line.strokes, scale), line.text
         trials = sample_batch(TRIAL_TEXTS, model, bias=trial_bias, seed=seed, style=primed_with(raw, scale))
@@ -128,7 +129,6 @@ def main(argv=None):
     p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     p.add_argument("--save_path", default=os.path.join(ROOT, SHIPPED), help="prefix of the checkpoint")
     p.add_argument("--output", default=os.path.join(ROOT, "data", STYLES_FILE), help="the file of styles")
-    p.add_argument("--sheet", default=os.path.join(ROOT, "static", "styles.png"), help="the contact sheet")
     p.add_argument("--candidates", type=int, default=240, help="hands to choose from")
     p.add_argument("--count", type=int, default=12, help="styles to keep")
     p.add_argument("--bias", type=float, default=0.5, help="of the styles: the lower, the more the hands differ")
@@ -149,10 +149,7 @@ def main(argv=None):
     for number, text in enumerate(words):
         print(f"style {number}: {text}", file=sys.stderr)
     save_strokes(args.output, [hands[i][0][0] for i in chosen], [hands[i][0][1] for i in chosen])
-    sheet = [hands[i][1][0].strokes for i in chosen]
-    draw_lines(sheet, args.sheet)
     print(args.output)
-    print(args.sheet)
     return 0
 
 

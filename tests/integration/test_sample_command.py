@@ -176,7 +176,8 @@ def test_a_missing_checkpoint_is_one_clear_line(tmp_path, capsys):
 def test_a_style_primes_the_line(run, tmp_path):
     strokes = np.array([[0, 0, 0], [60, 10, 0], [20, -30, 1]] * 5, np.int16)
     save_strokes(str(tmp_path / "styles.p"), [strokes], ["dead"])
-    assert run("--text", "abc", "--style", "0", "--data_dir", str(tmp_path), "--tsteps", "20")[0] == 0
+    code, names, _ = run("--text", "abc", "--style", "0", "--data_dir", str(tmp_path), "--tsteps", "20", "--seed", "1")
+    assert code == 0 and names[0].endswith("_seed1_style0.png")  # another name than in another style
     code, _, err = run("--text", "abc", "--style", "4", "--data_dir", str(tmp_path))
     assert code == 1 and "styles 0 to 0" in err
 
