@@ -33,6 +33,7 @@ STYLE_TEXTS = (
     "a very small fox jumped right back",
     "the wizard got his black jam box",
 )
+PARENTS = 4  # lines for each candidate, from which joined ones are chosen
 MOST_WRONG, MOST_POINTS = 1, 1300  # misread characters and pen points of a style; no training line has more points
 TRIAL_TEXTS = (
     "You know nothing Jon Snow",
@@ -47,14 +48,12 @@ FEATURES = (("leaning left", "slanted"), ("small", "large"), ("narrow", "wide"),
 def features(line):
     """What a reader sees of a hand: seven numbers, low and high as FEATURES says.
 
-    Slant; log of the x-height; logs of the width of a character and of the height of tall letters in x-heights; share
-    of the letters that the pen did not lift after; log of the gap between words in x-heights; share of sharp turns.
+    Slant; log of the x-height; log of the width of a character in x-heights; letters for each pen lift; logs of the
+    height of tall letters and of the gap between words in x-heights; share of sharp turns.
     """
     strokes, index = line.strokes, attended_characters(line.phis)
     metrics = measure_line(strokes, line.text, index)
     width = np.ptp(strokes[:, 0]) / len(line.text) / metrics.x_height
-    letters = sum(c.isalpha() for c in line.text)
-    joined = 1 - min(1.0, strokes[:, 5].sum() / letters)
     tall = np.percentile((metrics.baseline_at(strokes[:, 0]) - strokes[:, 1]) / metrics.x_height, 97)
     spaces = [u for u, c in enumerate(line.text) if c == " "]
     gaps = [strokes[index > u, 0].min() - strokes[index < u, 0].max() for u in spaces]
@@ -63,7 +62,22 @@ def features(line):
     drawn = (strokes[:-2, 5] < 0.5) & (strokes[1:-1, 5] < 0.5) & (np.hypot(*steps[:-1].T) > 0.1)
     turns = np.angle(np.exp(1j * np.diff(np.arctan2(steps[:, 1], steps[:, 0]))))[drawn]
     sharp = float(np.mean(np.abs(turns) > 1.0))
-    return np.array([metrics.slant, np.log(metrics.x_height), np.log(width), joined, np.log(tall), np.log(gap), sharp])
+    return np.array(
+        [
+            metrics.slant,
+            np.log(metrics.x_height),
+            np.log(width),
+            letters_per_lift(line),
+            np.log(tall),
+            np.log(gap),
+            sharp,
+        ]
+    )
+
+
+def letters_per_lift(line):
+    """How many letters the pen writes before it is lifted: more in joined hands."""
+    return sum(c.isalpha() for c in line.text) / max(1.0, line.strokes[:, 5].sum())
 
 
 def primed_with(raw, data_scale):
@@ -84,11 +98,11 @@ def candidate_hands(model, reader, count, bias, trial_bias, most_misread, seed):
     """Yields (style as raw strokes and text, its trial lines), all whole and legible."""
     rng = np.random.default_rng(seed)
     scale = model.config.data_scale
-    texts = [STYLE_TEXTS[i % len(STYLE_TEXTS)] for i in range(count)]
-    parents = sample_batch(texts, model, bias=bias, seed=seed)
+    texts = [STYLE_TEXTS[i % len(STYLE_TEXTS)] for i in range(PARENTS * count)]
+    lines = [line for line in sample_batch(texts, model, bias=bias, seed=seed) if not find_failures(line)]
+    joined = sorted(lines, key=letters_per_lift)[-(count // 2) :]  # few of all hands are joined
+    parents = joined + lines[: count - len(joined)]
     for k, parent in enumerate(tqdm(parents, unit="hand", disable=None)):
-        if find_failures(parent):
-            continue
         text = STYLE_TEXTS[(k + 1) % len(STYLE_TEXTS)]
         (line,) = sample_batch([text], model, bias=bias, seed=[(seed, k)], style=distorted(parent, rng))
         (read,) = reader.read([line.strokes])
