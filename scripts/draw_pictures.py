@@ -33,7 +33,7 @@ John
 
 
 SNOW = "You know nothing Jon Snow"
-PRINT, CURSIVE = 5, 1  # of data/styles.p
+PRINT, CURSIVE = 7, 2  # of data/styles.p
 
 
 def main(argv=None):
@@ -41,7 +41,7 @@ def main(argv=None):
     p.add_argument("--save_path", default=os.path.join(ROOT, SHIPPED), help="prefix of the checkpoint")
     p.add_argument("--output", default=os.path.join(ROOT, "static"), help="folder of the pictures")
     p.add_argument(
-        "--seeds", type=int, nargs=5, default=[4, 2, 2, 6, 8], help="of greeting, biases, print, cursive, letter"
+        "--seeds", type=int, nargs=5, default=[4, 6, 1, 5, 5], help="of greeting, biases, print, cursive, letter"
     )
     args = p.parse_args(argv)
     os.makedirs(args.output, exist_ok=True)
