@@ -17,6 +17,7 @@ from pages import INK
 
 INCHES_PER_UNIT = 0.045  # about 2.5 mm for a small letter of 2 units height
 PEN_WIDTH = 1.6  # points
+LABEL_UNITS = 2.0  # width of a character of a label of 9 points
 
 
 def pen_strokes(strokes):
@@ -46,7 +47,8 @@ def draw_lines(lines, path, ink=INK, dpi=150, labels=()):
         moved[:, 1] += bottom - strokes[:, 1].min()
         bottom = moved[:, 1].max() + gap
         placed.append(moved)
-    figure, axes = _page(np.concatenate(placed))
+    longest = max((len(str(label)) for label in labels), default=0)
+    figure, axes = _page(np.concatenate(placed), left=longest * LABEL_UNITS)
     for strokes in placed:
         _ink(axes, strokes, ink)
     for label, strokes in zip(labels, placed, strict=False):
@@ -120,10 +122,10 @@ def _figure(width, height):
     return figure
 
 
-def _page(strokes):
-    """A figure without axes, as large as the strokes and a margin, y growing downwards."""
+def _page(strokes, left=0.0):
+    """A figure without axes, as large as the strokes, a margin and `left` units more there, y growing downwards."""
     margin = 4.0
-    x0, y0 = strokes[:, :2].min(axis=0) - margin
+    x0, y0 = strokes[:, :2].min(axis=0) - (margin + left, margin)
     x1, y1 = strokes[:, :2].max(axis=0) + margin
     # A line that ran off its baseline can be very high: keep the picture at a size that can be drawn.
     scale = min(INCHES_PER_UNIT, 60.0 / max(x1 - x0, y1 - y0))

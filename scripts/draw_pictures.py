@@ -41,12 +41,16 @@ def main(argv=None):
     p.add_argument("--save_path", default=os.path.join(ROOT, SHIPPED), help="prefix of the checkpoint")
     p.add_argument("--output", default=os.path.join(ROOT, "static"), help="folder of the pictures")
     p.add_argument(
-        "--seeds", type=int, nargs=5, default=[4, 6, 1, 5, 5], help="of greeting, biases, print, cursive, letter"
+        "--seeds",
+        type=int,
+        nargs=6,
+        default=[4, 6, 5, 1, 5, 5],
+        help="of greeting, biases, author, print, cursive, letter",
     )
     args = p.parse_args(argv)
     os.makedirs(args.output, exist_ok=True)
     model, reader = load_model(args.save_path), load_reader()
-    seed, seed_of_biases, *seeds_of_hands, seed_of_letter = args.seeds
+    seed, seed_of_biases, seed_of_author, *seeds_of_hands, seed_of_letter = args.seeds
 
     (hello, snow), _, _ = sample_whole(["Hello World", SNOW], model, bias=1.5, seed=seed, reader=reader)
     draw_line(hello.strokes, os.path.join(args.output, "hello_world.png"))
@@ -56,7 +60,7 @@ def main(argv=None):
     lines, _, _ = sample_whole([text] * 4, model, bias=[0.0, 0.5, 1.0, 2.0], seed=seeds, reader=reader)
     draw_lines([line.strokes for line in lines], os.path.join(args.output, "biases.png"))
 
-    author, _, _ = sample_whole(["after Alex Graves, 2013"], model, bias=1.0, seed=seed, reader=reader)
+    author, _, _ = sample_whole(["after Alex Graves, 2013"], model, bias=1.0, seed=seed_of_author, reader=reader)
     draw_lines([line.strokes for line in author], os.path.join(args.output, "author.png"))
     snows = []
     for number, seed_of_hand in zip((PRINT, CURSIVE), seeds_of_hands, strict=True):

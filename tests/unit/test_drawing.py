@@ -85,3 +85,10 @@ def test_lines_are_drawn_below_each_other(strokes, tmp_path):
     )
     one, three = (imread(tmp_path / name).shape for name in ("one.png", "3.png"))
     assert three[1] == one[1] and three[0] > 2 * one[0]
+
+
+def test_what_stands_before_a_line_is_not_cut_off(strokes, tmp_path):
+    from matplotlib.image import imread
+
+    drawing.draw_lines([strokes, strokes], str(tmp_path / "lines.png"), labels=[7, "eleven"])
+    assert imread(tmp_path / "lines.png")[:, 0, :3].min() == 1.0  # white down the left edge

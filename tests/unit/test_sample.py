@@ -222,9 +222,13 @@ def test_a_line_starts_with_the_pen_lift_that_its_config_says(model, first_pen):
     assert np.isclose(strokes[0, 2], out["sigma1"][0, 0], rtol=1e-5).any()
 
 
+@pytest.fixture(scope="module")
+def shipped():
+    return load_model("saved/checkpoint")
+
+
 @pytest.mark.parametrize("number", range(12))
-def test_a_text_is_worth_much_where_it_is_what_is_written_and_nothing_elsewhere(number):
-    shipped = load_model("saved/checkpoint")
+def test_a_text_is_worth_much_where_it_is_what_is_written_and_nothing_elsewhere(shipped, number):
     strokes, text = load_style(number, "data", 50.0)
     # Styles may share a text; none of them says this one.
     assert worth_of_text((strokes, text), shipped) > 2 * LEAST_WORTH
