@@ -20,7 +20,10 @@ RUN sed -i "s/\[and-cuda\]/${EXTRA}/" /tmp/requirements-image.txt && pip install
 
 RUN useradd --create-home --uid 10001 scribe
 COPY *.py /opt/scribe/
+COPY scribe/ /opt/scribe/scribe/
 USER scribe
 WORKDIR /home/scribe
-# As a list, so that cloud_run.py itself receives the SIGTERM of a spot machine that is taken away.
-ENTRYPOINT ["python3", "/opt/scribe/cloud_run.py"]
+# Where python3 -m finds the command.
+ENV PYTHONPATH=/opt/scribe
+# As a list, so that the command itself receives the SIGTERM of a spot machine that is taken away.
+ENTRYPOINT ["python3", "-m", "scribe.cloud.container"]

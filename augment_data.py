@@ -17,10 +17,20 @@ import sys
 import numpy as np
 from tqdm import tqdm
 
-from checkpoint import CheckpointError, find_checkpoint, load_model
-from failures import attended_characters
-from glyphs import CAPITALS, DIGITS, RARE_SMALL, SHAPES, Glyph, WrittenLine, collect_glyphs, draw_shape, replace
-from tf_setup import one_thread_per_operation, tf
+from scribe.ink.glyphs import (
+    CAPITALS,
+    DIGITS,
+    RARE_SMALL,
+    SHAPES,
+    Glyph,
+    WrittenLine,
+    collect_glyphs,
+    draw_shape,
+    replace,
+)
+from scribe.network.checkpoint import CheckpointError, find_checkpoint, load_model
+from scribe.network.tf_setup import one_thread_per_operation, tf
+from scribe.writing.failures import attended_characters
 from utils import DataLoader, Logger, UnsafePickleError, absolute_points, make_batch, raw_offsets, save_strokes
 
 BATCH = 48

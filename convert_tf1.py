@@ -16,9 +16,9 @@ import sys
 
 import numpy as np
 
-from checkpoint import SAVED, CheckpointError, save_model
 from legacy_tf1.extract_weights_tf1 import WeightsError, read_weights, sizes
 from model import POINT_SIZE, HandwritingModel, ModelConfig
+from scribe.network.checkpoint import SAVED, CheckpointError, save_model
 from utils import ALPHABET, Logger
 
 FIRST_ALPHABET = " abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"  # the first scribe's default

@@ -14,8 +14,8 @@ import os
 import re
 import sys
 
-import vertex
-from vertex import CloudError, say
+from scribe.cloud import vertex
+from scribe.cloud.vertex import CloudError, say
 
 
 def parse_args(argv=None):

@@ -8,7 +8,7 @@
 Two parts, each a table on stdout. Likelihood: nats per point and per line, in the suite's units and in the paper's, the
 squared error of the foretold offset, and whether the pen lifts as often as foretold. Sampling: over texts, biases and
 seeds, the share of lines that came out whole, what went wrong with the others, how many characters a recogniser of
-handwriting (legibility.py) misreads, and how the attention moved.
+handwriting (scribe/writing/recogniser.py) misreads, and how the attention moved.
 """
 
 import argparse
@@ -20,12 +20,12 @@ from types import SimpleNamespace
 
 import numpy as np
 
-from checkpoint import CheckpointError, find_checkpoint, load_config, load_model, save_json
-from failures import KINDS, MISREAD, attention_summary, find_failures
-from legibility import error_share, load_reader
 from model import POINT_SIZE, log_density
 from sample import DEFAULT_TRIES, sample_batch, sample_whole
-from tf_setup import one_thread_per_operation, tf
+from scribe.network.checkpoint import CheckpointError, find_checkpoint, load_config, load_model, save_json
+from scribe.network.tf_setup import one_thread_per_operation, tf
+from scribe.writing.failures import KINDS, MISREAD, attention_summary, find_failures
+from scribe.writing.recogniser import error_share, load_reader
 from utils import DataLoader, Logger, UnsafePickleError, absolute_points, make_batch
 
 TEXTS_FILE = os.path.join(os.path.dirname(os.path.abspath(__file__)), "data", "evaluation_texts.txt")
@@ -129,7 +129,7 @@ def measure_sampling(model, texts, bias, seeds, reader, tries=1):
 
     Args:
         model: a HandwritingModel. texts: list of strings. bias: a number. seeds: a list; every text is written once
-            with each. reader: a `legibility.Reader`. tries: how often a line is written at most, as by
+            with each. reader: a `recogniser.Reader`. tries: how often a line is written at most, as by
             `sample.sample_whole`.
 
     Returns:

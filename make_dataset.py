@@ -21,7 +21,7 @@ from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
 from contextlib import nullcontext
 
 # TensorFlow, which costs seconds, is imported where it is used: a wrong flag is told at once.
-from dataset import (
+from scribe.dataset.dataset import (
     IAM_SHARES,
     SPLITS,
     STROKES,
@@ -38,15 +38,16 @@ from dataset import (
     sha256,
     write_lines,
 )
-from pictures import Look
-from processes import drawing_processes
+from scribe.dataset.pictures import Look
+from scribe.ink.words import MAX_CHARACTERS
+from scribe.pages.workers import drawing_processes
 from utils import STYLES_FILE, Logger, UnsafePickleError, load_strokes
-from words import MAX_CHARACTERS
 
 # Files of the suite that decide what a line is and looks like.
 CODE = (
-    "model", "recurrent", "sample", "failures", "utils", "words", "measure", "boxes", "pages", "formats", "pictures",
-    "dataset",
+    "model", "scribe/network/recurrent", "sample", "scribe/writing/failures", "utils", "scribe/ink/words",
+    "scribe/ink/measure", "scribe/ink/characters", "scribe/pages/page", "scribe/pages/formats",
+    "scribe/dataset/pictures", "scribe/dataset/dataset",
 )  # fmt: skip
 ROOT = os.path.dirname(os.path.abspath(__file__))
 RANGE = ("LOW", "HIGH")
@@ -192,7 +193,7 @@ def settings_of(args, texts, styles, prefix, alphabet):
 
 def checkpoint_files(prefix):
     """The files of a checkpoint, its config among them."""
-    from checkpoint import CONFIG_FILE
+    from scribe.network.checkpoint import CONFIG_FILE
 
     folder, name = os.path.split(prefix)
     config = os.path.join(folder, CONFIG_FILE)
@@ -237,9 +238,9 @@ def make_writer(prefix, styles, tries):
     Args:
         prefix: of the checkpoint. styles: number -> (strokes [n, 3], text). tries: as in `sample_whole`.
     """
-    from checkpoint import load_model
     from sample import sample_batch, sample_whole
-    from tf_setup import one_thread_per_operation
+    from scribe.network.checkpoint import load_model
+    from scribe.network.tf_setup import one_thread_per_operation
 
     one_thread_per_operation()
     model = load_model(prefix)
@@ -330,11 +331,11 @@ def report(texts, logger):
 def make_dataset(args, logger):
     """Does what the flags ask for. Returns the content of dataset.json, None where it was there already."""
     contents = read_files(args.texts)
-    beam_dataset = _import_beam() if args.runner is not None else None
-    folder = beam_dataset.open_folder(args.output) if beam_dataset else Folder(args.output)
-    options = beam_dataset.parse_options(args.runner, args.beam) if beam_dataset else None
-    from checkpoint import find_checkpoint, load_config
+    beam = _import_beam() if args.runner is not None else None
+    folder = beam.open_folder(args.output) if beam else Folder(args.output)
+    options = beam.parse_options(args.runner, args.beam) if beam else None
     from sample import load_style
+    from scribe.network.checkpoint import find_checkpoint, load_config
 
     prefix = find_checkpoint(args.save_path)
     config = load_config(prefix)
@@ -359,8 +360,8 @@ def make_dataset(args, logger):
             "replaced": texts.replaced, "dropped": texts.dropped, "too_long": texts.too_long,
         }  # fmt: skip
 
-    if beam_dataset:
-        write_shards = beam_dataset.write_shards_with(options, plan, folder, checkpoint_files(prefix), styles)
+    if beam:
+        write_shards = beam.write_shards_with(options, plan, folder, checkpoint_files(prefix), styles)
         return run(plan, folder, write_shards, describe, logger.write)
     write = make_writer(prefix, styles, args.tries)
     workers = (os.cpu_count() or 1) if args.workers is None else args.workers
@@ -399,17 +400,17 @@ def main(argv=None):
 
 def _import_beam():
     try:
-        import beam_dataset
+        from scribe.dataset import beam
     except ModuleNotFoundError as error:
         if (error.name or "").split(".")[0] != "apache_beam":
             raise
         raise ValueError("--runner needs Apache Beam: python3 -m pip install -r requirements-beam.txt") from None
-    return beam_dataset
+    return beam
 
 
 def _checkpoint_error():
     """checkpoint.CheckpointError, imported once something has gone wrong."""
-    from checkpoint import CheckpointError
+    from scribe.network.checkpoint import CheckpointError
 
     return CheckpointError
 

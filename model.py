@@ -19,9 +19,9 @@ and e = 1 where the pen lifts after the point.
 
 import math
 
-from recurrent import attention_lstm_sequence, lstm_sequence, lstm_step, text_mask, window_step
-from settings import LOG_SIGMA_MAX, LOG_SIGMA_MIN, POINT_SIZE, RHO_MAX, ModelConfig
-from tf_setup import GPUS, tf
+from scribe.network.recurrent import attention_lstm_sequence, lstm_sequence, lstm_step, text_mask, window_step
+from scribe.network.tf_setup import GPUS, tf
+from scribe.training.settings import LOG_SIGMA_MAX, LOG_SIGMA_MIN, POINT_SIZE, RHO_MAX, ModelConfig
 
 # ---------------------------------------------------------------------------------------------- the attention LSTM
 

@@ -17,8 +17,8 @@ import sys
 import time
 from typing import NamedTuple
 
-import vertex
-from vertex import CloudError, NetworkError, UsageError
+from scribe.cloud import vertex
+from scribe.cloud.vertex import CloudError, NetworkError, UsageError
 
 SUCCEEDED, FAILED = ("SUCCEEDED",), ("FAILED", "CANCELLED", "EXPIRED", "PARTIALLY_SUCCEEDED")
 STEP = re.compile(r"step (\d+)/(\d+): (\S+) nats/point, learning rate \S+, ([\d.]+) points/s")
@@ -94,7 +94,7 @@ def seconds_of(job):
 
 
 def cost_of(job):
-    """USD so far by the price table of vertex.py, or None where it does not have the machine."""
+    """USD so far by the price table of scribe/cloud/vertex.py, or None where it does not have the machine."""
     spec = json.loads(type(job).to_json(job, use_integers_for_enums=False))["jobSpec"]
     price = vertex.spec_price(spec["workerPoolSpecs"])
     if price is None or seconds_of(job) is None:

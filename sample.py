@@ -9,7 +9,7 @@
 
 In a notebook:
 
-    from checkpoint import find_checkpoint, load_model
+    from scribe.network.checkpoint import find_checkpoint, load_model
     from sample import sample
     model = load_model(find_checkpoint())
     strokes, phis, kappas = sample("Hello World", model, bias=1.0, seed=7)
@@ -29,15 +29,15 @@ from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 
-import letter
-from checkpoint import SAVED, CheckpointError, find_checkpoint, load_config, load_model
-from failures import find_failures
-from legibility import count_errors, find_misread, load_reader, tolerated_errors, wanted_errors
 from model import POINT_SIZE, loss_sum_and_count, split_head
-from own_hand import load_own_hand
-from tf_setup import one_thread_per_operation, tf
+from scribe.ink.words import MAX_CHARACTERS, split_line
+from scribe.network.checkpoint import SAVED, CheckpointError, find_checkpoint, load_config, load_model
+from scribe.network.tf_setup import one_thread_per_operation, tf
+from scribe.pages import letter
+from scribe.writing.failures import find_failures
+from scribe.writing.own_hand import load_own_hand
+from scribe.writing.recogniser import count_errors, find_misread, load_reader, tolerated_errors, wanted_errors
 from utils import STYLES_FILE, Logger, UnsafePickleError, fit_to_alphabet, load_strokes, make_batch, to_one_hot
-from words import MAX_CHARACTERS, split_line
 
 TEST_STRINGS = (
     "call me ishmael some years ago",
@@ -394,8 +394,8 @@ def sample_whole(texts, model, *, bias=DEFAULT_BIAS, seed=0, tries=DEFAULT_TRIES
     Args:
         texts, model, bias, tsteps, style: as in `sample_batch`. tries: most times that a line is written.
         seed: as in `sample_batch`; try k > 0 draws from the numbers of the line and k.
-        reader: a `legibility.Reader`, for texts whose characters it knows: a line of which it misreads more than
-            `legibility.wanted_errors` is written again, too, and one with more than `legibility.tolerated_errors` has
+        reader: a `recogniser.Reader`, for texts whose characters it knows: a line of which it misreads more than
+            `recogniser.wanted_errors` is written again, too, and one with more than `recogniser.tolerated_errors` has
             failed. None: the attention alone tells what failed.
 
     Returns:
@@ -727,7 +727,11 @@ def report(lines, failures, written, logger):
 
 def draw(lines, folder, suffix):
     """Draws every line, its attention and its density. Returns the names of the pictures."""
-    from drawing import draw_attention, draw_density, draw_line  # Matplotlib costs a second: only who draws pays it
+    from scribe.pages.figures import (  # Matplotlib costs a second: only who draws pays it
+        draw_attention,
+        draw_density,
+        draw_line,
+    )
 
     os.makedirs(folder, exist_ok=True)
     names = []

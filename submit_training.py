@@ -24,10 +24,10 @@ import tarfile
 import tempfile
 import time
 
-import settings
-import vertex
+from scribe.cloud import vertex
+from scribe.cloud.vertex import CloudError, UsageError, say
+from scribe.training import settings
 from utils import DATA_FILE, DataLoader
-from vertex import CloudError, UsageError, say
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 # Google's last prebuilt container of TensorFlow, 2.17, was to be had until 2026-07-11, so nothing of that kind is the
@@ -46,12 +46,13 @@ bucket, name = sys.argv[1].removeprefix("gs://").split("/", 1)
 code = storage.Client().bucket(bucket).blob(name).download_as_bytes()
 tarfile.open(fileobj=io.BytesIO(code)).extractall(filter="data")
 ' "$0"
-exec python3 /tmp/scribe-code/{package}/cloud_run.py "$@"
+cd {package}
+exec python3 -m scribe.cloud.container "$@"
 """
 PACKAGE = "scribe-1.0"  # the suite as pip takes it; its folder in the bucket is named after its content
 PACKAGE_NEEDS = ["google-cloud-storage>=2.10", "numpy", "matplotlib", "tqdm", "tensorboard"]
-ENTRY_POINTS = ("cloud_run", "train", "sample")
-# Flags of train.py that cloud_run.py sets, or that name something on this machine.
+ENTRY_POINTS = ("scribe.cloud.container", "train", "sample")
+# Flags of train.py that scribe/cloud/container.py sets, or that name something on this machine.
 NOT_FOR_THE_CLOUD = ("save_path", "log_dir")
 SAME_RUN = "rnn_size nmixtures kmixtures alphabet tsteps_per_ascii data_scale optimizer".split()
 
@@ -197,30 +198,34 @@ def without(flags, name):
 
 
 def modules():
-    """Files of the suite that a container needs: what the entry points import, and what that imports, and so on."""
+    """{path: content} of what a container needs: what the entry points import, what that imports, and so on."""
     found, queue = {}, list(ENTRY_POINTS)
     while queue:
         name = queue.pop()
-        path = os.path.join(HERE, f"{name}.py")
-        if name in found or not os.path.exists(path):
-            continue
-        with open(path, encoding="utf-8") as file:
-            found[name] = file.read()
-        for node in ast.walk(ast.parse(found[name])):
-            if isinstance(node, ast.Import):
-                queue += [alias.name.split(".")[0] for alias in node.names]
-            elif isinstance(node, ast.ImportFrom) and node.module:
-                queue.append(node.module.split(".")[0])
+        queue += [name.rpartition(".")[0]] if "." in name else []
+        stem = name.replace(".", "/")
+        for path in (f"{stem}.py", f"{stem}/__init__.py"):
+            if path in found or not os.path.exists(os.path.join(HERE, path)):
+                continue
+            with open(os.path.join(HERE, path), encoding="utf-8") as file:
+                found[path] = file.read()
+            for node in ast.walk(ast.parse(found[path])):
+                if isinstance(node, ast.Import):
+                    queue += [alias.name for alias in node.names]
+                elif isinstance(node, ast.ImportFrom) and node.module:
+                    queue += [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
     return dict(sorted(found.items()))
 
 
 def package():
     """The suite as a source distribution, bytes: the same files always make the same bytes."""
-    sources = modules()
-    files = {f"{name}.py": text for name, text in sources.items()}
+    files = modules()
+    names = [name.removesuffix(".py") for name in files if "/" not in name]
+    folders = [os.path.dirname(name).replace("/", ".") for name in files if name.endswith("/__init__.py")]
     files["setup.py"] = (
         "from setuptools import setup\n\n"
-        f"setup(name='scribe', version='1.0', py_modules={list(sources)!r}, install_requires={PACKAGE_NEEDS!r})\n"
+        f"setup(name='scribe', version='1.0', py_modules={names!r}, packages={folders!r},\n"
+        f"      install_requires={PACKAGE_NEEDS!r})\n"
     )
     files["PKG-INFO"] = "Metadata-Version: 1.2\nName: scribe\nVersion: 1.0\n"
     buffer = io.BytesIO()
@@ -236,9 +241,9 @@ def package():
 
 
 def start_script(cuda):
-    """What a plain Python container runs: installs the Dockerfile's packages, fetches the suite, becomes cloud_run.py.
+    """What a plain container runs: the Dockerfile's packages, the suite, and then scribe.cloud.container.
 
-    Its first argument ($0) is the address of the package, the others are those of cloud_run.py.
+    Its first argument ($0) is the address of the package, the others are those of scribe.cloud.container.
     """
     with open(os.path.join(HERE, "requirements-image.txt"), encoding="utf-8") as file:
         packages = [line.strip() for line in file if line.strip() and not line.startswith("#")]
@@ -271,7 +276,7 @@ def specification(args, flags, files, code_name):
         what = {"containerSpec": {"imageUri": args.image, "args": command}}
     elif args.prebuilt:
         package_spec = {"executorImageUri": args.prebuilt, "packageUris": [f"gs://{args.bucket}/{code_name}"]}
-        what = {"pythonPackageSpec": package_spec | {"pythonModule": "cloud_run", "args": command}}
+        what = {"pythonPackageSpec": package_spec | {"pythonModule": "scribe.cloud.container", "args": command}}
     else:
         start = ["bash", "-c", start_script(bool(gpu.accelerator)), f"gs://{args.bucket}/{code_name}"]
         what = {"containerSpec": {"imageUri": BASE_IMAGE, "command": start, "args": command}}

@@ -17,12 +17,12 @@ import time
 import numpy as np
 from tqdm import tqdm
 
-import distribute
-import settings
-from checkpoint import CheckpointError, TrainingRun, WeightAverage, find_checkpoint, restore_weights
 from model import HandwritingModel, loss_sum_and_count
-from settings import MAX_BAD_STEPS, POINT_SIZE, Interrupt, learning_rate
-from tf_setup import GPUS, one_thread_per_operation, tf
+from scribe.network.checkpoint import CheckpointError, TrainingRun, WeightAverage, find_checkpoint, restore_weights
+from scribe.network.tf_setup import GPUS, one_thread_per_operation, tf
+from scribe.training import settings
+from scribe.training.devices import ALONE, LOST, Silence, explain, start
+from scribe.training.settings import MAX_BAD_STEPS, POINT_SIZE, Interrupt, learning_rate
 from utils import DataLoader, Logger, UnsafePickleError
 
 
@@ -48,7 +48,7 @@ def parallel_loss(model, x, y, mask, char_seq, dropout_seed, towers, training, r
     The products within a recurrence are too small to keep several cores busy; slices of the batch that do not wait for
     each other are not. With one thread for each (`tf_setup.one_thread_per_operation`) two cores are 1.3 times as fast.
 
-    Of several replicas (see distribute.py) each computes the slices of its own share of the lines.
+    Of several replicas (see scribe/training/devices.py) each computes the slices of its own share of the lines.
     """
     batch = tf.shape(x)[0]
     totals, counts = [], []
@@ -71,7 +71,7 @@ def default_towers(batch_size):
     return 1 if GPUS else max(1, min(os.cpu_count() or 1, batch_size // 4))
 
 
-def make_train_step(model, optimizer, average, grad_clip, towers=1, devices=distribute.ALONE):
+def make_train_step(model, optimizer, average, grad_clip, towers=1, devices=ALONE):
     """A tf.function with one trace for all batch shapes.
 
     train_step(x [B, T, 3], y [B, T, 3], mask [B, T], char_seq [B, U, A], rate, step, dropout_seed [2]) returns the sum
@@ -117,7 +117,7 @@ def make_train_step(model, optimizer, average, grad_clip, towers=1, devices=dist
     return train_step
 
 
-def make_evaluate_step(model, towers=1, devices=distribute.ALONE):
+def make_evaluate_step(model, towers=1, devices=ALONE):
     """A tf.function: (x, y, mask, char_seq) -> (sum of the loss in nats, number of points)."""
     spec = tf.TensorSpec
 
@@ -148,7 +148,7 @@ def evaluate(evaluate_step, batches):
 # ----------------------------------------------------------------------------------------------------------- the loop
 
 
-def train(args, loader, logger, devices=distribute.ALONE):
+def train(args, loader, logger, devices=ALONE):
     """The whole run, from the last save on. Returns the exit code."""
     with Interrupt() as interrupt:
         return _train(args, loader, logger, interrupt, devices)
@@ -279,13 +279,13 @@ def main(argv=None):
     if args.towers > 1:
         one_thread_per_operation(args.towers)
     try:
-        devices = distribute.start(args.distribute, cluster)
-        logger = Logger(args) if devices.chief else distribute.Silence()
+        devices = start(args.distribute, cluster)
+        logger = Logger(args) if devices.chief else Silence()
         loader = DataLoader(args, logger)
         devices.check(args, loader)
         return train(args, loader, logger, devices)
-    except distribute.LOST as error:
-        print(f"Error: {distribute.explain(error)}", file=sys.stderr)
+    except LOST as error:
+        print(f"Error: {explain(error)}", file=sys.stderr)
         return 1
     except (CheckpointError, UnsafePickleError, ValueError, OSError) as error:
         print(f"Error: {error}", file=sys.stderr)

@@ -34,7 +34,8 @@ from utils import (
 ORIGIN_FILE = "origin.json"  # in the data folder: what the suite's own files are, by their SHA-256
 
 # What training and sampling cannot do without.
-MODULES = "settings recurrent model utils checkpoint drawing train sample prepare_data verify_data"
+MODULES = """model utils train sample prepare_data verify_data scribe/network/recurrent scribe/network/checkpoint
+    scribe/training/settings scribe/pages/figures"""
 SOURCES = [f"{module}.py" for module in MODULES.split()]
 
 # The loader leaves out lines that do not match their text. A few are in every collection; so large a share is a fault.
@@ -90,8 +91,11 @@ def name_lines(indices, most=50):
 def check_sources(report, folder=None):
     """The suite's own files are there, and all that are there can be compiled."""
     folder = folder or os.path.dirname(os.path.abspath(__file__))
-    others = {name for name in os.listdir(folder) if name.endswith(".py") and not name.startswith(".")} - set(SOURCES)
-    for name in [*SOURCES, *sorted(others)]:
+    others = {name for name in os.listdir(folder) if name.endswith(".py") and not name.startswith(".")}
+    for parent, _, names in os.walk(os.path.join(folder, "scribe")):
+        inside = os.path.relpath(parent, folder)
+        others |= {os.path.join(inside, name) for name in names if name.endswith(".py") and not name.startswith(".")}
+    for name in [*SOURCES, *sorted(others - set(SOURCES))]:
         path = os.path.join(folder, name)
         try:
             with open(path, "rb") as file:

@@ -27,11 +27,11 @@ def measure_sampling(prefix, shards):
     """(lines per second, points per line, tries per line, the lines) of shards that the network writes one by one."""
     import numpy as np
 
-    from checkpoint import load_model
-    from dataset import SHARD
     from evaluate import load_texts
     from sample import sample_whole
-    from tf_setup import one_thread_per_operation
+    from scribe.dataset.dataset import SHARD
+    from scribe.network.checkpoint import load_model
+    from scribe.network.tf_setup import one_thread_per_operation
 
     one_thread_per_operation()
     model = load_model(prefix)
@@ -52,8 +52,8 @@ def measure_sampling(prefix, shards):
 
 def measure_drawing(lines):
     """Milliseconds of each part for a line, one process; a dict."""
-    from boxes import assign_characters
-    from pictures import Look, draw_picture, png
+    from scribe.dataset.pictures import Look, draw_picture, png
+    from scribe.ink.characters import assign_characters
 
     parts = {"characters": 0.0, "picture": 0.0, "png": 0.0}
     for k, line in enumerate(lines):
@@ -103,7 +103,7 @@ def main(argv=None):
     )
     print(f"All together: {whole:.1f} lines/s on {cores} cores, {whole / cores:.1f} lines/s for each core")
     if args.json:
-        from checkpoint import save_json
+        from scribe.network.checkpoint import save_json
 
         measured = {
             "cores": cores, "sampling": sampling, "points_per_line": points, "tries_per_line": tries,

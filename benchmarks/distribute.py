@@ -26,11 +26,11 @@ sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
 from training import EMA, GRAD_CLIP, POINTS_PER_CHARACTER, Configuration, batch_for
 
-import distribute
-import settings
-from checkpoint import WeightAverage, save_json
 from model import HandwritingModel
-from tf_setup import GPUS, one_thread_per_operation, tf
+from scribe.network.checkpoint import WeightAverage, save_json
+from scribe.network.tf_setup import GPUS, one_thread_per_operation, tf
+from scribe.training import settings
+from scribe.training.devices import start
 from train import make_optimizer, make_train_step
 from utils import ALPHABET
 
@@ -50,7 +50,7 @@ def work(args):
         one_thread_per_operation(towers)
     alone = workers == 1
     cluster = settings.ALONE if alone else settings.read_cluster(os.environ)
-    devices = distribute.start("none" if alone else "multiworker", cluster)
+    devices = start("none" if alone else "multiworker", cluster)
     flags = ["--rnn_size", str(args.size), "--tsteps_per_ascii", str(POINTS_PER_CHARACTER), "--learning_rate", "1e-30"]
     train_args = settings.parse_args([*flags, "--alphabet", ALPHABET], None)
     tf.keras.utils.set_random_seed(0)

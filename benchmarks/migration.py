@@ -76,10 +76,10 @@ def tf1_job(job, data_dir):
 def tf2_job(job, data_dir):
     """As `tf1_job`."""
     sys.path.insert(0, ROOT)
-    from checkpoint import WeightAverage
     from model import HandwritingModel
     from sample import sample_batch
-    from tf_setup import one_thread_per_operation
+    from scribe.network.checkpoint import WeightAverage
+    from scribe.network.tf_setup import one_thread_per_operation
     from train import default_towers, make_optimizer, make_train_step, parse_args
     from utils import DataLoader
 
@@ -174,9 +174,9 @@ def losses(args, folder):
     A run that is complete in `folder` is not repeated.
     """
     sys.path.insert(0, ROOT)
-    from checkpoint import find_checkpoint, load_model
     from convert_tf1 import convert
     from legacy_tf1.extract_weights_tf1 import read_weights
+    from scribe.network.checkpoint import find_checkpoint, load_model
     from train import default_towers
     from utils import DataLoader
 

@@ -31,7 +31,7 @@ def lap(name):
     global start
     now = time.perf_counter(); times.append((name, now - start)); start = now
 import sample; lap("import")
-from checkpoint import load_model
+from scribe.network.checkpoint import load_model
 sample.one_thread_per_operation(); model = load_model({prefix!r}); lap("restore")
 sample.sample_batch(["H"], model, tsteps=1); lap("trace")
 lines = sample.sample_batch(["Hello World"], model, bias=1.5, seed=1); lap("sample")
@@ -49,7 +49,7 @@ def seconds_of(function):
 def measure_rates(model, counts, repeats):
     """For each number of lines a dict: points per second, that of the limit, and the share of it."""
     from sample import jobs_for, sample_batch
-    from tf_setup import tf
+    from scribe.network.tf_setup import tf
 
     parameters = sum(int(np.prod(v.shape)) for v in model.trainable_variables)
     a, b = (tf.random.normal([SQUARE, SQUARE]) for _ in range(2))
@@ -105,8 +105,8 @@ def main(argv=None):
         f"Cold start: {whole:.1f} s in all; " + ", ".join(f"{name} {seconds:.1f} s" for name, seconds in parts.items())
     )
 
-    from checkpoint import load_model, save_json
-    from tf_setup import one_thread_per_operation
+    from scribe.network.checkpoint import load_model, save_json
+    from scribe.network.tf_setup import one_thread_per_operation
 
     one_thread_per_operation()
     results = measure_rates(load_model(args.save_path), args.lines, args.repeats)

@@ -31,9 +31,9 @@ import numpy as np
 
 sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
-from checkpoint import WeightAverage, save_json
 from model import POINT_SIZE, AttentionLSTMCell, HandwritingModel, loss_sum_and_count, split_head
-from tf_setup import GPUS, one_thread_per_operation, tf
+from scribe.network.checkpoint import WeightAverage, save_json
+from scribe.network.tf_setup import GPUS, one_thread_per_operation, tf
 from train import default_towers, make_evaluate_step, make_optimizer, make_train_step
 from utils import ALPHABET, Batch, DataLoader, make_batch
 

@@ -4,7 +4,8 @@
 
 The texts are those of data/corpus_texts.txt (see corpus_texts.py). Two lines in three are each in a hand of their own,
 the others in the hands of data/styles.p; the bias differs from line to line. What the attention or the reader of
-legibility.py finds fault with after several tries is left out, and so is what the loader of train.py would leave out.
+scribe/writing/recogniser.py finds fault with after several tries is left out, and so is what the loader of train.py
+would leave out.
 """
 
 import argparse
@@ -19,10 +20,10 @@ from tqdm import tqdm
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 sys.path.insert(0, ROOT)
 
-from checkpoint import SHIPPED, load_model  # noqa: E402
-from legibility import load_reader  # noqa: E402
 from sample import load_style, sample_whole  # noqa: E402
-from tf_setup import one_thread_per_operation  # noqa: E402
+from scribe.network.checkpoint import SHIPPED, load_model  # noqa: E402
+from scribe.network.tf_setup import one_thread_per_operation  # noqa: E402
+from scribe.writing.recogniser import load_reader  # noqa: E402
 from utils import DATA_FILE, line_fault, raw_offsets, save_strokes  # noqa: E402
 from verify_data import ORIGIN_FILE  # noqa: E402
 

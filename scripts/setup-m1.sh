@@ -120,7 +120,7 @@ from types import SimpleNamespace
 sys.path.insert(0, ".")
 import numpy as np
 
-from tf_setup import GPUS, tf
+from scribe.network.tf_setup import GPUS, tf
 
 print(f"TensorFlow {tf.__version__}, Keras {tf.keras.__version__}, NumPy {np.__version__}")
 rng = np.random.default_rng(0)
@@ -140,7 +140,7 @@ for device in ["CPU:0"] + [f"GPU:{i}" for i in range(len(GPUS))]:
     if not error < 0.5:
         sys.exit(f"{device} computes matrix products that are wrong.")
 
-from checkpoint import WeightAverage
+from scribe.network.checkpoint import WeightAverage
 from model import HandwritingModel
 from train import make_optimizer, make_train_step, parse_args
 from utils import ALPHABET, make_batch

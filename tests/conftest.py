@@ -9,7 +9,7 @@ from hypothesis import HealthCheck, settings
 TESTS = os.path.dirname(os.path.abspath(__file__))
 ROOT = os.path.dirname(TESTS)
 
-# The suite is a flat folder of scripts, and the tests share a few helpers of their own.
+# The commands lie in the root and import scribe from there; the tests share a few helpers of their own.
 for folder in (TESTS, ROOT):
     if folder in sys.path:
         sys.path.remove(folder)
@@ -37,7 +37,9 @@ settings.load_profile("repeatable")
 
 def pytest_configure(config):
     """A deprecation in the suite's own files fails the test that meets it."""
+    modules = [r"scribe\."]
     for folder in (ROOT, os.path.join(ROOT, "tools"), os.path.join(ROOT, "legacy_tf1")):
-        for path in Path(folder).glob("*.py"):
-            for category in ("DeprecationWarning", "FutureWarning"):
-                config.addinivalue_line("filterwarnings", f"error::{category}:{path.stem}$")
+        modules += [f"{path.stem}$" for path in Path(folder).glob("*.py")]
+    for module in modules:
+        for category in ("DeprecationWarning", "FutureWarning"):
+            config.addinivalue_line("filterwarnings", f"error::{category}:{module}")

@@ -2,9 +2,9 @@
 
 import types
 
-from checkpoint import save_model
 from model import HandwritingModel
-from tf_setup import tf
+from scribe.network.checkpoint import save_model
+from scribe.network.tf_setup import tf
 from utils import ALPHABET
 
 

@@ -4,7 +4,7 @@ import os
 
 import numpy as np
 
-from tf_setup import tf
+from scribe.network.tf_setup import tf
 
 FOLDER = os.path.join(os.path.dirname(os.path.abspath(__file__)), "regression", "tf1")
 TRAINED = os.path.join(FOLDER, "trained", "model.ckpt-400")

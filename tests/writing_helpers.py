@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from pages import Page, PlacedLine
+from scribe.pages.page import Page, PlacedLine
 
 TALL, DIGIT = 2.1, 1.9  # heights in x-heights
 ADVANCE, WORD_SPACE = 1.2, 2.0

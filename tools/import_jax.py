@@ -16,8 +16,8 @@ import numpy as np
 
 sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
-from checkpoint import CheckpointError, find_checkpoint, load_model, save_model
 from model import HandwritingModel, ModelConfig
+from scribe.network.checkpoint import CheckpointError, find_checkpoint, load_model, save_model
 
 
 def read_run(folder, which="best"):

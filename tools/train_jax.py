@@ -12,12 +12,12 @@ a checkpoint, with which sample.py, and train.py --init_from, do what they do wi
     python3 tools/import_jax.py saved/jax                        # writes saved/jax/checkpoint.*
     python3 sample.py --save_path saved/jax --text "Hello World"
 
-What it takes on the other machine is JAX, NumPy and four files; tools/import_jax.py makes a fifth, where the run is
-to start from the weights of a checkpoint:
+What it takes on the other machine is JAX, NumPy, two folders and two files; tools/import_jax.py makes a third, where
+the run is to start from the weights of a checkpoint:
 
     python3 tools/import_jax.py --export saved/checkpoint weights.npz   # here
-    mkdir -p there/tools there/data
-    cp utils.py settings.py there/ && cp tools/train_jax.py there/tools/
+    mkdir -p there/data
+    cp -r scribe utils.py tools there/
     cp data/strokes_training_data.cpkl there/data/
     cd there && python3 tools/train_jax.py --init_from weights.npz      # there
 
@@ -56,8 +56,8 @@ from jax.ad_checkpoint import checkpoint_name
 
 sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
-import settings
-from settings import (
+from scribe.training import settings
+from scribe.training.settings import (
     LOG_SIGMA_MAX,
     LOG_SIGMA_MIN,
     MAX_BAD_STEPS,
@@ -233,10 +233,10 @@ _times_constant.defvjp(
 # --------------------------------------------------------------------------------------------------------- recurrences
 #
 # Time-major: T pen points, B batch, H units, U characters, A alphabet + 1, K window components; lines start from zeros.
-# Letters, layouts and equations are those of recurrent.py. Where that file writes the backward loop out, this one lets
-# JAX differentiate the loop, but only with respect to what is added at every point: the gradient then comes back as dz
-# for each point, and the weight gradients are products after the loop. Differentiated in the weights, the loop would
-# add a matrix of their size to a running sum at every point.
+# Letters, layouts and equations are those of scribe/network/recurrent.py. Where that file writes the backward loop out,
+# this one lets JAX differentiate the loop, but only with respect to what is added at every point: the gradient then
+# comes back as dz for each point, and the weight gradients are products after the loop. Differentiated in the weights,
+# the loop would add a matrix of their size to a running sum at every point.
 
 
 def _scan(step, state, inputs, unroll):
@@ -315,7 +315,8 @@ def _attention_lstm_loop(compute, z_inputs, abk_inputs, char_seq, feedback_kerne
         kappa = kappa + kappa_step
         distance = kappa[:, :, None] - places  # [B, K, U]
         phi = jnp.sum(alpha[:, :, None] * jnp.exp(-beta[:, :, None] * distance**2), axis=1)
-        # phi of padding need not be masked, as in recurrent.py, where it is also returned: its one-hot is zero.
+        # phi of padding need not be masked, as in scribe/network/recurrent.py, where it is also returned: its one-hot
+        # is zero.
         w = jnp.einsum("bu,bua->ba", phi, char_seq, precision=jax.lax.Precision.HIGHEST)
         return (h, c, kappa, w), (h, w)
 

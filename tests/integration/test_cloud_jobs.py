@@ -17,9 +17,9 @@ from google.cloud.aiplatform_v1.types import AcceleratorType, CustomJob  # noqa:
 
 import monitor_training  # noqa: E402
 import submit_training  # noqa: E402
-import vertex  # noqa: E402
 from cloud_helpers import BUCKET, PROJECT, REGION, VertexStandIn  # noqa: E402
 from data_helpers import write_data  # noqa: E402
+from scribe.cloud import vertex  # noqa: E402
 
 WHERE = ["--project", PROJECT, "--region", REGION]
 
@@ -129,11 +129,11 @@ def test_another_container_runs_the_same_command(submit, flags):
         assert other.container_spec.args == plain.container_spec.args
     else:
         spec = other.python_package_spec
-        assert spec.executor_image_uri == flags[1] and spec.python_module == "cloud_run"
+        assert spec.executor_image_uri == flags[1] and spec.python_module == "scribe.cloud.container"
         assert spec.args == plain.container_spec.args and spec.package_uris == [plain.container_spec.command[3]]
 
 
-def test_the_plain_container_installs_its_packages_fetches_the_suite_and_becomes_cloud_run(cloud, submit, tmp_path):
+def test_the_plain_container_installs_its_packages_fetches_the_suite_and_becomes_the_command(cloud, submit, tmp_path):
     """The command of a job that was started, in bash; only pip does nothing here but say what it is asked for."""
     code, out, err = submit("--gpu-type", "none")
     assert code == 0, err
@@ -156,10 +156,11 @@ def test_the_plain_container_installs_its_packages_fetches_the_suite_and_becomes
     code, out, err = started("--help")
     assert code == 0 and "gs://BUCKET/FOLDER" in out, err
     assert "tensorflow==" in pip.read_text() and "google-cloud-storage==" in pip.read_text()
-    assert {"train.py", "cloud_run.py", "vertex.py"} <= set(os.listdir(tmp_path / "code" / "scribe-1.0"))
+    for name in ("train.py", "scribe/cloud/container.py", "scribe/cloud/vertex.py"):
+        assert (tmp_path / "code" / "scribe-1.0" / name).is_file()
     missing = f"gs://{BUCKET}/scribe/none"
     code, _, err = started("--job", missing, "--work_dir", str(tmp_path / "work"), "--input", f"{missing}=data/x", "--")
-    assert code == 1 and f"{missing} does not exist" in the_error(err)  # cloud_run.py's own arguments arrive
+    assert code == 1 and f"{missing} does not exist" in the_error(err)  # the command's own arguments arrive
 
 
 def test_ctrl_c_ends_with_one_line_and_no_job(cloud, submit, monkeypatch):
@@ -192,7 +193,7 @@ def test_a_job_is_started_as_the_dry_run_said_and_code_and_data_are_sent_once(cl
     spec = dry["jobSpec"]["workerPoolSpecs"][0]["containerSpec"]
     package = cloud.bucket.blob(spec["command"][3].removeprefix(f"gs://{BUCKET}/")).download_as_bytes()
     names = tarfile.open(fileobj=io.BytesIO(package)).getnames()
-    assert {"scribe-1.0/train.py", "scribe-1.0/cloud_run.py", "scribe-1.0/setup.py"} <= set(names)
+    assert {"scribe-1.0/train.py", "scribe-1.0/scribe/cloud/container.py", "scribe-1.0/setup.py"} <= set(names)
     source = spec["args"][spec["args"].index("--input") + 1].split("=")[0]
     stored = cloud.bucket.blob(source.removeprefix(f"gs://{BUCKET}/")).download_as_bytes()
     assert stored == open(data / "strokes_training_data.cpkl", "rb").read()

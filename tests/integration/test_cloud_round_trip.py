@@ -15,16 +15,16 @@ import pytest
 pytest.importorskip("google.cloud.storage")
 pytest.importorskip("gcp_storage_emulator")
 
-import cloud_run  # noqa: E402
 import download_results  # noqa: E402
 import monitor_training  # noqa: E402
 import submit_training  # noqa: E402
-import vertex  # noqa: E402
-from checkpoint import find_checkpoint  # noqa: E402
 from cloud_helpers import BUCKET  # noqa: E402
+from scribe.cloud import vertex  # noqa: E402
+from scribe.network.checkpoint import find_checkpoint  # noqa: E402
 
 import tensorflow as tf  # isort: skip  # noqa: E402
 
+ROOT = os.path.dirname(os.path.abspath(submit_training.__file__))
 SIZES = ["--rnn_size", "8", "--nmixtures", "2", "--batch_size", "4", "--warmup", "3"]
 
 
@@ -61,8 +61,8 @@ def container():
         own, flags = arguments[: arguments.index("--")], arguments[arguments.index("--") :]
         with open(work / "stderr", "a") as log:
             process = subprocess.Popen(
-                [sys.executable, cloud_run.__file__, *own, "--work_dir", str(work), *flags],
-                cwd=work, stderr=log, env={**os.environ, **environment}, start_new_session=True,
+                [sys.executable, "-m", "scribe.cloud.container", *own, "--work_dir", str(work), *flags],
+                cwd=work, stderr=log, env={**os.environ, "PYTHONPATH": ROOT, **environment}, start_new_session=True,
             )  # fmt: skip
         processes.append(process)
         return process
@@ -126,7 +126,7 @@ def test_a_job_that_is_killed_and_taken_away_goes_on_on_other_machines_and_ends_
     monkeypatch.chdir(tmp_path)
     assert download_results.main(["--bucket", BUCKET]) == 0
     assert capsys.readouterr().out.split() == ["saved/first", "logs/first"]
-    command = [sys.executable, os.path.join(os.path.dirname(cloud_run.__file__), "train.py"), *flags]
+    command = [sys.executable, os.path.join(ROOT, "train.py"), *flags]
     subprocess.run([*command, "--data_dir", data, "--save_path", "whole", "--log_dir", "logs/whole"], check=True)
     for part in ("latest", "best"):
         found, expected = (tf.train.latest_checkpoint(f"{run}/{part}") for run in ("saved/first", "whole"))
@@ -146,7 +146,7 @@ def test_a_job_that_is_killed_and_taken_away_goes_on_on_other_machines_and_ends_
     model = {blob.name.rsplit("/", 1)[1] for blob in bucket.client.list_blobs(bucket, prefix="scribe/first/model/")}
     assert model == {"checkpoint.index", "checkpoint.data-00000-of-00001", "config.json"}
 
-    sample = [sys.executable, os.path.join(os.path.dirname(cloud_run.__file__), "sample.py"), "--text", "abc"]
+    sample = [sys.executable, os.path.join(ROOT, "sample.py"), "--text", "abc"]
     done = subprocess.run(
         [*sample, "--save_path", "saved/first", "--tries", "1", "--tsteps", "20"], capture_output=True, text=True
     )
@@ -297,7 +297,7 @@ def test_a_set_with_a_name_that_leads_out_of_the_folder_is_refused_with_one_line
 def test_the_run_is_found_by_sample_py(bucket, tmp_path, capsys, monkeypatch):
     """The shipped checkpoint, put into a bucket as a run, comes back as one that `find_checkpoint` finds."""
     monkeypatch.chdir(tmp_path)
-    source = os.path.join(os.path.dirname(cloud_run.__file__), "saved")
+    source = os.path.join(ROOT, "saved")
     files = {"run/best/config.json": f"{source}/config.json", "run/best/ckpt-7.index": f"{source}/checkpoint.index"}
     files["run/best/ckpt-7.data-00000-of-00001"] = f"{source}/checkpoint.data-00000-of-00001"
     (tmp_path / "state").write_text('model_checkpoint_path: "ckpt-7"\nall_model_checkpoint_paths: "ckpt-7"\n')

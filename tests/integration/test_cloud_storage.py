@@ -12,11 +12,11 @@ import pytest
 pytest.importorskip("google.cloud.storage")
 pytest.importorskip("gcp_storage_emulator")
 
-import cloud_run  # noqa: E402
-import vertex  # noqa: E402
 from cloud_helpers import BUCKET, faulty_line, free_port  # noqa: E402
-from vertex import CloudError, NetworkError  # noqa: E402
+from scribe.cloud import container, vertex  # noqa: E402
+from scribe.cloud.vertex import CloudError, NetworkError  # noqa: E402
 
+ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 PREFIX = "scribe/a/checkpoints"
 
 
@@ -57,7 +57,7 @@ def write(path, size, seed=0):
 
 
 def run_files(tmp_path, step, size=3000):
-    """Files of a run as cloud_run.py names them."""
+    """Files of a run as scribe/cloud/container.py names them."""
     names = {
         "run/config.json": 50, "run/latest/checkpoint": 60, f"run/latest/ckpt-{step}.index": 400,
         f"run/latest/ckpt-{step}.data-00000-of-00001": size, "logs/train_scribe.txt": 100,
@@ -228,8 +228,8 @@ def test_a_bucket_that_is_not_there_is_named_with_the_command_that_makes_it(line
 def test_missing_credentials_are_named_with_the_command_that_makes_them(tmp_path):
     """In a process of its own, without what this machine may know about its user."""
     program = f"""
-import sys; sys.path.insert(0, {os.path.dirname(vertex.__file__)!r})
-import vertex
+import sys; sys.path.insert(0, {ROOT!r})
+from scribe.cloud import vertex
 try:
     vertex.storage_client()
 except vertex.CloudError as error:
@@ -355,7 +355,7 @@ def test_a_name_that_leads_out_of_the_folder_is_refused_before_anything_is_fetch
     with pytest.raises(CloudError, match="nothing was fetched") as caught:
         vertex.fetch_set(bucket, found, lambda name: vertex.local_path(str(work), name))
     assert repr(name) in str(caught.value) and not os.path.exists(tmp_path / "a")
-    sync = cloud_run.Sync(bucket.client, {"checkpoints": f"gs://{BUCKET}/{PREFIX}", "logs": "gs://abc/d"}, str(work), 0)
+    sync = container.Sync(bucket.client, {"checkpoints": f"gs://{BUCKET}/{PREFIX}", "logs": "gs://abc/d"}, str(work), 0)
     with pytest.raises(CloudError, match="nothing was fetched"):
         sync.restore()
     assert not os.path.exists(tmp_path / "a")

@@ -15,13 +15,12 @@ import time
 import numpy as np
 import pytest
 
-import checkpoint
 import train
 from data_helpers import write_data
 
 import tensorflow as tf  # isort: skip
 
-ROOT = os.path.dirname(os.path.abspath(checkpoint.__file__))
+ROOT = os.path.dirname(os.path.abspath(train.__file__))
 # 22 lines to train on: batches of 7, 7, 7 and 1 lines, in some order. Two workers have 3 and 4 of them, and none and 1.
 SIZES = ["--rnn_size", "8", "--nmixtures", "2", "--batch_size", "7", "--warmup", "3"]
 TRAIN = (os.path.join(ROOT, "train.py"),)
@@ -138,7 +137,7 @@ def test_two_workers_take_the_steps_of_one_and_the_chief_alone_writes(data, tmp_
 
 def test_devices_of_one_machine_take_the_steps_of_one(data, tmp_path, start):
     program = (
-        "import sys; sys.path.insert(0, sys.argv.pop(1)); from tf_setup import tf; import train; "
+        "import sys; sys.path.insert(0, sys.argv.pop(1)); from scribe.network.tf_setup import tf; import train; "
         "options = [tf.config.LogicalDeviceConfiguration()] * 2; "
         "tf.config.set_logical_device_configuration(tf.config.list_physical_devices('CPU')[0], options); "
         "sys.exit(train.main())"

@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 
 import make_dataset
+import scribe.dataset
 from model_helpers import save_tiny_model
 from utils import save_strokes
 
@@ -190,9 +191,9 @@ def test_what_neither_the_suite_nor_beam_knows_is_refused(run, flags, tmp_path):
 
 def test_a_folder_that_is_no_disk_is_written_through_the_file_systems_of_beam(tmp_path):
     pytest.importorskip("apache_beam")
-    import beam_dataset
+    from scribe.dataset import beam
 
-    folder = beam_dataset.RemoteFolder(str(tmp_path / "a"))  # a disk is one of them
+    folder = beam.RemoteFolder(str(tmp_path / "a"))  # a disk is one of them
     assert folder.names() == [] and folder.read("x/y") is None
     folder.write("x/y", b"1")
     folder.write("x/z", b"2")
@@ -203,12 +204,13 @@ def test_a_folder_that_is_no_disk_is_written_through_the_file_systems_of_beam(tm
     assert list(folder.read_all(["x/y", "x/z"])) == [b"1", b"2"]
     folder.remove("x")
     assert folder.read("x/y") is None and (tmp_path / "a" / "table").exists()
-    assert beam_dataset.open_folder(str(tmp_path)).path == str(tmp_path)
+    assert beam.open_folder(str(tmp_path)).path == str(tmp_path)
 
 
 def test_without_beam_a_runner_is_one_clear_line(run, flags, tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "apache_beam", None)
-    monkeypatch.delitem(sys.modules, "beam_dataset", raising=False)
+    monkeypatch.delitem(sys.modules, "scribe.dataset.beam", raising=False)
+    monkeypatch.delattr(scribe.dataset, "beam", raising=False)
     code, out, err = run(flags(tmp_path / "a", "--runner", "DirectRunner"))
     assert code == 1 and not out and "pip install -r requirements-beam.txt" in err and len(err.splitlines()) == 1
     assert not (tmp_path / "a").exists()

@@ -15,9 +15,9 @@ import numpy as np
 import pytest
 
 import utils
-from checkpoint import save_model
 from data_helpers import make_line, write_data
 from model import HandwritingModel
+from scribe.network.checkpoint import save_model
 
 nbformat = pytest.importorskip("nbformat")
 nbclient = pytest.importorskip("nbclient")

@@ -13,9 +13,9 @@ import pytest
 
 import ink_helpers as ink
 import sample
-from ink_files import read_ink
 from ink_helpers import TEXT
-from own_hand import load_own_hand
+from scribe.files.recordings import read_ink
+from scribe.writing.own_hand import load_own_hand
 
 ROOT = Path(__file__).resolve().parents[2]
 

@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 
 import sample
-from checkpoint import load_model, save_model
-from failures import Failure
+from scribe.network.checkpoint import load_model, save_model
+from scribe.writing.failures import Failure
 from utils import Logger, save_strokes
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -1,13 +1,13 @@
-"""tools/train_reader.py: the reader learns to read, and what it has learned is written."""
+"""scripts/train_recogniser.py: the reader learns to read, and what it has learned is written."""
 
 import numpy as np
 import pytest
 
-from checkpoint import WeightAverage
 from data_helpers import write_data
-from legibility import Reader, load_reader, pad, path_features
-from tf_setup import tf
-from tools import train_reader
+from scribe.network.checkpoint import WeightAverage
+from scribe.network.tf_setup import tf
+from scribe.writing.recogniser import Reader, load_reader, pad, path_features
+from scripts import train_recogniser
 from utils import ALPHABET
 from writing_helpers import write_text
 
@@ -17,9 +17,9 @@ def test_a_reader_learns_the_lines_that_it_is_shown():
     texts = ["dig a", "add 11", "A gag", "A1 aid"]  # of letters that differ in the synthetic hand
     lines = [write_text(text)[0] for text in texts]
     reader = Reader()
-    step = train_reader.make_train_step(reader, tf.keras.optimizers.Adam(), WeightAverage([], 0.0))
+    step = train_recogniser.make_train_step(reader, tf.keras.optimizers.Adam(), WeightAverage([], 0.0))
     x, lengths = pad([path_features(line) for line in lines])
-    labels = train_reader.sparse_labels(texts, ALPHABET)
+    labels = train_recogniser.sparse_labels(texts, ALPHABET)
     losses = [float(step(x, lengths, labels, 2e-3, k)) for k in range(150)]
     assert losses[-1] < 0.1 < losses[0]
     assert reader.read(lines) == texts
@@ -28,7 +28,7 @@ def test_a_reader_learns_the_lines_that_it_is_shown():
 def test_the_command_writes_a_reader_and_says_how_it_reads(tmp_path, capsys):
     write_data(tmp_path, lines=41)
     flags = ["--data_dir", str(tmp_path), "--output", str(tmp_path / "reader.npz"), "--epochs", "1"]
-    assert train_reader.main(flags) == 0
+    assert train_recogniser.main(flags) == 0
     assert "% of the characters of the validation lines" in capsys.readouterr().err
     reader = load_reader(str(tmp_path / "reader.npz"))
     Reader().save(tmp_path / "untrained.npz")
@@ -39,10 +39,10 @@ def test_the_command_writes_a_reader_and_says_how_it_reads(tmp_path, capsys):
 
 def test_lines_that_are_too_short_for_their_text_or_unknown_are_left_out():
     offsets = np.array([[0, 0, 0], [0, 10, 0], [0, 10, 1]], float)
-    lines, texts = train_reader.readable([offsets] * 3, ["l", "l" * 40, "\u00e9"], ALPHABET)
+    lines, texts = train_recogniser.readable([offsets] * 3, ["l", "l" * 40, "\u00e9"], ALPHABET)
     assert texts == ["l"] and len(lines) == 1
 
 
 def test_the_command_says_what_is_missing(tmp_path, capsys):
-    assert train_reader.main(["--data_dir", str(tmp_path), "--output", str(tmp_path / "reader.npz")]) == 1
+    assert train_recogniser.main(["--data_dir", str(tmp_path), "--output", str(tmp_path / "reader.npz")]) == 1
     assert "Error" in capsys.readouterr().err and not (tmp_path / "reader.npz").exists()

@@ -14,12 +14,11 @@ import time
 import numpy as np
 import pytest
 
-import checkpoint
-from checkpoint import find_checkpoint, load_model
+from scribe.network.checkpoint import find_checkpoint, load_model
 
 import tensorflow as tf  # isort: skip
 
-ROOT = os.path.dirname(os.path.abspath(checkpoint.__file__))
+ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 SIZES = ["--rnn_size", "8", "--nmixtures", "2", "--batch_size", "4", "--warmup", "3"]
 
 

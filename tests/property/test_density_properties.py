@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from model import log_density, split_head
-from recurrent import text_mask, window_step
+from scribe.network.recurrent import text_mask, window_step
 
 import tensorflow as tf  # isort: skip
 

@@ -12,10 +12,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from checkpoint import CheckpointError, load_model, save_model
 from model import HandwritingModel
 from prepare_data import LineError, read_lines, read_strokes, to_offsets
-from settings import ModelConfig
+from scribe.network.checkpoint import CheckpointError, load_model, save_model
+from scribe.training.settings import ModelConfig
 from utils import UnsafePickleError, load_pickle
 
 # ------------------------------------------------------------------------------------------------------------- pickles

@@ -8,11 +8,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from formats import Page, PlacedLine, encode
-from layout import PageStyle, compose
-from measure import character_index, measure_line, straighten
-from pages import schedule, simplify
-from words import Segment, split_line, split_text, split_words, wrap
+from scribe.ink.measure import character_index, measure_line, straighten
+from scribe.ink.words import Segment, split_line, split_text, split_words, wrap
+from scribe.pages.formats import Page, PlacedLine, encode
+from scribe.pages.layout import PageStyle, compose
+from scribe.pages.page import schedule, simplify
 from writing_helpers import write_text
 
 words = st.text("abcdefgijmoptxyzADH0189.,'-", min_size=1, max_size=9)

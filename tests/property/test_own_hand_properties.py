@@ -9,8 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import ink_helpers as ink
-from ink_files import path_strokes, read_ink
-from own_hand import load_own_hand, resample
+from scribe.files.recordings import path_strokes, read_ink
+from scribe.writing.own_hand import load_own_hand, resample
 
 STROKES = ink.hand()
 FILES = [

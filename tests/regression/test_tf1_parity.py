@@ -14,9 +14,9 @@ import pytest
 
 import convert_tf1
 from legacy_tf1.extract_weights_tf1 import read_weights
-from recurrent import text_mask
+from scribe.network.recurrent import text_mask
+from scribe.network.tf_setup import tf
 from tf1_helpers import FOLDER, RANDOM, TRAINED
-from tf_setup import tf
 from utils import to_one_hot
 
 TOLERANCE = 1e-5

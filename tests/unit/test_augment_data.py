@@ -1,4 +1,4 @@
-"""glyphs.py and augment_data.py: characters are cut out whole, and set into lines where they belong."""
+"""scribe/ink/glyphs.py and augment_data.py: characters are cut out whole, and set into lines where they belong."""
 
 import re
 from types import SimpleNamespace
@@ -8,9 +8,9 @@ import pytest
 
 import augment_data
 from augment_data import PATTERNS, Composer, compose_lines
-from checkpoint import save_model
 from data_helpers import loader_args, make_lines, write_data
-from glyphs import (
+from model import HandwritingModel
+from scribe.ink.glyphs import (
     CAPITALS,
     DIGITS,
     SHAPES,
@@ -22,7 +22,7 @@ from glyphs import (
     is_plausible,
     replace,
 )
-from model import HandwritingModel
+from scribe.network.checkpoint import save_model
 from utils import ALPHABET, DataLoader, load_strokes
 from writing_helpers import write_text
 

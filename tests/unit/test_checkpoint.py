@@ -11,8 +11,8 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-import checkpoint
-from checkpoint import (
+from model import HandwritingModel
+from scribe.network.checkpoint import (
     CheckpointError,
     TrainingRun,
     WeightAverage,
@@ -23,12 +23,11 @@ from checkpoint import (
     save_json,
     save_model,
 )
-from model import HandwritingModel
 from train import make_optimizer
 
 import tensorflow as tf  # isort: skip
 
-ROOT = os.path.dirname(os.path.abspath(checkpoint.__file__))
+ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 SIZES = {
     "rnn_size": 5, "nmixtures": 2, "kmixtures": 2, "alphabet": 'aé"', "tsteps_per_ascii": 11.0, "data_scale": 7.0,
     "first_pen": 1,
@@ -443,7 +442,7 @@ def test_without_averaging_the_weights_stay():
 
 
 @pytest.mark.smoke
-@pytest.mark.parametrize("module", ["recurrent", "model", "checkpoint", "train"])
+@pytest.mark.parametrize("module", ["scribe.network.recurrent", "model", "scribe.network.checkpoint", "train"])
 def test_onednn_is_asked_for_before_tensorflow_is_imported(module):
     """TensorFlow reads the variable once, when it is imported: set later, it does nothing, and training is slower."""
     program = f"""

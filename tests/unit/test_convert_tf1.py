@@ -11,9 +11,9 @@ import numpy as np
 import pytest
 
 import convert_tf1
-from checkpoint import find_checkpoint, load_model
 from legacy_tf1 import extract_weights_tf1
 from legacy_tf1.extract_weights_tf1 import NAMES, WeightsError, read_weights, sizes
+from scribe.network.checkpoint import find_checkpoint, load_model
 from tf1_helpers import ALPHABET, RANDOM, TRAINED, make_weights, write_checkpoint
 from utils import ALPHABET as SUITE_ALPHABET
 from utils import to_one_hot

@@ -10,9 +10,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-import dataset
-from boxes import assign_characters, character_boxes, letter_height
-from dataset import (
+from scribe.dataset import dataset
+from scribe.dataset.dataset import (
     IAM_SHARES,
     SPLITS,
     Folder,
@@ -28,8 +27,9 @@ from dataset import (
     split_of_texts,
     write_lines,
 )
-from failures import Failure
-from pictures import Look, draw_picture, png
+from scribe.dataset.pictures import Look, draw_picture, png
+from scribe.ink.characters import assign_characters, character_boxes, letter_height
+from scribe.writing.failures import Failure
 from utils import ALPHABET
 from writing_helpers import write_text
 

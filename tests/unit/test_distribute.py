@@ -6,9 +6,8 @@ import signal
 import numpy as np
 import pytest
 
-import distribute
-import settings
 import train
+from scribe.training import devices, settings
 
 import tensorflow as tf  # isort: skip
 
@@ -73,12 +72,12 @@ def test_a_strategy_that_is_not_known_is_a_wrong_flag(capsys):
 @pytest.fixture(scope="module")
 def mirrored():
     """One device under a strategy."""
-    return distribute.start("mirrored", settings.ALONE)
+    return devices.start("mirrored", settings.ALONE)
 
 
 def test_alone_a_sum_is_what_is_computed():
-    assert distribute.ALONE.sum(lambda replica: [replica, "x"]) == [0, "x"]
-    assert distribute.ALONE.common_signal(signal.SIGINT) == signal.SIGINT
+    assert devices.ALONE.sum(lambda replica: [replica, "x"]) == [0, "x"]
+    assert devices.ALONE.common_signal(signal.SIGINT) == signal.SIGINT
 
 
 def test_sums_keep_their_shapes(mirrored):
@@ -96,15 +95,15 @@ def test_what_the_chief_has_arrives_bit_for_bit_whatever_its_type(mirrored):
 
 
 def test_more_devices_than_lines_in_a_batch_are_refused():
-    devices = distribute.Devices()
-    devices.replicas = 9
+    nine = devices.Devices()
+    nine.replicas = 9
     with pytest.raises(ValueError, match="--batch_size 8 has no line for some of the 9 devices"):
-        devices.check(train.parse_args(["--batch_size", "8"]), None)
-    devices.check(train.parse_args(["--batch_size", "9"]), None)
+        nine.check(train.parse_args(["--batch_size", "8"]), None)
+    nine.check(train.parse_args(["--batch_size", "9"]), None)
 
 
 def test_an_error_of_a_lost_worker_is_told_in_one_line():
     message = "Graph execution error:\n\nDetected at node X\n\nCollective ops is aborted by: Socket closed\nmore"
-    line = distribute.explain(tf.errors.UnavailableError(None, None, message))
+    line = devices.explain(tf.errors.UnavailableError(None, None, message))
     assert "Collective ops is aborted by: Socket closed" in line and "\n" not in line and "same command" in line
-    assert "\n" not in distribute.explain(tf.errors.UnavailableError(None, None, ""))
+    assert "\n" not in devices.explain(tf.errors.UnavailableError(None, None, ""))

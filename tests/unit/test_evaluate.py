@@ -9,10 +9,10 @@ import pytest
 
 import evaluate
 import sample
-from checkpoint import save_model
 from data_helpers import loader_args, make_lines, write_data
 from evaluate import calibration, load_texts, measure_likelihood, measure_sampling
 from model import HandwritingModel, compute_loss
+from scribe.network.checkpoint import save_model
 from utils import ALPHABET, DataLoader, make_batch
 
 # A reader that judges no line.

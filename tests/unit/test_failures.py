@@ -5,7 +5,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from failures import (
+from scribe.writing.failures import (
     KINDS,
     OFF_BASELINE,
     REPEATED,

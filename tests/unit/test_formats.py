@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from formats import FORMATS, Options, Page, PlacedLine, encode, format_of, page_names, write
-from pages import schedule, simplify, smooth
-from processes import drawing_processes
+from scribe.pages.formats import FORMATS, Options, Page, PlacedLine, encode, format_of, page_names, write
+from scribe.pages.page import schedule, simplify, smooth
+from scribe.pages.workers import drawing_processes
 from writing_helpers import page, placed
 
 SVG, INKSCAPE = "{http://www.w3.org/2000/svg}", "{http://www.inkscape.org/namespaces/inkscape}"
@@ -142,7 +142,7 @@ def test_folder_that_cannot_be_written_is_named_in_one_sentence(tmp_path):
 
 
 def test_failure_on_a_later_page_leaves_all_earlier_files_as_they_were(tmp_path, monkeypatch):
-    import svg
+    from scribe.pages import svg
 
     write([page("a"), page("b")], str(tmp_path / "x.svg"))
     before = {p.name: p.read_bytes() for p in tmp_path.iterdir()}

@@ -1,4 +1,4 @@
-"""ink_files.py: every format gives the strokes that were put into it; what else stands in a file is one clear line."""
+"""scribe/files/recordings.py: every format gives the strokes that were put into it; all else is one clear line."""
 
 import json
 import math
@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import ink_helpers as ink
-from ink_files import path_strokes, read_ink
+from scribe.files.recordings import path_strokes, read_ink
 from utils import UnsafePickleError
 
 STROKES = [np.array([[1, 2], [3, 4.5], [5, 2]]), np.array([[7.0, 1]]), np.array([[8, 8], [9, -9.25]])]
@@ -62,7 +62,7 @@ def test_json_whose_y_grows_upwards_is_turned(tmp_path):
 
 
 def test_what_scribe_writes_as_json_and_inkml_it_reads(tmp_path):
-    from formats import write
+    from scribe.pages.formats import write
     from writing_helpers import page
 
     written = page("one two", "three")
@@ -75,7 +75,7 @@ def test_what_scribe_writes_as_json_and_inkml_it_reads(tmp_path):
 
 
 def test_svg_of_scribe_gives_the_strokes_in_writing_order(tmp_path):
-    from formats import Options, write
+    from scribe.pages.formats import Options, write
     from writing_helpers import page
 
     written = page("one two")
@@ -381,13 +381,13 @@ def test_a_broken_file_is_one_line_that_names_it(tmp_path, content, reason):
 
 
 def test_a_file_of_too_many_bytes_or_points_is_refused(tmp_path, monkeypatch):
-    import ink_files
+    from scribe.files import recordings
 
-    monkeypatch.setattr(ink_files, "MOST_POINTS", 40)
+    monkeypatch.setattr(recordings, "MOST_POINTS", 40)
     with pytest.raises(ValueError, match="more than 40"):
         read(tmp_path, "<svg><path d='M0 0 1 1 C1 2 3 4 5 6 C1 2 3 4 5 6'/></svg>")
     with pytest.raises(ValueError, match="more than 40"):
         read(tmp_path, ink.svg([np.ones((30, 2))] * 2))
-    monkeypatch.setattr(ink_files, "LARGEST_FILE", 2**20)
+    monkeypatch.setattr(recordings, "LARGEST_FILE", 2**20)
     with pytest.raises(ValueError, match="1 MiB"):
         read(tmp_path, " " * (2**20 + 1))

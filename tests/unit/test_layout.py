@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 
 from conftest import ROOT
-from layout import PAGE_SIZES, PageStyle, compose, hand_of
-from measure import measure_line
-from words import Segment, split_text
+from scribe.ink.measure import measure_line
+from scribe.ink.words import Segment, split_text
+from scribe.pages.layout import PAGE_SIZES, PageStyle, compose, hand_of
 from writing_helpers import write_text
 
 LETTER = """Dear Jon,
@@ -232,5 +232,6 @@ def test_page_sizes_are_upright_and_turn():
 
 
 def test_layout_imports_neither_tensorflow_nor_matplotlib():
-    code = "import sys, layout, formats; sys.exit(any(m in sys.modules for m in ('tensorflow', 'matplotlib')))"
+    code = "import sys; from scribe.pages import layout, formats; "
+    code += "sys.exit(any(m in sys.modules for m in ('tensorflow', 'matplotlib')))"
     assert subprocess.run([sys.executable, "-c", code], cwd=ROOT).returncode == 0

@@ -1,12 +1,11 @@
-"""legibility.py: what the reader sees does not depend on size or speed, and what it reads not on the other lines."""
+"""The recogniser: what the reader sees does not depend on size or speed, and what it reads not on the other lines."""
 
 import os
 
 import numpy as np
 import pytest
 
-import legibility
-from legibility import (
+from scribe.writing.recogniser import (
     FEATURES,
     MOST_STEPS,
     Reader,
@@ -22,6 +21,7 @@ from legibility import (
 from utils import ALPHABET, DATA_FILE, absolute_points, load_strokes
 from writing_helpers import write_text
 
+ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 LINES = [write_text(text, seed=k)[0] for k, text in enumerate(["Tall ships", "a", "it is 1854, I know", "zip."])]
 
 
@@ -140,6 +140,6 @@ def test_the_share_of_errors_is_over_all_characters():
 
 @pytest.mark.smoke
 def test_the_shipped_reader_reads_the_shipped_corpus():
-    strokes, texts = load_strokes(os.path.join(os.path.dirname(legibility.__file__), "data", DATA_FILE))
+    strokes, texts = load_strokes(os.path.join(ROOT, "data", DATA_FILE))
     reads = load_reader().read([absolute_points(line) for line in strokes[:60]])
     assert error_share(texts[:60], reads) < 0.12

@@ -1,4 +1,4 @@
-"""letter.py: a job in one hand, or in many; what its flags mean, and which contradict each other."""
+"""scribe/pages/letter.py: a job in one hand, or in many; what its flags mean, and which contradict each other."""
 
 import argparse
 import io
@@ -8,8 +8,8 @@ import types
 import numpy as np
 import pytest
 
-import letter
-from letter import Job, Row, UsageError, as_style, asked_texts, file_name, line_rows, text_rows, write_rows
+from scribe.pages import letter
+from scribe.pages.letter import Job, Row, UsageError, as_style, asked_texts, file_name, line_rows, text_rows, write_rows
 from writing_helpers import write_text
 
 

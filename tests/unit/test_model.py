@@ -17,7 +17,7 @@ from model import (
     loss_sum_and_count,
     split_head,
 )
-from recurrent import text_mask
+from scribe.network.recurrent import text_mask
 
 import tensorflow as tf  # isort: skip
 

@@ -1,4 +1,4 @@
-"""own_hand.py: whatever a hand was recorded with, in whatever unit, it comes out as the same style."""
+"""scribe/writing/own_hand.py: whatever a hand was recorded with, in whatever unit, it comes out as the same style."""
 
 import subprocess
 import sys
@@ -9,7 +9,7 @@ import pytest
 
 import ink_helpers as ink
 from ink_helpers import TEXT, hand, sheet
-from own_hand import LIMIT, PACE, X_HEIGHT, load_own_hand, resample
+from scribe.writing.own_hand import LIMIT, PACE, X_HEIGHT, load_own_hand, resample
 from utils import ALPHABET
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -341,7 +341,8 @@ def test_a_file_that_is_not_there_and_a_folder_are_told(tmp_path):
 
 @pytest.mark.smoke
 def test_import_brings_in_neither_tensorflow_nor_matplotlib():
-    code = "import sys, own_hand; sys.exit(bool({'tensorflow', 'keras', 'tqdm', 'matplotlib'} & set(sys.modules)))"
+    code = "import sys, scribe.writing.own_hand; "
+    code += "sys.exit(bool({'tensorflow', 'keras', 'tqdm', 'matplotlib'} & set(sys.modules)))"
     assert subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=False).returncode == 0
 
 

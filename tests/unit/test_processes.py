@@ -9,7 +9,7 @@ import time
 
 import pytest
 
-from processes import drawing_processes
+from scribe.pages.workers import drawing_processes
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
@@ -28,7 +28,7 @@ def test_processes_do_not_import_the_main_program(tmp_path):
         """
         if __name__ == "__main__":
             import sys
-            from processes import drawing_processes
+            from scribe.pages.workers import drawing_processes
             main = sys.modules["__main__"]
             with drawing_processes(2) as pool:
                 print(sorted(pool.map(abs, range(-4, 0))))
@@ -51,7 +51,7 @@ def test_processes_end_when_the_main_program_is_killed(tmp_path):
         """
         if __name__ == "__main__":
             import time
-            from processes import drawing_processes
+            from scribe.pages.workers import drawing_processes
             with drawing_processes(1) as pool:
                 print(pool.submit(os.getpid).result(), flush=True)
                 pool.submit(time.sleep, 60).result()

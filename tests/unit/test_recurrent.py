@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from model import AttentionLSTMCell
-from recurrent import attention_lstm_sequence, lstm_sequence, lstm_step, text_mask, window_step
+from scribe.network.recurrent import attention_lstm_sequence, lstm_sequence, lstm_step, text_mask, window_step
 
 import tensorflow as tf  # isort: skip
 

@@ -7,7 +7,6 @@ import numpy as np
 import pytest
 
 import sample as sampling
-from checkpoint import load_model
 from model import HandwritingModel, split_head
 from sample import (
     COMPONENT_BIAS,
@@ -22,7 +21,8 @@ from sample import (
     to_one_hot,
     worth_of_text,
 )
-from tf_setup import tf
+from scribe.network.checkpoint import load_model
+from scribe.network.tf_setup import tf
 from utils import save_strokes
 
 ALPHABET = " abcde."

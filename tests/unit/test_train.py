@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 import train
-from checkpoint import WeightAverage
 from model import HandwritingModel, compute_loss
+from scribe.network.checkpoint import WeightAverage
 from utils import Batch
 
 import tensorflow as tf  # isort: skip

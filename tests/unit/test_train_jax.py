@@ -14,10 +14,10 @@ import numpy as np
 import pytest
 
 import train
-from checkpoint import WeightAverage, find_checkpoint, load_model
 from data_helpers import make_lines, write_data
 from model import ModelConfig, compute_loss
 from model import loss_sum_and_count as tf_loss_sum_and_count
+from scribe.network.checkpoint import WeightAverage, find_checkpoint, load_model
 from tools import import_jax
 from train import make_optimizer, make_train_step
 from utils import DataLoader, make_batch
@@ -537,12 +537,11 @@ def test_a_damaged_or_missing_run_cannot_be_imported(finished, tmp_path, capsys)
     assert not os.path.exists(folder / "checkpoint.index")
 
 
-def test_the_trainer_needs_nothing_but_jax_numpy_utils_and_settings(data_dir, tmp_path):
-    """It must start on a machine without TensorFlow, from three files, in the folders that its help names."""
-    (tmp_path / "tools").mkdir()
-    for name in ("utils.py", "settings.py"):
-        shutil.copy(os.path.join(ROOT, name), tmp_path)
-    shutil.copy(train_jax.__file__, tmp_path / "tools")
+def test_the_trainer_needs_nothing_but_jax_numpy_utils_and_the_folders_scribe_and_tools(data_dir, tmp_path):
+    """It must start on a machine without TensorFlow, from what its help names."""
+    for name in ("scribe", "tools"):
+        shutil.copytree(os.path.join(ROOT, name), tmp_path / name)
+    shutil.copy(os.path.join(ROOT, "utils.py"), tmp_path)
     code = (
         "import runpy, sys; sys.modules.update(dict.fromkeys(['tensorflow', 'keras', 'optax', 'tqdm', 'matplotlib']));"
         "sys.argv = ['train_jax.py', '--help']; runpy.run_path('tools/train_jax.py', run_name='__main__')"

@@ -231,6 +231,7 @@ def test_folders_that_training_cannot_write_to_are_faults(verify, tmp_path, monk
 
 def test_sources_that_are_missing_or_broken_are_faults(tmp_path, capsys):
     for name in verify_data.SOURCES:
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).write_text("x = 1\n")
     report = verify_data.Report()
     verify_data.check_sources(report, tmp_path)
@@ -238,9 +239,10 @@ def test_sources_that_are_missing_or_broken_are_faults(tmp_path, capsys):
     (tmp_path / "train.py").unlink()
     (tmp_path / "sample.py").write_text("def f(:\n")
     (tmp_path / "another.py").write_bytes(b"x = 1\0")
+    (tmp_path / "scribe" / "pages" / "deeper.py").write_text("x = (\n")
     verify_data.check_sources(report, tmp_path)
     err = capsys.readouterr().err
-    assert report.faults == 3
+    assert report.faults == 4 and "deeper.py is not Python" in err
     assert "train.py is missing" in err and "sample.py is not Python" in err and "another.py is not Python" in err
     assert not (tmp_path / "__pycache__").exists()
 

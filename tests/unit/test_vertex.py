@@ -2,6 +2,7 @@
 
 import ast
 import fnmatch
+import glob
 import io
 import os
 import re
@@ -14,18 +15,17 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-import cloud_run
 import download_results
 import monitor_training
 import submit_training
-import vertex
 from model import HandwritingModel
-from settings import ModelConfig
+from scribe.cloud import container, vertex
+from scribe.cloud.vertex import CloudError, UsageError
+from scribe.training.settings import ModelConfig
 from utils import ALPHABET
-from vertex import CloudError, UsageError
 
-ROOT = os.path.dirname(os.path.abspath(vertex.__file__))
-COMMANDS = ["vertex", "cloud_run", "submit_training", "monitor_training", "download_results"]
+ROOT = os.path.dirname(os.path.abspath(submit_training.__file__))
+COMMANDS = ["scribe.cloud.vertex", "scribe.cloud.container", "submit_training", "monitor_training", "download_results"]
 
 
 def flags(**changes):
@@ -242,17 +242,20 @@ def test_the_package_holds_all_that_the_entry_points_import_and_is_the_same_ever
     content = submit_training.package()
     assert content == submit_training.package()
     tar = tarfile.open(fileobj=io.BytesIO(content))
-    names = {os.path.basename(name).removesuffix(".py") for name in tar.getnames()}
-    assert {"cloud_run", "vertex", "train", "distribute", "sample", "model", "recurrent", "utils"} <= names
-    assert {"checkpoint", "tf_setup", "settings"} <= names
+    names = {name.partition("/")[2].removesuffix(".py") for name in tar.getnames()}
+    assert {"train", "sample", "model", "utils", "scribe/__init__", "scribe/cloud/__init__"} <= names
+    assert {"scribe/cloud/container", "scribe/cloud/vertex", "scribe/training/devices"} <= names
+    assert {f"scribe/{name}" for name in ("network/recurrent", "network/checkpoint", "training/settings")} <= names
+    assert {"scribe/network/tf_setup", "scribe/pages/letter"} <= names
     assert not {"submit_training", "make_dataset", "verify_data"} & names  # what no container runs
     for name, source in submit_training.modules().items():
         ast.parse(source, name, feature_version=(3, 10))  # the Python of the prebuilt containers
         for node in ast.walk(ast.parse(source)):
-            imported = [node.module] if isinstance(node, ast.ImportFrom) else []
-            imported += [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
-            for module in imported:
-                if module and os.path.exists(os.path.join(ROOT, f"{module}.py")):
+            imported = [alias.name for alias in node.names] if isinstance(node, (ast.Import, ast.ImportFrom)) else []
+            if isinstance(node, ast.ImportFrom):
+                imported = [node.module, *(f"{node.module}.{one}" for one in imported)]
+            for module in (one.replace(".", "/") for one in imported):
+                if os.path.exists(os.path.join(ROOT, f"{module}.py")):
                     assert module in names, f"{name} imports {module}"
 
 
@@ -263,13 +266,13 @@ def dockerfile():
 
 
 def in_the_image():
-    """Files at the root that .dockerignore lets through to the Dockerfile."""
+    """Paths below the root that .dockerignore lets through to the Dockerfile."""
     lines = open(os.path.join(ROOT, ".dockerignore"), encoding="utf-8").read().splitlines()
     patterns = [line for line in lines if line and not line.startswith("#")]
     assert patterns[0] == "*"  # all is left out but what follows
     wanted = [pattern.removeprefix("!") for pattern in patterns[1:] if pattern.startswith("!")]
-    assert len(wanted) == len(patterns) - 1 and not any("/" in pattern for pattern in wanted)
-    return [name for name in os.listdir(ROOT) if any(fnmatch.fnmatch(name, pattern) for pattern in wanted)]
+    assert len(wanted) == len(patterns) - 1
+    return sorted(path for pattern in wanted for path in glob.glob(pattern, root_dir=ROOT, recursive=True))
 
 
 def test_the_image_is_pinned_and_does_not_run_as_root():
@@ -278,7 +281,7 @@ def test_the_image_is_pinned_and_does_not_run_as_root():
     packages = [line.strip() for line in open(os.path.join(ROOT, "requirements-image.txt")) if line[0] != "#"]
     assert len(packages) >= 6 and all(re.fullmatch(r"[\w.-]+(\[[\w-]+\])?==[\d.]+", p) for p in packages), packages
     assert [rest for word, rest in lines if word == "USER"] == ["scribe"]
-    assert lines[-1] == ("ENTRYPOINT", '["python3", "/opt/scribe/cloud_run.py"]')
+    assert lines[-1] == ("ENTRYPOINT", '["python3", "-m", "scribe.cloud.container"]')
     steps = [word if word != "COPY" else rest for word, rest in lines]
     assert steps.index("requirements-image.txt /tmp/") < steps.index("RUN") < steps.index("*.py /opt/scribe/")
 
@@ -299,17 +302,24 @@ def test_the_files_of_the_image_are_all_that_its_commands_need(tmp_path):
     for word, rest in dockerfile():
         if word == "COPY":
             source, target = rest.split()
-            found = [name for name in there if fnmatch.fnmatch(name, source)]
+            folder, pattern = os.path.split(source)  # of a folder, COPY takes all that is in it
+            found = [
+                os.path.relpath(name, folder or ".")
+                for name in there
+                if (name.startswith(source) if not pattern else "/" not in name and fnmatch.fnmatch(name, pattern))
+            ]
             assert found, source
-            os.makedirs(f"{tmp_path}{target}", exist_ok=True)
             for name in found:
-                shutil.copyfile(os.path.join(ROOT, name), f"{tmp_path}{target}{name}")
+                os.makedirs(os.path.dirname(f"{tmp_path}{target}{name}"), exist_ok=True)
+                shutil.copyfile(os.path.join(ROOT, folder, name), f"{tmp_path}{target}{name}")
     suite = tmp_path / "opt" / "scribe"
-    assert {f"{name}.py" for name in submit_training.modules()} <= set(os.listdir(suite))
-    for name in submit_training.ENTRY_POINTS:
+    assert all((suite / name).is_file() for name in submit_training.modules())
+    (path,) = (rest.partition("=")[2] for word, rest in dockerfile() if word == "ENV" and "PYTHONPATH" in rest)
+    commands = [["-m", "scribe.cloud.container"], [suite / "train.py"], [suite / "sample.py"]]
+    for command in commands:
         done = subprocess.run(
-            [sys.executable, suite / f"{name}.py", "--help"], cwd=tmp_path, capture_output=True, text=True, timeout=120,
-            env={**os.environ, "PYTHONPATH": ""},
+            [sys.executable, *command, "--help"], cwd=tmp_path, capture_output=True, text=True, timeout=120,
+            env={**os.environ, "PYTHONPATH": f"{tmp_path}{path}" if command[0] == "-m" else ""},
         )  # fmt: skip
         assert done.returncode == 0 and "usage:" in done.stdout, done.stderr
 
@@ -333,24 +343,24 @@ def test_without_a_gpu_no_cuda_is_installed_at_the_start():
     ],
 )
 def test_one_worker_is_the_chief(config, chief):
-    assert cloud_run.is_chief({"TF_CONFIG": config}) is chief
+    assert container.is_chief({"TF_CONFIG": config}) is chief
 
 
 def test_a_broken_tf_config_is_one_clear_line():
     with pytest.raises(CloudError, match="TF_CONFIG does not describe a worker"):
-        cloud_run.is_chief({"TF_CONFIG": "{"})
+        container.is_chief({"TF_CONFIG": "{"})
 
 
 def test_what_vertex_ai_sets_goes_before_the_flag():
     args = SimpleNamespace(job="gs://bucket/scribe/a")
     environ = {"AIP_CHECKPOINT_DIR": "gs://other/b/checkpoints/", "AIP_MODEL_DIR": "gs://other/b/model/"}
-    assert cloud_run.folders(args, environ) == {
+    assert container.folders(args, environ) == {
         "checkpoints": "gs://other/b/checkpoints", "logs": "gs://bucket/scribe/a/logs", "model": "gs://other/b/model"
     }  # fmt: skip
     args.job = None
-    assert cloud_run.folders(args, environ)["logs"] == "gs://other/b/logs"
+    assert container.folders(args, environ)["logs"] == "gs://other/b/logs"
     with pytest.raises(UsageError, match="--job is missing"):
-        cloud_run.folders(args, {})
+        container.folders(args, {})
 
 
 def write_run(work, step, parts=("index", "data-00000-of-00001")):
@@ -371,7 +381,7 @@ def test_a_copy_holds_the_run_and_its_step_but_nothing_unfinished(tmp_path):
     for name in ("checkpoint.tmp0a1b", "ckpt-50_temp/part-0"):
         os.makedirs(os.path.dirname(tmp_path / "run" / "latest" / name), exist_ok=True)
         (tmp_path / "run" / "latest" / name).write_text("half")
-    files, step = cloud_run.copy_of_run(str(tmp_path), str(tmp_path / "aside"))
+    files, step = container.copy_of_run(str(tmp_path), str(tmp_path / "aside"))
     assert step == 40 and set(files) == {
         "run/latest/checkpoint", "run/latest/ckpt-40.index", "run/latest/ckpt-40.data-00000-of-00001",
         "logs/train_scribe.txt",
@@ -382,22 +392,22 @@ def test_a_copy_holds_the_run_and_its_step_but_nothing_unfinished(tmp_path):
 @pytest.mark.parametrize("parts", [("index",), ("data-00000-of-00001",), ()])
 def test_a_copy_of_a_run_that_lacks_what_it_names_is_none(tmp_path, parts):
     write_run(tmp_path, 40, parts)
-    assert cloud_run.copy_of_run(str(tmp_path), str(tmp_path / "aside")) is None
+    assert container.copy_of_run(str(tmp_path), str(tmp_path / "aside")) is None
 
 
 def test_a_run_that_saves_while_it_is_copied_is_copied_again(tmp_path, monkeypatch):
     write_run(tmp_path, 40)
-    original = cloud_run.shutil.copyfile
+    original = container.shutil.copyfile
 
     def saving(source, target):
         original(source, target)
         if source.endswith("checkpoint"):
             write_run(tmp_path, 50)
 
-    monkeypatch.setattr(cloud_run.shutil, "copyfile", saving)
-    assert cloud_run.copy_of_run(str(tmp_path), str(tmp_path / "aside")) is None
+    monkeypatch.setattr(container.shutil, "copyfile", saving)
+    assert container.copy_of_run(str(tmp_path), str(tmp_path / "aside")) is None
     monkeypatch.undo()
-    assert cloud_run.copy_of_run(str(tmp_path), str(tmp_path / "aside"))[1] == 50
+    assert container.copy_of_run(str(tmp_path), str(tmp_path / "aside"))[1] == 50
 
 
 @pytest.mark.parametrize(
@@ -414,12 +424,12 @@ def test_gpus_that_are_paid_for_and_not_seen_end_the_job_at_once(tmp_path, monke
     (tmp_path / "tensorflow.py").write_text(f"class config:\n    list_physical_devices = lambda kind: {tensorflow}\n")
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
     if error is None:
-        cloud_run.check_gpus(2)
+        container.check_gpus(2)
     else:
         with pytest.raises(CloudError, match=error) as caught:
-            cloud_run.check_gpus(2)
+            container.check_gpus(2)
         assert "\n" not in str(caught.value)
-    cloud_run.check_gpus(0)
+    container.check_gpus(0)
 
 
 def test_a_folder_that_no_job_can_have_is_never_the_newest_job():

@@ -1,0 +1,202 @@
+"""The same data set on Apache Beam: `make_dataset.py --runner ...` with the shard as the unit of work.
+
+    python3 make_dataset.py --texts texts.txt --count 1000 --output lines --runner DirectRunner
+    python3 make_dataset.py --texts texts.txt --count 10000000 --output gs://bucket/lines --runner DataflowRunner \\
+        --project mine --region europe-west1 --temp_location gs://bucket/tmp --sdk_container_image IMAGE
+
+Only numbers of shards go through the pipeline. What it takes to write one (settings, texts, styles, checkpoint) lies
+in the folder of the data set, where every worker reads it once; pictures and parts go there. This module is imported
+where somebody asks for a --runner, and nowhere else: it needs requirements-beam.txt.
+"""
+
+import contextlib
+import json
+import logging
+import os
+import tempfile
+from concurrent.futures import ThreadPoolExecutor
+
+import apache_beam as beam
+import numpy as np
+from apache_beam.io.filesystems import FileSystems
+from apache_beam.options.pipeline_options import PipelineOptions
+from apache_beam.utils.shared import Shared
+
+from scribe.dataset.dataset import UNFINISHED, Folder, Plan, Shard, UsageError, finish_shard, sha256, write_lines
+
+JOB, TEXTS, CHECKPOINT = (f"{UNFINISHED}/{name}" for name in ("job.json", "texts.txt", "checkpoint"))
+READERS = 32  # files that are read at a time from what is far away
+
+
+def open_folder(path):
+    """The folder of a data set: on a disk, or wherever Beam's FileSystems can write."""
+    return RemoteFolder(path) if "://" in path else Folder(path)
+
+
+class RemoteFolder:
+    """`dataset.Folder` for gs://, s3://, hdfs:// and whatever else Beam has a file system for.
+
+    Object stores show a file when it is whole and closed, so nothing has to be written aside.
+    """
+
+    def __init__(self, path):
+        self.path = path.rstrip("/")
+        try:
+            FileSystems.get_filesystem(self.path)
+        except ValueError as error:
+            raise UsageError(f"--output {path}: {error}") from None
+
+    def __str__(self):
+        return self.path
+
+    def _join(self, name):
+        return FileSystems.join(self.path, *name.split("/"))
+
+    @contextlib.contextmanager
+    def writing(self, name):
+        """A binary file to write to."""
+        path = self._join(name)
+        with contextlib.suppress(Exception):  # an object store has no folders, and says so in many ways
+            FileSystems.mkdirs(path.rsplit("/", 1)[0])
+        with _as_os_error(path), FileSystems.create(path, "application/octet-stream") as file:
+            yield file
+
+    def write(self, name, content):
+        """Writes a file from bytes."""
+        with self.writing(name) as file:
+            file.write(content)
+
+    def read(self, name):
+        """The bytes of a file, None if there is none."""
+        path = self._join(name)
+        with _as_os_error(path):
+            if not FileSystems.exists(path):
+                return None
+            with FileSystems.open(path, "application/octet-stream") as file:
+                return file.read()
+
+    def read_all(self, names):
+        """The bytes of many files, one after the other; some are read ahead."""
+        with ThreadPoolExecutor(READERS) as pool:
+            for start in range(0, len(names), READERS):
+                yield from pool.map(self.read, names[start : start + READERS])
+
+    def names(self, name=""):
+        """Names of what is in a folder; none if it does not exist."""
+        folder = self._join(name) if name else self.path
+        with _as_os_error(folder):
+            found = FileSystems.match([f"{folder}/*"])[0].metadata_list
+        return sorted({file.path[len(folder) :].lstrip("/").split("/")[0] for file in found})
+
+    def remove(self, name):
+        """Removes a folder with all that is in it, if it exists."""
+        path = self._join(name)
+        with _as_os_error(path):
+            found = [file.path for file in FileSystems.match([f"{path}/**"])[0].metadata_list]
+            FileSystems.delete([*found, path] if FileSystems.exists(path) else found)
+
+    def lock(self):
+        """There is no lock out there: two launches of one data set write the same bytes twice, no worse."""
+
+
+@contextlib.contextmanager
+def _as_os_error(path):
+    """Turns what the file systems of Beam raise into one error."""
+    try:
+        yield
+    except (beam.io.filesystem.BeamIOError, OSError) as error:
+        raise OSError(f"{path}: {str(error).splitlines()[0]}") from None
+
+
+def parse_options(runner, flags):
+    """Beam's options. Raises UsageError for what neither this suite nor Beam knows."""
+    options = PipelineOptions([f"--runner={runner}", *flags])
+    logger = logging.getLogger("apache_beam.options.pipeline_options")
+    level = logger.level
+    logger.setLevel(logging.ERROR)  # it warns of what is refused here
+    try:
+        known = options.get_all_options()
+        unknown = sorted(set(options.get_all_options(retain_unknown_options=True)) - set(known))
+    except (SystemExit, ValueError):
+        raise UsageError(f"Beam cannot read its options {' '.join(flags)}.") from None
+    finally:
+        logger.setLevel(level)
+    if unknown:
+        raise UsageError(f"unrecognized arguments: {' '.join(f'--{name}' for name in unknown)}")
+    return options
+
+
+def write_shards_with(options, plan, folder, checkpoint_files, styles):
+    """Returns a function that writes shards with a pipeline, as `dataset.run` takes it.
+
+    Args:
+        options: PipelineOptions. plan, folder: of the data set. checkpoint_files: names of files, the config first.
+        styles: number -> (strokes [n, 3], text).
+    """
+
+    def write_shards(shards):
+        names = []
+        for path in checkpoint_files:
+            with open(path, "rb") as file:
+                names.append(os.path.basename(path))
+                folder.write(f"{CHECKPOINT}/{names[-1]}", file.read())
+        hands = {str(number): [np.asarray(strokes).tolist(), text] for number, (strokes, text) in styles.items()}
+        folder.write(TEXTS, "".join(f"{text}\n" for text in plan.texts).encode())
+        job = {"settings": plan.settings, "checkpoint": names, "styles": hands}
+        folder.write(JOB, json.dumps(job).encode())
+        fields = [(shard.number, shard.first, shard.count, shard.style) for shard in shards]
+        with beam.Pipeline(options=options) as pipeline:
+            (
+                pipeline
+                | "Shards" >> beam.Create(fields)
+                | "Spread" >> beam.Reshuffle()
+                | "Write" >> beam.ParDo(WriteShard(folder.path))
+            )
+
+    return write_shards
+
+
+_jobs = Shared()  # one for all threads of a process: a model is large
+
+
+class Job:
+    """What a worker needs to write shards.
+
+    Args:
+        folder: of the data set, where texts and checkpoint are read. job: the content of JOB.
+    """
+
+    def __init__(self, folder, job):
+        from make_dataset import make_writer
+
+        self.folder = folder
+        self.plan = Plan(job["settings"], self.folder.read(TEXTS).decode().split("\n")[:-1])
+        styles = {int(n): (np.array(strokes, np.float32), text) for n, (strokes, text) in job["styles"].items()}
+        with tempfile.TemporaryDirectory() as local:
+            for name in job["checkpoint"]:
+                with open(os.path.join(local, name), "wb") as file:
+                    file.write(self.folder.read(f"{CHECKPOINT}/{name}"))
+            index = next(name for name in job["checkpoint"] if name.endswith(".index"))
+            self.write = make_writer(
+                os.path.join(local, index.removesuffix(".index")), styles, job["settings"]["tries"]
+            )
+
+
+class WriteShard(beam.DoFn):
+    """Writes a shard: (number, first, count, style) -> nothing.
+
+    A shard that Beam writes a second time, because a worker was lost, has the same bytes.
+    """
+
+    def __init__(self, output):
+        self.output = output
+
+    def setup(self):
+        folder = open_folder(self.output)
+        job = folder.read(JOB)
+        self.job = _jobs.acquire(lambda: Job(folder, json.loads(job)), sha256(self.output.encode(), job))
+
+    def process(self, fields):
+        shard, plan = Shard(*fields), self.job.plan
+        lines = write_lines(plan, shard, self.job.write)
+        finish_shard(self.job.folder, plan.look, plan.strokes, shard.number, plan.rows(shard), lines)

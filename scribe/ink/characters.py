@@ -1,0 +1,185 @@
+"""Finds the ink of every character of a written line, and the box around it. NumPy alone.
+
+    from scribe.ink.characters import assign_characters, character_boxes
+    index = assign_characters(strokes, phis, text)
+    boxes = character_boxes(strokes, index, len(text))
+
+The attention says which character a pen point belongs to, but for three things: it rests on a space while the pen ends
+the word before or begins the next; where the pen lifts between two characters it is often a few points early or late;
+and it has gone on when the pen comes back to dot an i or to cross a t. So here the boundaries between characters are
+drawn to the pen lifts near them, and a stroke that comes back belongs to the character that it stands over.
+"""
+
+import numpy as np
+
+from scribe.ink.measure import TALL, X_HEIGHT, checked_strokes
+
+FLOOR = 1e-3  # of a weight, so that no single point can forbid what all others say
+# In nats: what it costs to pass on while the pen is down, from letter to letter and otherwise, and to leave one out.
+JOINED, SELDOM_JOINED, LEFT_OUT = 5.0, 15.0, 8.0
+MOST_LEFT_OUT = 2  # characters in a row
+DOTTED, CROSSED = frozenset("ij"), frozenset("tfT")  # what the pen comes back to
+# In x-heights: the size of a dot, the height of a crossing, and how far a dot may stand beside its letter.
+DOT, BAR, BESIDE = 0.6, 0.7, 0.8
+# In x-heights: by how much a stroke has to be closer to a letter that takes late strokes, and to a neighbour; and how
+# much more where it is most of its own character.
+LATE, OTHER, MOST = 0.25, 0.8, 0.6
+
+
+def assign_characters(strokes, phis, text):
+    """The character that every pen point belongs to; never a space, and later ones only go back for whole strokes.
+
+    Args:
+        strokes: [n, 3] or [n, 6]: x, y (absolute, y grows downwards), ..., pen lift. phis: [n, U], the weight of every
+            character at every point. text: U characters, not only spaces.
+
+    Returns:
+        int [n].
+
+    Raises:
+        ValueError: shapes that do not belong together, or numbers that are not finite.
+    """
+    points = checked_strokes(strokes, f"the line {text!r}")
+    phis = np.asarray(phis, float)
+    if phis.shape != (len(points), len(text)):
+        raise ValueError(f"phis of {text!r} should be {(len(points), len(text))}, but their shape is {phis.shape}.")
+    if not np.isfinite(phis).all():
+        raise ValueError(f"phis of {text!r} hold a weight that is not a finite number.")
+    inked = np.array([u for u, c in enumerate(text) if c != " "], int)
+    if not len(inked):
+        raise ValueError("a text of spaces alone has no ink.")
+    joined = np.array([JOINED if text[v - 1 : v + 1].isalpha() else SELDOM_JOINED for v in inked])
+    index = inked[_forward(phis[:, inked], phis.sum(axis=1), points[:, 2] > 0.5, joined)]
+    return _by_place(points, index, text)
+
+
+def _forward(phis, total, lifts, joined):
+    """The most probable sequence of characters that never goes back: int [n].
+
+    phis: [n, C], of the characters with ink. total: [n], with the others. lifts: bool [n]. joined: [C], what it costs
+    to come to a character while the pen is down.
+    """
+    n, C = phis.shape
+    score = np.log(phis / np.where(total > 0, total, 1.0)[:, None] + FLOOR)
+    score[0] -= LEFT_OUT * np.arange(C)
+    reach = min(MOST_LEFT_OUT + 2, C)
+    leaps = np.maximum(np.arange(reach) - 1, 0)[:, None] * LEFT_OUT + np.zeros(C)  # [reach, C], after a pen lift
+    costs = [leaps + (np.arange(reach) > 0)[:, None] * joined, leaps]
+    came_from = np.zeros((n, C), np.int8)
+    running = score[0]
+    before = np.full((reach, C), -np.inf)
+    for t in range(1, n):
+        for k in range(reach):
+            before[k, k:] = running[: C - k]
+        candidates = before - costs[int(lifts[t - 1])]
+        came_from[t] = candidates.argmax(axis=0)
+        running = candidates.max(axis=0) + score[t]
+    index = np.zeros(n, int)
+    index[-1] = int((running - LEFT_OUT * np.arange(C)[::-1]).argmax())
+    for t in range(n - 1, 0, -1):
+        index[t - 1] = index[t] - came_from[t, index[t]]
+    return index
+
+
+def _by_place(points, index, text):
+    """Gives whole strokes to the character that they stand over, where the attention was at another one.
+
+    First dots and crossings that come late; then strokes at the end of a word during which the attention was at the
+    next word already, or the other way round. What gains most goes first: it may be what made another one seem lost.
+    """
+    index = index.copy()
+    ends = np.flatnonzero(points[:, 2] > 0.5) + 1
+    strokes = [slice(a, b) for a, b in zip(np.concatenate([[0], ends[:-1]]), ends)]
+    strokes = [stroke for stroke in strokes if (index[stroke] == index[stroke.start]).all()]
+    unit = letter_height(points, index, text)
+    inked = [u for u, c in enumerate(text) if c != " "]
+    for late in (True, False):
+        moves = {k: _best_move(points, index, text, inked, stroke, unit, late) for k, stroke in enumerate(strokes)}
+        for _ in strokes:
+            k = max(moves, key=lambda k: moves[k][0], default=None)
+            if k is None or moves[k][0] <= 0:
+                break
+            touched = {int(index[strokes[k].start]), moves[k][1]}
+            index[strokes[k]] = moves.pop(k)[1]  # once and for all
+            for j in moves:
+                u = int(index[strokes[j].start])
+                if any(abs(u - v) <= 2 for v in touched):
+                    moves[j] = _best_move(points, index, text, inked, strokes[j], unit, late)
+    return index
+
+
+def _best_move(points, index, text, inked, stroke, unit, late):
+    """(gain in x-heights, character) of the best other character for a stroke; the gain is not positive for none."""
+    u = int(index[stroke.start])
+    best = (-np.inf, u)
+    size = stroke.stop - stroke.start
+    others = np.count_nonzero(index == u) - size
+    if not others:
+        return best
+    width, height = np.ptp(points[stroke, :2], axis=0) / unit
+    dot, bar = max(width, height) < DOT, height < BAR and width > height
+    k = inked.index(u)
+    if late:
+        takers = (DOTTED if dot else frozenset()) | (CROSSED if bar else frozenset())
+        word_before = text.rfind(" ", 0, max(text.rfind(" ", 0, u), 0)) + 1
+        candidates = [v for v in inked[:k] if v >= word_before and text[v] in takers]
+        cost = LATE
+    else:
+        candidates = inked[max(k - 1, 0) : k] + inked[k + 1 : k + 2]
+        cost = OTHER if others > size else OTHER + MOST
+    here = _away(points, index, u, stroke, unit, late and bar)[0]
+    for v in candidates:
+        away, above = _away(points, index, v, stroke, unit, late and bar)
+        if late and dot and (above < -0.1 or away > BESIDE):  # what stands beside the stem is no dot of it
+            continue
+        best = max(best, (here - away - cost, v))
+    return best
+
+
+def _away(points, index, u, stroke, unit, bar):
+    """How far the middle of a stroke is from the other ink of character u, infinite where there is none, and how far
+    above the lower end of that ink's highest quarter; in x-heights. To the left and right; for a bar also up and down.
+    """
+    own = index == u
+    own[stroke] = False
+    if not own.any():
+        return np.inf, 0.0
+    (x, y), middle = points[own, :2].T, points[stroke, :2].mean(axis=0)
+    away = max(x.min() - middle[0], middle[0] - x.max(), 0.0)
+    if bar:  # that of a T stands over the letter after it, too, but higher
+        away += 0.5 * max(y.min() - middle[1], middle[1] - y.max(), 0.0)
+    return away / unit, (y.min() + 0.25 * np.ptp(y) - middle[1]) / unit
+
+
+def letter_height(points, index, text):
+    """The height of a small letter: the median of those that there are; else, taller ones tell. In units of the points.
+
+    Args:
+        points: [n, 2 or more]. index: int [n], the character of every point. text: U characters.
+    """
+    heights = {}
+    for u in np.unique(index[index >= 0]):
+        kind = "small" if text[u] in X_HEIGHT else "tall" if text[u] in TALL else "other"
+        heights.setdefault(kind, []).append(np.ptp(points[index == u, 1]))
+    for kind, ratio in (("small", 1.0), ("tall", 2.0), ("other", 1.0)):
+        height = float(np.median(heights.get(kind, [0.0]))) / ratio
+        if height > 0:
+            return height
+    return max(float(np.ptp(points[:, 0])) / max(len(text), 1), 1e-3)
+
+
+def character_boxes(points, index, count):
+    """The box around the ink of every character.
+
+    Args:
+        points: [n, 2 or more], x and y first. index: int [n], the character of every point. count: U.
+
+    Returns:
+        float [U, 4]: left, top, right, bottom, in the unit of the points; NaN where a character has no ink.
+    """
+    boxes = np.full((count, 4), np.nan)
+    for u in range(count):
+        own = points[index == u, :2]
+        if len(own):
+            boxes[u] = [*own.min(axis=0), *own.max(axis=0)]
+    return boxes

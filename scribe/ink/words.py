@@ -1,0 +1,273 @@
+"""Text to the segments that are written in one go, and written segments back to words. NumPy alone.
+
+    from scribe.ink.words import Segment, split_text, split_words
+    paragraphs = split_text(open("letter.txt", encoding="utf-8").read())      # lists of short texts
+    segment = Segment(line.text, line.strokes, character_index(line.phis))    # one of them, written
+    words = split_words(segment)
+
+The network has seen lines of about 30 characters, 60 at most: what is longer fails. So a text is written in segments
+that end between words, and they are cut into words, which are then set on the page by their measured widths
+(`scribe/pages/layout.py`).
+"""
+
+import dataclasses
+
+import numpy as np
+
+from scribe.ink.measure import checked_strokes
+
+MAX_CHARACTERS = 40  # of a segment
+
+# How far a character moves the pen on, in x-heights, on real handwriting; the space is the gap between two words.
+# fmt: off
+ADVANCES = {
+    " ": 2.1, "!": 0.55, '"': 0.85, "#": 1.5, "%": 1.8, "&": 1.7, "'": 0.3, "(": 0.9, ")": 0.9, "*": 0.9, "+": 1.2,
+    ",": 0.6, "-": 1.4, ".": 0.4, "/": 1.1, "0": 1.6, "1": 0.9, "2": 1.3, "3": 1.4, "4": 1.4, "5": 1.4, "6": 1.4,
+    "7": 1.3, "8": 1.3, "9": 1.4, ":": 0.6, ";": 0.6, "?": 1.3, "A": 1.65, "B": 1.8, "C": 1.5, "D": 1.65, "E": 1.7,
+    "F": 1.5, "G": 1.6, "H": 1.6, "I": 0.8, "J": 1.5, "K": 1.65, "L": 1.4, "M": 1.9, "N": 1.9, "O": 1.7, "P": 1.6,
+    "Q": 1.75, "R": 1.6, "S": 1.55, "T": 1.9, "U": 1.5, "V": 1.75, "W": 2.1, "X": 1.7, "Y": 1.8, "Z": 1.65, "[": 0.9,
+    "]": 0.9, "a": 1.6, "b": 1.6, "c": 1.6, "d": 1.6, "e": 1.3, "f": 1.1, "g": 1.6, "h": 1.55, "i": 0.75, "j": 1,
+    "k": 1.6, "l": 1, "m": 2.2, "n": 1.5, "o": 1.4, "p": 1.45, "q": 1.5, "r": 1.15, "s": 1.15, "t": 1.1, "u": 1.6,
+    "v": 1.4, "w": 1.9, "x": 1.2, "y": 1.4, "z": 1.2,
+}
+# fmt: on
+DEFAULT_ADVANCE = 1.4
+
+NO_GAP = -0.35  # a gap in characters: where ink overlaps more than this, words are left together
+
+
+@dataclasses.dataclass
+class Segment:
+    """A text that was written in one go.
+
+    Attributes:
+        text: U characters.
+        strokes: [n, 6] or [n, 3]: x, y (absolute, y grows downwards), ..., pen lift, in any unit.
+        index: int [n], the character of every point, from `measure.character_index`; None where it is not known.
+        hand: segments of the same hand (any hashable) get the same scale, slant and word spaces.
+        ink: a colour of matplotlib, None for that of the page.
+    """
+
+    text: str
+    strokes: np.ndarray
+    index: np.ndarray | None = None
+    hand: object = None
+    ink: str | None = None
+
+
+@dataclasses.dataclass
+class Word:
+    """A word cut out of a segment.
+
+    Attributes:
+        text: its characters; they contain a space where two words could not be told apart.
+        points: [m, 3]: x, y, pen lift, in the unit and place of the segment.
+        index: int [m], the character of `text` that every point belongs to; -1 where it is not known.
+    """
+
+    text: str
+    points: np.ndarray
+    index: np.ndarray
+
+
+# ------------------------------------------------------------------------------------------------- text to segments
+
+
+def split_text(text, max_characters=MAX_CHARACTERS, newlines="auto"):
+    """A text as paragraphs of segments.
+
+    Args:
+        text: any text. White space within a line counts as one space. Blank lines separate paragraphs.
+        max_characters: of a segment; a longer word is a segment of its own, whatever its length.
+        newlines: "keep": every line of the text begins a new line on the page. "join": only blank lines do. "auto": a
+            newline is kept unless the line before it was full, that is, the first word of the next line would have made
+            it longer than the longest line of the text, and that has more than 45 characters. So an address keeps its
+            lines, and a text that an editor has wrapped flows again.
+
+    Returns:
+        a list with a list of segments (strings without white space at their ends) for each line that begins anew, and
+        an empty list for each run of blank lines between them.
+
+    Raises:
+        ValueError: `newlines` or `max_characters` is out of range.
+    """
+    if newlines not in ("auto", "keep", "join"):
+        raise ValueError(f'newlines is {newlines!r}: it has to be "auto", "keep" or "join".')
+    if max_characters < 1:
+        raise ValueError(f"max_characters is {max_characters}: it has to be 1 or more.")
+    lines = [" ".join(line.split()) for line in text.splitlines()]
+    longest = max(map(len, lines), default=0)
+    paragraphs, previous = [], ""
+    for line in lines:
+        if not line:
+            if paragraphs and paragraphs[-1]:
+                paragraphs.append("")
+        elif previous and (
+            newlines == "join"
+            or newlines == "auto"
+            and longest > 45
+            and len(previous) + 1 + len(line.split()[0]) > longest
+        ):
+            paragraphs[-1] += " " + line
+        else:
+            paragraphs.append(line)
+        previous = line
+    while paragraphs and not paragraphs[-1]:
+        paragraphs.pop()
+    return [split_line(paragraph, max_characters) for paragraph in paragraphs]
+
+
+def split_line(text, max_characters=MAX_CHARACTERS):
+    """A text as the fewest segments of at most `max_characters`, of lengths as equal as words allow."""
+    words = text.split()
+    if not words:
+        return []
+    # cost[k]: (segments, sum of squared lengths) of the first k words at best. Fewest first; then the most equal ones.
+    cost, first = [(0, 0)], [0]
+    for k in range(1, len(words) + 1):
+        best = None
+        length = -1
+        for j in range(k - 1, -1, -1):
+            length += 1 + len(words[j])
+            if length > max_characters and j < k - 1:
+                break
+            candidate = (cost[j][0] + 1, cost[j][1] + length * length, j)
+            if best is None or candidate < best:
+                best = candidate
+        cost.append(best[:2])
+        first.append(best[2])
+    segments, k = [], len(words)
+    while k:
+        segments.append(" ".join(words[first[k] : k]))
+        k = first[k]
+    return segments[::-1]
+
+
+def estimate_width(text, advances=None, factor=1.0):
+    """The width that a text will have about, in x-heights.
+
+    Args:
+        text: characters. advances: x-heights by character, default ADVANCES. factor: of the hand, 1 as in real data.
+    """
+    advances = ADVANCES if advances is None else advances
+    return factor * sum(advances.get(c, DEFAULT_ADVANCE) for c in text)
+
+
+def wrap(text, width_mm, x_height_mm, advances=None, factor=1.0, max_characters=None):
+    """Breaks a text into lines before anything is written, by estimated widths: how much will fit, about.
+
+    Args:
+        text: words. width_mm: of a line. x_height_mm: of the handwriting. advances, factor: see `estimate_width`.
+        max_characters: most characters of a line; None: as many as fit.
+
+    Returns:
+        a list of lines; a word that is wider than a line stands alone.
+
+    Raises:
+        ValueError: a width or x-height is not positive.
+    """
+    if not (width_mm > 0 and x_height_mm > 0):
+        raise ValueError(f"a line {width_mm:g} mm wide at an x-height of {x_height_mm:g} mm holds no words.")
+    lines = []
+    for word in text.split():
+        longer = f"{lines[-1]} {word}" if lines else ""
+        fits = estimate_width(longer, advances, factor) * x_height_mm <= width_mm
+        if lines and fits and (max_characters is None or len(longer) <= max_characters):
+            lines[-1] = longer
+        else:
+            lines.append(word)
+    return lines
+
+
+# ------------------------------------------------------------------------------------------------ segments to words
+
+
+def split_words(segment, force=False):
+    """Cuts a written segment into its words, between pen strokes: no stroke is ever cut.
+
+    The attention tells about where a space was, but not to the stroke: the crossing of a t or the dot of an i comes
+    late, and the network reads ahead. So for every space the pen lift is taken that is near to where the attention
+    passed it and has the widest gap of ink, for all spaces together, in order. Words that the pen joined stay together.
+
+    Args:
+        segment: a Segment. force: cuts also where there is no gap, at the best of the pen lifts that there are.
+
+    Returns:
+        the Words in writing order; together they have every point of the segment.
+
+    Raises:
+        ValueError: no points, points that are not finite, or an index of another length.
+    """
+    points = checked_strokes(segment.strokes, f"the segment {segment.text!r}")
+    text = " ".join(segment.text.split())
+    index = _index_of(segment, text, len(points))
+    known = segment.index is not None
+    spaces = [k for k, c in enumerate(text) if c == " "]
+    lifts = np.flatnonzero(points[:-1, 2] > 0.5)  # the last one separates nothing
+    cuts = _choose_cuts(points, index, known, text, spaces, lifts, -99.0 if force else NO_GAP)
+    words, start, first = [], 0, 0
+    for space, cut in [*zip(spaces, cuts, strict=True), (len(text), len(points) - 1)]:
+        if cut is None:
+            continue
+        part = text[first:space]
+        # What the attention gave to the space or to a neighbour belongs to the nearest character of this word.
+        characters = (
+            np.clip(index[start : cut + 1] - first, 0, len(part) - 1) if known else np.full(cut + 1 - start, -1)
+        )
+        words.append(Word(part, points[start : cut + 1], characters))
+        start, first = cut + 1, space + 1
+    return words
+
+
+def _index_of(segment, text, n):
+    """int [n]: the character of `text` (white space made even) of every point; spread evenly where it is not known."""
+    if segment.index is None:
+        return np.minimum((np.arange(n) * max(len(text), 1)) // max(n, 1), max(len(text) - 1, 0))
+    index = np.asarray(segment.index, int)
+    if index.shape != (n,):
+        raise ValueError(
+            f"the segment {segment.text!r} has {n} points, but its index has the shape {index.shape}: "
+            "it should have one entry for each point."
+        )
+    if text != segment.text:  # where each character of the segment is in the even text
+        places = [max(len(" ".join(segment.text[: k + 1].split())) - 1, 0) for k in range(len(segment.text))]
+        index = np.array(places or [0], int)[np.clip(index, 0, max(len(places) - 1, 0))]
+    return index
+
+
+def _choose_cuts(points, index, known, text, spaces, lifts, skip):
+    """For every space the point of `lifts` after which the next word begins, or None; increasing.
+
+    skip: what leaving a space out counts, as a gap in characters.
+    """
+    if not spaces or not len(lifts):
+        return [None] * len(spaces)
+    # Gap in ink at every lift: from the right edge of what was written before to the left edge of the stroke after it.
+    # The edge before looks back a word or so; a stroke that goes back over it makes the gap negative.
+    ends = np.concatenate([lifts, [len(points) - 1]])
+    starts = np.concatenate([[0], lifts + 1])
+    left = np.array([points[a : b + 1, 0].min() for a, b in zip(starts, ends)])
+    right = np.array([points[a : b + 1, 0].max() for a, b in zip(starts, ends)])
+    unit = max(np.ptp(points[:, 0]), 1e-9) / max(len(text), 1)  # about a character
+    reach = np.array([right[max(0, k - 6) : k + 1].max() for k in range(len(lifts))])
+    gaps = np.clip((left[1:] - reach) / unit, -2.0, 2.5)
+    # Where the attention leaves the space, in characters: the lift's own position on the same scale.
+    position = index[lifts] + 0.5
+    doubt = 0.55 if known else 0.12  # gap, in characters, that one character of distance is worth
+    scores = gaps[None, :] - doubt * np.maximum(np.abs(position[None, :] - np.array(spaces)[:, None]) - 1.0, 0.0)
+    S, C = scores.shape
+    best = np.full((S + 1, C + 1), 0.0)  # best[s, c]: the first s spaces within the first c lifts
+    for s in range(1, S + 1):
+        best[s, 0] = best[s - 1, 0] + skip
+        for c in range(1, C + 1):
+            best[s, c] = max(best[s - 1, c] + skip, best[s, c - 1], best[s - 1, c - 1] + scores[s - 1, c - 1])
+    cuts, s, c = [None] * S, S, C
+    while s and c:
+        if best[s, c] == best[s, c - 1]:
+            c -= 1
+        elif best[s, c] == best[s - 1, c] + skip:
+            s -= 1
+        else:
+            cuts[s - 1] = int(lifts[c - 1])
+            s, c = s - 1, c - 1
+    return cuts

@@ -1,0 +1,87 @@
+"""Pages as SVG: for plotters, and animated, so that the pen writes in any browser. Written by `formats.write`."""
+
+from xml.sax.saxutils import escape, quoteattr
+
+import numpy as np
+
+from scribe.pages.page import POINT_SECONDS, hex_colour, number, printable, schedule, simplify, smooth
+
+# A plotter draws no path without length: a dot is a stroke of this length.
+DOT_MM = 0.1
+
+_SVG_HEAD = """<?xml version="1.0" encoding="UTF-8"?>
+<svg xmlns="http://www.w3.org/2000/svg" xmlns:inkscape="http://www.inkscape.org/namespaces/inkscape" version="1.1" \
+width="{w}mm" height="{h}mm" viewBox="0 0 {w} {h}">
+"""
+_PEN = 'fill="none" stroke="{ink}" stroke-width="{width}" stroke-linecap="round" stroke-linejoin="round"'
+
+
+def plotter(pages, options):
+    """For plotters: user units are mm, an open path for each pen stroke, a layer for each pen or line."""
+    (page,) = pages
+    layers = {}  # in the order of first use
+    for k, line in enumerate(page.lines):
+        pen = (hex_colour(line.ink), line.pen_width_mm)
+        layers.setdefault(pen if options.layers == "pen" else k, (pen, []))[1].append(line)
+    parts = [_SVG_HEAD.format(w=number(page.width_mm), h=number(page.height_mm))]
+    for n, ((ink, width), lines) in enumerate(layers.values(), 1):
+        name = f"{ink} {number(width)} mm" if options.layers == "pen" else lines[0].label or lines[0].text
+        # Plotter programs take the number at the beginning for the layer's.
+        label = quoteattr(f"{n} {printable(name)}".strip())
+        pen = _PEN.format(ink=ink, width=number(width))
+        parts.append(f'<g inkscape:groupmode="layer" inkscape:label={label} id="layer{n}" {pen}>\n')
+        for line in lines:
+            for stroke in line.strokes():
+                parts.append(f'<path d="{_path_data(line.points[stroke, :2], options)}"/>\n')
+        parts.append("</g>\n")
+    return "".join(parts) + "</svg>\n"
+
+
+# The dashes are in the animation alone: a program that does not animate shows the whole text, and so does the end. The
+# offset is a little more than the length, or a round cap would show before its stroke begins.
+_STYLE = """<style>
+@keyframes w {
+from { stroke-dasharray: 1 2; stroke-dashoffset: 1.01 }
+to { stroke-dasharray: 1 2; stroke-dashoffset: 0 }
+}
+path { animation: w 0s linear backwards }
+@media (prefers-reduced-motion: reduce) { path { animation: none !important } }
+</style>
+"""
+
+
+def animated(pages, options):
+    (page,) = pages
+    times = schedule(pages)[0]
+    end = _end(times)
+    pace = options.seconds / end if options.seconds and end else 1 / (options.speed or 1.0)
+    parts = [_SVG_HEAD.format(w=number(page.width_mm), h=number(page.height_mm)), _STYLE]
+    if options.paper is not None:
+        parts.append(f'<rect width="100%" height="100%" fill="{hex_colour(options.paper)}"/>\n')
+    for line, t in zip(page.lines, times, strict=True):
+        pen = _PEN.format(ink=hex_colour(line.ink), width=number(line.pen_width_mm))
+        parts.append(f"<g {pen}>\n<title>{escape(printable(line.text))}</title>\n")
+        for stroke in line.strokes():
+            path = _path_data(line.points[stroke, :2], options)
+            begin, last = t[stroke][0], t[stroke][-1]
+            length = max(last - begin, 2 * POINT_SECONDS)
+            timing = f"animation-delay:{number(begin * pace)}s;animation-duration:{number(length * pace)}s"
+            parts.append(f'<path pathLength="1" style="{timing}" d="{path}"/>\n')
+        parts.append("</g>\n")
+    return "".join(parts) + "</svg>\n"
+
+
+def _end(times):
+    """The last moment of what `schedule` gave for a page, or 0."""
+    return max((float(t[-1]) + 2 * POINT_SECONDS for t in times), default=0.0)
+
+
+def _path_data(xy, options):
+    """The d of an open path, absolute, in micrometres' precision; a dot becomes a stroke of DOT_MM."""
+    xy = np.asarray(xy, float)
+    if np.ptp(xy, axis=0).max() < 0.5 * DOT_MM:
+        centre = (xy.min(axis=0) + xy.max(axis=0)) / 2
+        xy = np.array([centre - [DOT_MM / 2, 0], centre + [DOT_MM / 2, 0]])
+    elif options.smooth:
+        xy = smooth(xy)
+    return "M" + " ".join(f"{number(x)},{number(y)}" for x, y in simplify(xy, options.tolerance_mm))
