@@ -17,6 +17,10 @@ import sys
 import numpy as np
 from tqdm import tqdm
 
+from model import load_model
+from scribe.files.safe_pickle import UnsafePickleError
+from scribe.files.stroke_file import save_strokes
+from scribe.ink.batch import make_batch
 from scribe.ink.glyphs import (
     CAPITALS,
     DIGITS,
@@ -28,10 +32,11 @@ from scribe.ink.glyphs import (
     draw_shape,
     replace,
 )
-from scribe.network.checkpoint import CheckpointError, find_checkpoint, load_model
+from scribe.ink.strokes import absolute_points, raw_offsets
+from scribe.network.checkpoint import CheckpointError, find_checkpoint
 from scribe.network.tf_setup import one_thread_per_operation, tf
 from scribe.writing.failures import attended_characters
-from utils import DataLoader, Logger, UnsafePickleError, absolute_points, make_batch, raw_offsets, save_strokes
+from utils import DataLoader, Logger
 
 BATCH = 48
 MAX_CHARACTERS = 64  # of a new line

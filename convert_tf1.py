@@ -17,9 +17,11 @@ import sys
 import numpy as np
 
 from legacy_tf1.extract_weights_tf1 import WeightsError, read_weights, sizes
-from model import POINT_SIZE, HandwritingModel, ModelConfig
+from model import HandwritingModel
+from scribe.ink.text import ALPHABET
 from scribe.network.checkpoint import SAVED, CheckpointError, save_model
-from utils import ALPHABET, Logger
+from scribe.network.config import POINT_SIZE, ModelConfig
+from utils import Logger
 
 FIRST_ALPHABET = " abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"  # the first scribe's default
 FORGET_BIAS = 1.0  # what LSTMCell of TensorFlow 1 adds to the forget gate as it runs

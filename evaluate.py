@@ -20,13 +20,18 @@ from types import SimpleNamespace
 
 import numpy as np
 
-from model import POINT_SIZE, log_density
+from model import load_model, log_density
 from sample import DEFAULT_TRIES, sample_batch, sample_whole
-from scribe.network.checkpoint import CheckpointError, find_checkpoint, load_config, load_model, save_json
+from scribe.files.atomic import save_json
+from scribe.files.safe_pickle import UnsafePickleError
+from scribe.ink.batch import make_batch
+from scribe.ink.strokes import absolute_points
+from scribe.network.checkpoint import CheckpointError, find_checkpoint, load_config
+from scribe.network.config import POINT_SIZE
 from scribe.network.tf_setup import one_thread_per_operation, tf
 from scribe.writing.failures import KINDS, MISREAD, attention_summary, find_failures
 from scribe.writing.recogniser import error_share, load_reader
-from utils import DataLoader, Logger, UnsafePickleError, absolute_points, make_batch
+from utils import DataLoader, Logger
 
 TEXTS_FILE = os.path.join(os.path.dirname(os.path.abspath(__file__)), "data", "evaluation_texts.txt")
 PEN_LIFT_BINS = 10

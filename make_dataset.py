@@ -39,9 +39,11 @@ from scribe.dataset.dataset import (
     write_lines,
 )
 from scribe.dataset.pictures import Look
-from scribe.ink.words import MAX_CHARACTERS
+from scribe.files.safe_pickle import UnsafePickleError
+from scribe.files.stroke_file import STYLES_FILE, load_strokes
+from scribe.ink.text import MAX_CHARACTERS
 from scribe.pages.workers import drawing_processes
-from utils import STYLES_FILE, Logger, UnsafePickleError, load_strokes
+from utils import Logger
 
 # Files of the suite that decide what a line is and looks like.
 CODE = (
@@ -238,8 +240,8 @@ def make_writer(prefix, styles, tries):
     Args:
         prefix: of the checkpoint. styles: number -> (strokes [n, 3], text). tries: as in `sample_whole`.
     """
+    from model import load_model
     from sample import sample_batch, sample_whole
-    from scribe.network.checkpoint import load_model
     from scribe.network.tf_setup import one_thread_per_operation
 
     one_thread_per_operation()

@@ -18,10 +18,12 @@ and e = 1 where the pen lifts after the point.
 """
 
 import math
+import os
 
+from scribe.network.checkpoint import SHIPPED, check_size, load_config, restore_weights
+from scribe.network.config import LOG_SIGMA_MAX, LOG_SIGMA_MIN, POINT_SIZE, RHO_MAX, ModelConfig
 from scribe.network.recurrent import attention_lstm_sequence, lstm_sequence, lstm_step, text_mask, window_step
 from scribe.network.tf_setup import GPUS, tf
-from scribe.training.settings import LOG_SIGMA_MAX, LOG_SIGMA_MIN, POINT_SIZE, RHO_MAX, ModelConfig
 
 # ---------------------------------------------------------------------------------------------- the attention LSTM
 
@@ -256,6 +258,25 @@ class HandwritingModel(tf.keras.Model):
             return h * tf.cast(kept, h.dtype) / self.keep_probability
 
         return drop
+
+
+def load_model(prefix=None):
+    """Builds the network that a checkpoint belongs to and restores its weights.
+
+    Args:
+        prefix: path of the checkpoint without its extensions, see `find_checkpoint`; None: the model that comes with
+            the suite, wherever the program was started.
+
+    Raises:
+        CheckpointError: the checkpoint is missing, broken, or belongs to another network.
+    """
+    if prefix is None:
+        prefix = os.path.join(os.path.dirname(os.path.abspath(__file__)), SHIPPED)
+    config = load_config(prefix)
+    check_size(prefix, config)
+    model = HandwritingModel(config)
+    restore_weights(prefix, model)
+    return model
 
 
 class _NamedWeights(tf.Module):

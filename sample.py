@@ -9,9 +9,10 @@
 
 In a notebook:
 
-    from scribe.network.checkpoint import find_checkpoint, load_model
+    from scribe.network.checkpoint import find_checkpoint
+from model import load_model
     from sample import sample
-    model = load_model(find_checkpoint())
+    model = load_model()
     strokes, phis, kappas = sample("Hello World", model, bias=1.0, seed=7)
 
 Pictures and pages go to logs/figures unless --output says otherwise, their names to stdout, messages to stderr.
@@ -29,15 +30,19 @@ from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 
-from model import POINT_SIZE, loss_sum_and_count, split_head
-from scribe.ink.words import MAX_CHARACTERS, split_line
-from scribe.network.checkpoint import SAVED, CheckpointError, find_checkpoint, load_config, load_model
+from model import load_model, loss_sum_and_count, split_head
+from scribe.files.safe_pickle import UnsafePickleError
+from scribe.files.stroke_file import STYLES_FILE, load_strokes
+from scribe.ink.batch import make_batch
+from scribe.ink.text import MAX_CHARACTERS, fit_to_alphabet, split_line
+from scribe.network.checkpoint import SAVED, CheckpointError, find_checkpoint, load_config
+from scribe.network.config import POINT_SIZE
 from scribe.network.tf_setup import one_thread_per_operation, tf
 from scribe.pages import letter
 from scribe.writing.failures import find_failures
 from scribe.writing.own_hand import load_own_hand
 from scribe.writing.recogniser import count_errors, find_misread, load_reader, tolerated_errors, wanted_errors
-from utils import STYLES_FILE, Logger, UnsafePickleError, fit_to_alphabet, load_strokes, make_batch, to_one_hot
+from utils import Logger, to_one_hot
 
 TEST_STRINGS = (
     "call me ishmael some years ago",

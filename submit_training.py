@@ -26,8 +26,10 @@ import time
 
 from scribe.cloud import vertex
 from scribe.cloud.vertex import CloudError, UsageError, say
-from scribe.training import settings
-from utils import DATA_FILE, DataLoader
+from scribe.files.stroke_file import DATA_FILE
+from scribe.network.config import ModelConfig
+from scribe.training.flags import parse_training_flags
+from utils import DataLoader
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 # Google's last prebuilt container of TensorFlow, 2.17, was to be had until 2026-07-11, so nothing of that kind is the
@@ -95,7 +97,7 @@ def parse_args(argv=None):
     args, flags = p.parse_known_args(argv)
     args.gpu_type = args.gpu_type.lower()
     vertex.check_names(args.bucket, args.job)
-    train_args = settings.parse_args(flags, None)  # exit code 2 and train.py's own message where a flag is wrong
+    train_args = parse_training_flags(flags, None)  # exit code 2 and train.py's own message where a flag is wrong
     for name in NOT_FOR_THE_CLOUD:
         if any(flag == f"--{name}" or flag.startswith(f"--{name}=") for flag in flags):
             p.error(f"--{name} cannot be given: the run goes to gs://{args.bucket}/{vertex.ROOT}/JOB")
@@ -378,7 +380,7 @@ def console_link(name):
 
 def tell_estimate(args, train_args, total, points):
     gpus = args.gpu_count if args.gpu_count is not None else (1 if vertex.find_gpu(args.gpu_type).accelerator else 0)
-    parameters = settings.ModelConfig.from_args(train_args).weights
+    parameters = ModelConfig.from_args(train_args).weights
     e = vertex.estimate(train_args, total, args.gpu_type, gpus, args.workers, args.spot)
     say(
         f"Estimate: {points:,} points in the data, {e.points:,} in all x 6 x {parameters:,} parameters = "

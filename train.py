@@ -18,16 +18,19 @@ import numpy as np
 from tqdm import tqdm
 
 from model import HandwritingModel, loss_sum_and_count
+from scribe.files.safe_pickle import UnsafePickleError
 from scribe.network.checkpoint import CheckpointError, TrainingRun, WeightAverage, find_checkpoint, restore_weights
+from scribe.network.config import POINT_SIZE
 from scribe.network.tf_setup import GPUS, one_thread_per_operation, tf
-from scribe.training import settings
+from scribe.training.cluster import SINGLE_WORKER, read_cluster
 from scribe.training.devices import ALONE, LOST, Silence, explain, start
-from scribe.training.settings import MAX_BAD_STEPS, POINT_SIZE, Interrupt, learning_rate
-from utils import DataLoader, Logger, UnsafePickleError
+from scribe.training.flags import parse_training_flags
+from scribe.training.schedule import MAX_BAD_STEPS, Interrupt, learning_rate
+from utils import DataLoader, Logger
 
 
 def parse_args(argv=None):
-    return settings.parse_args(argv, __doc__)
+    return parse_training_flags(argv, __doc__)
 
 
 # ----------------------------------------------------------------------------------------------------- one train step
@@ -271,7 +274,7 @@ def main(argv=None):
     for gpu in GPUS:
         tf.config.experimental.set_memory_growth(gpu, True)
     try:
-        cluster = settings.read_cluster(os.environ) if args.distribute == "multiworker" else settings.ALONE
+        cluster = read_cluster(os.environ) if args.distribute == "multiworker" else SINGLE_WORKER
     except ValueError as error:
         print(f"Error: {error}", file=sys.stderr)
         return 2

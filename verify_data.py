@@ -20,22 +20,16 @@ from collections import Counter
 
 import numpy as np
 
-from utils import (
-    ALPHABET,
-    DATA_FILE,
-    HOW_TO_GET_DATA,
-    STYLES_FILE,
-    as_points,
-    as_text,
-    line_fault,
-    load_pickle,
-)
+from scribe.files.safe_pickle import load_pickle
+from scribe.files.stroke_file import DATA_FILE, HOW_TO_GET_DATA, STYLES_FILE, as_points, as_text
+from scribe.ink.text import ALPHABET
+from utils import line_fault
 
 ORIGIN_FILE = "origin.json"  # in the data folder: what the suite's own files are, by their SHA-256
 
 # What training and sampling cannot do without.
 MODULES = """model utils train sample prepare_data verify_data scribe/network/recurrent scribe/network/checkpoint
-    scribe/training/settings scribe/pages/figures"""
+    scribe/network/config scribe/training/flags scribe/training/schedule scribe/pages/figures"""
 SOURCES = [f"{module}.py" for module in MODULES.split()]
 
 # The loader leaves out lines that do not match their text. A few are in every collection; so large a share is a fault.

@@ -28,9 +28,9 @@ def measure_sampling(prefix, shards):
     import numpy as np
 
     from evaluate import load_texts
+    from model import load_model
     from sample import sample_whole
     from scribe.dataset.dataset import SHARD
-    from scribe.network.checkpoint import load_model
     from scribe.network.tf_setup import one_thread_per_operation
 
     one_thread_per_operation()
@@ -103,7 +103,7 @@ def main(argv=None):
     )
     print(f"All together: {whole:.1f} lines/s on {cores} cores, {whole / cores:.1f} lines/s for each core")
     if args.json:
-        from scribe.network.checkpoint import save_json
+        from scribe.files.atomic import save_json
 
         measured = {
             "cores": cores, "sampling": sampling, "points_per_line": points, "tries_per_line": tries,

@@ -27,12 +27,14 @@ sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 from training import EMA, GRAD_CLIP, POINTS_PER_CHARACTER, Configuration, batch_for
 
 from model import HandwritingModel
-from scribe.network.checkpoint import WeightAverage, save_json
+from scribe.files.atomic import save_json
+from scribe.ink.text import ALPHABET
+from scribe.network.checkpoint import WeightAverage
 from scribe.network.tf_setup import GPUS, one_thread_per_operation, tf
-from scribe.training import settings
+from scribe.training.cluster import SINGLE_WORKER, read_cluster
 from scribe.training.devices import start
+from scribe.training.flags import parse_training_flags
 from train import make_optimizer, make_train_step
-from utils import ALPHABET
 
 BANDWIDTHS = (1, 10, 100)  # Gbit/s
 MACHINES = (1, 2, 4, 8, 16, 32)
@@ -49,10 +51,10 @@ def work(args):
     if towers > 1 or workers > 1:
         one_thread_per_operation(towers)
     alone = workers == 1
-    cluster = settings.ALONE if alone else settings.read_cluster(os.environ)
+    cluster = SINGLE_WORKER if alone else read_cluster(os.environ)
     devices = start("none" if alone else "multiworker", cluster)
     flags = ["--rnn_size", str(args.size), "--tsteps_per_ascii", str(POINTS_PER_CHARACTER), "--learning_rate", "1e-30"]
-    train_args = settings.parse_args([*flags, "--alphabet", ALPHABET], None)
+    train_args = parse_training_flags([*flags, "--alphabet", ALPHABET], None)
     tf.keras.utils.set_random_seed(0)
 
     model = HandwritingModel(train_args)

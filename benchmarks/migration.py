@@ -176,7 +176,8 @@ def losses(args, folder):
     sys.path.insert(0, ROOT)
     from convert_tf1 import convert
     from legacy_tf1.extract_weights_tf1 import read_weights
-    from scribe.network.checkpoint import find_checkpoint, load_model
+    from model import load_model
+    from scribe.network.checkpoint import find_checkpoint
     from train import default_towers
     from utils import DataLoader
 

@@ -31,7 +31,7 @@ def lap(name):
     global start
     now = time.perf_counter(); times.append((name, now - start)); start = now
 import sample; lap("import")
-from scribe.network.checkpoint import load_model
+from model import load_model
 sample.one_thread_per_operation(); model = load_model({prefix!r}); lap("restore")
 sample.sample_batch(["H"], model, tsteps=1); lap("trace")
 lines = sample.sample_batch(["Hello World"], model, bias=1.5, seed=1); lap("sample")
@@ -105,7 +105,8 @@ def main(argv=None):
         f"Cold start: {whole:.1f} s in all; " + ", ".join(f"{name} {seconds:.1f} s" for name, seconds in parts.items())
     )
 
-    from scribe.network.checkpoint import load_model, save_json
+    from model import load_model
+    from scribe.files.atomic import save_json
     from scribe.network.tf_setup import one_thread_per_operation
 
     one_thread_per_operation()

@@ -31,11 +31,15 @@ import numpy as np
 
 sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
-from model import POINT_SIZE, AttentionLSTMCell, HandwritingModel, loss_sum_and_count, split_head
-from scribe.network.checkpoint import WeightAverage, save_json
+from model import AttentionLSTMCell, HandwritingModel, loss_sum_and_count, split_head
+from scribe.files.atomic import save_json
+from scribe.ink.batch import Batch, make_batch
+from scribe.ink.text import ALPHABET
+from scribe.network.checkpoint import WeightAverage
+from scribe.network.config import POINT_SIZE
 from scribe.network.tf_setup import GPUS, one_thread_per_operation, tf
 from train import default_towers, make_evaluate_step, make_optimizer, make_train_step
-from utils import ALPHABET, Batch, DataLoader, make_batch
+from utils import DataLoader
 
 GRAD_CLIP, EMA = 1.0, 0.998  # as in train.py
 POINTS_PER_CHARACTER = 25

@@ -13,14 +13,15 @@ sys.path.insert(0, ROOT)
 import draw_losses  # noqa: E402
 from diagrams import draw_timestep, draw_unrolled  # noqa: E402
 
+from model import load_model  # noqa: E402
 from sample import load_style, sample_whole  # noqa: E402
-from scribe.network.checkpoint import SHIPPED, load_model  # noqa: E402
+from scribe.files.stroke_file import STYLES_FILE, load_strokes  # noqa: E402
+from scribe.network.checkpoint import SHIPPED  # noqa: E402
 from scribe.pages.figures import draw_attention, draw_line, draw_lines  # noqa: E402
 from scribe.pages.formats import Options, write  # noqa: E402
 from scribe.pages.layout import PageStyle, compose  # noqa: E402
 from scribe.pages.letter import text_rows, write_rows  # noqa: E402
 from scribe.writing.recogniser import load_reader  # noqa: E402
-from utils import STYLES_FILE, load_strokes  # noqa: E402
 
 LETTER = """Dear Victoria,
 

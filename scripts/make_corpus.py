@@ -20,11 +20,14 @@ from tqdm import tqdm
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 sys.path.insert(0, ROOT)
 
+from model import load_model  # noqa: E402
 from sample import load_style, sample_whole  # noqa: E402
-from scribe.network.checkpoint import SHIPPED, load_model  # noqa: E402
+from scribe.files.stroke_file import DATA_FILE, save_strokes  # noqa: E402
+from scribe.ink.strokes import raw_offsets  # noqa: E402
+from scribe.network.checkpoint import SHIPPED  # noqa: E402
 from scribe.network.tf_setup import one_thread_per_operation  # noqa: E402
 from scribe.writing.recogniser import load_reader  # noqa: E402
-from utils import DATA_FILE, line_fault, raw_offsets, save_strokes  # noqa: E402
+from utils import line_fault  # noqa: E402
 from verify_data import ORIGIN_FILE  # noqa: E402
 
 STYLES = 12

@@ -15,10 +15,12 @@ sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."
 
 import numpy as np
 
+from scribe.files.safe_pickle import UnsafePickleError
+from scribe.ink.strokes import absolute_points
 from scribe.network.checkpoint import WeightAverage
 from scribe.network.tf_setup import one_thread_per_operation, tf
 from scribe.writing.recogniser import BATCH, FEATURES, Reader, error_share, pad, path_features
-from utils import DataLoader, Logger, UnsafePickleError, absolute_points
+from utils import DataLoader, Logger
 
 RATE, WARMUP, KEEP, EMA, CLIP = 2e-3, 100, 0.85, 0.995, 2.0
 

@@ -5,7 +5,7 @@ from types import SimpleNamespace
 
 import numpy as np
 
-from utils import DATA_FILE, save_strokes
+from scribe.files.stroke_file import DATA_FILE, save_strokes
 
 WORDS = "the quick brown fox jumps over a lazy dog while Zoe (aged 7) quips: is it 12 or 3? No, #5!".split()
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
-from utils import save_strokes
+from scribe.files.stroke_file import save_strokes
 from writing_helpers import write_text
 
 TEXT = "the pen moved over"

@@ -3,9 +3,9 @@
 import types
 
 from model import HandwritingModel
+from scribe.ink.text import ALPHABET
 from scribe.network.checkpoint import save_model
 from scribe.network.tf_setup import tf
-from utils import ALPHABET
 
 
 def save_tiny_model(folder, step=-1.0):

@@ -16,8 +16,9 @@ import numpy as np
 
 sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
-from model import HandwritingModel, ModelConfig
-from scribe.network.checkpoint import CheckpointError, find_checkpoint, load_model, save_model
+from model import HandwritingModel, load_model
+from scribe.network.checkpoint import CheckpointError, find_checkpoint, save_model
+from scribe.network.config import ModelConfig
 
 
 def read_run(folder, which="best"):

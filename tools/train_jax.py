@@ -56,18 +56,11 @@ from jax.ad_checkpoint import checkpoint_name
 
 sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
-from scribe.training import settings
-from scribe.training.settings import (
-    LOG_SIGMA_MAX,
-    LOG_SIGMA_MIN,
-    MAX_BAD_STEPS,
-    POINT_SIZE,
-    RHO_MAX,
-    Interrupt,
-    ModelConfig,
-    learning_rate,
-)
-from utils import DataLoader, Logger, UnsafePickleError
+from scribe.files.safe_pickle import UnsafePickleError
+from scribe.network.config import LOG_SIGMA_MAX, LOG_SIGMA_MIN, POINT_SIZE, RHO_MAX, ModelConfig
+from scribe.training.flags import add_flags, check_flags
+from scribe.training.schedule import MAX_BAD_STEPS, Interrupt, learning_rate
+from utils import DataLoader, Logger
 
 STEPS_PER_MESSAGE = 50
 PART_BYTES = 15 * 2**20  # of weights in one file
@@ -86,7 +79,7 @@ class RunLost(Exception):
 
 def parse_args(argv=None):
     p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    g = settings.add_flags(p, save_path="saved/jax")
+    g = add_flags(p, save_path="saved/jax")
     g.add_argument(
         "--keep",
         choices=("all", "ema"),
@@ -114,7 +107,7 @@ def parse_args(argv=None):
     )
     g.add_argument("--unroll", type=int, default=1, help="pen points in one turn of the compiled loop over time")
     args = p.parse_args(argv)
-    settings.check_flags(p, args)
+    check_flags(p, args)
     for name in ("length_multiple", "unroll"):
         if getattr(args, name) < 1:
             p.error(f"--{name} is {getattr(args, name)}: it has to be 1 or more")

@@ -27,7 +27,7 @@ import sys
 import time
 from typing import NamedTuple
 
-from scribe.training.settings import ModelConfig
+from scribe.network.config import ModelConfig
 
 ROOT = "scribe"  # folder in the bucket
 NAME_PATTERN = r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?"  # of a job: what labels, folders and display names all admit

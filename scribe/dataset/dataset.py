@@ -33,10 +33,9 @@ import numpy as np
 
 from scribe.dataset.pictures import Look, draw_picture, png
 from scribe.ink.characters import assign_characters
-from scribe.ink.words import split_text
+from scribe.ink.text import fit_to_alphabet, split_text
 from scribe.pages import formats
 from scribe.pages.page import Page, PlacedLine
-from utils import fit_to_alphabet
 
 SHARD = 64  # lines
 SPLITS = ("train", "validation", "test")

@@ -20,8 +20,9 @@ from xml.parsers import expat
 
 import numpy as np
 
-from prepare_data import LineError, read_lines, read_strokes
-from utils import UnsafePickleError, load_strokes
+from scribe.files.iam import LineError, read_lines, read_strokes
+from scribe.files.safe_pickle import UnsafePickleError
+from scribe.files.stroke_file import load_strokes
 
 LARGEST_FILE = 256 * 2**20  # bytes: all of IAM-OnDB as a pickle has 42 million
 DEEPEST = 200  # elements within each other

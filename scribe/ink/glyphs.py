@@ -16,7 +16,7 @@ import re
 import numpy as np
 
 from scribe.ink.measure import measure_line
-from scribe.writing.own_hand import resample, unsteady
+from scribe.ink.pen import resample, unsteady
 
 MIN_OWN = 0.75  # share of a stroke's points, and of a character's, that have to agree that they belong together
 TOUCHING = 0.12  # x-heights between strokes that still belong to one character

@@ -16,8 +16,6 @@ import numpy as np
 
 from scribe.ink.measure import checked_strokes
 
-MAX_CHARACTERS = 40  # of a segment
-
 # How far a character moves the pen on, in x-heights, on real handwriting; the space is the gap between two words.
 # fmt: off
 ADVANCES = {
@@ -68,79 +66,6 @@ class Word:
     text: str
     points: np.ndarray
     index: np.ndarray
-
-
-# ------------------------------------------------------------------------------------------------- text to segments
-
-
-def split_text(text, max_characters=MAX_CHARACTERS, newlines="auto"):
-    """A text as paragraphs of segments.
-
-    Args:
-        text: any text. White space within a line counts as one space. Blank lines separate paragraphs.
-        max_characters: of a segment; a longer word is a segment of its own, whatever its length.
-        newlines: "keep": every line of the text begins a new line on the page. "join": only blank lines do. "auto": a
-            newline is kept unless the line before it was full, that is, the first word of the next line would have made
-            it longer than the longest line of the text, and that has more than 45 characters. So an address keeps its
-            lines, and a text that an editor has wrapped flows again.
-
-    Returns:
-        a list with a list of segments (strings without white space at their ends) for each line that begins anew, and
-        an empty list for each run of blank lines between them.
-
-    Raises:
-        ValueError: `newlines` or `max_characters` is out of range.
-    """
-    if newlines not in ("auto", "keep", "join"):
-        raise ValueError(f'newlines is {newlines!r}: it has to be "auto", "keep" or "join".')
-    if max_characters < 1:
-        raise ValueError(f"max_characters is {max_characters}: it has to be 1 or more.")
-    lines = [" ".join(line.split()) for line in text.splitlines()]
-    longest = max(map(len, lines), default=0)
-    paragraphs, previous = [], ""
-    for line in lines:
-        if not line:
-            if paragraphs and paragraphs[-1]:
-                paragraphs.append("")
-        elif previous and (
-            newlines == "join"
-            or newlines == "auto"
-            and longest > 45
-            and len(previous) + 1 + len(line.split()[0]) > longest
-        ):
-            paragraphs[-1] += " " + line
-        else:
-            paragraphs.append(line)
-        previous = line
-    while paragraphs and not paragraphs[-1]:
-        paragraphs.pop()
-    return [split_line(paragraph, max_characters) for paragraph in paragraphs]
-
-
-def split_line(text, max_characters=MAX_CHARACTERS):
-    """A text as the fewest segments of at most `max_characters`, of lengths as equal as words allow."""
-    words = text.split()
-    if not words:
-        return []
-    # cost[k]: (segments, sum of squared lengths) of the first k words at best. Fewest first; then the most equal ones.
-    cost, first = [(0, 0)], [0]
-    for k in range(1, len(words) + 1):
-        best = None
-        length = -1
-        for j in range(k - 1, -1, -1):
-            length += 1 + len(words[j])
-            if length > max_characters and j < k - 1:
-                break
-            candidate = (cost[j][0] + 1, cost[j][1] + length * length, j)
-            if best is None or candidate < best:
-                best = candidate
-        cost.append(best[:2])
-        first.append(best[2])
-    segments, k = [], len(words)
-    while k:
-        segments.append(" ".join(words[first[k] : k]))
-        k = first[k]
-    return segments[::-1]
 
 
 def estimate_width(text, advances=None, factor=1.0):

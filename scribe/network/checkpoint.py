@@ -1,7 +1,8 @@
 """The one place that saves and loads a model: config JSON, weights, training state.
 
-    from scribe.network.checkpoint import find_checkpoint, load_model
-    model = load_model(find_checkpoint())
+    from model import load_model
+    from scribe.network.checkpoint import find_checkpoint
+    model = load_model(find_checkpoint("saved/mine"))
 
 A checkpoint is a TensorFlow checkpoint (PREFIX.index, PREFIX.data-*) with a config.json in the same folder, from which
 the network is built again. A training run owns a folder:
@@ -23,7 +24,8 @@ import shutil
 
 import numpy as np
 
-from model import HandwritingModel, ModelConfig
+from scribe.files.atomic import save_json
+from scribe.network.config import ModelConfig
 from scribe.network.tf_setup import tf
 
 CONFIG_FILE = "config.json"
@@ -41,19 +43,6 @@ class CheckpointError(Exception):
 
 
 # ------------------------------------------------------------------------------------------------------ config JSON
-
-
-def save_json(path, content):
-    """Writes JSON aside and renames it."""
-    aside = f"{path}.tmp-{os.getpid()}"
-    try:
-        with open(aside, "w", encoding="utf-8") as file:
-            json.dump(content, file, indent=2, ensure_ascii=False)
-            file.write("\n")
-        os.replace(aside, path)
-    finally:
-        if os.path.exists(aside):
-            os.remove(aside)
 
 
 def load_config(prefix):
@@ -90,23 +79,17 @@ def save_model(prefix, model):
         tf.train.Checkpoint(model=model).write(prefix)
 
 
-def load_model(prefix):
-    """Builds the network that `prefix` belongs to and restores its weights.
+def check_size(prefix, config):
+    """Raises CheckpointError where a config asks for more weights than the checkpoint has bytes for.
 
-    Raises:
-        CheckpointError: the checkpoint is missing, broken, or belongs to another network.
+    To be called before the network is built: a config from elsewhere could ask for more memory than there is.
     """
-    config = load_config(prefix)
-    # Looked at before the network is built: a config from elsewhere could ask for more memory than there is.
     stored = sum(os.path.getsize(path) for path in glob.glob(glob.escape(prefix) + ".data-*"))
     if stored and 4 * config.weights > stored:
         raise CheckpointError(
             f"{prefix} holds {stored:,} bytes, but the network of its config has {config.weights:,} weights: "
             f"its {CONFIG_FILE} belongs to another checkpoint."
         )
-    model = HandwritingModel(config)
-    restore_weights(prefix, model)
-    return model
 
 
 def restore_weights(prefix, model):

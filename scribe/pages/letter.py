@@ -18,7 +18,8 @@ from contextlib import nullcontext
 import numpy as np
 
 from scribe.ink.measure import character_index
-from scribe.ink.words import Segment, split_line, split_text
+from scribe.ink.text import split_line, split_text
+from scribe.ink.words import Segment
 from scribe.pages import formats
 from scribe.pages.formats import FORMATS, Options
 from scribe.pages.layout import ALIGNMENTS, TIGHT, PageStyle, compose

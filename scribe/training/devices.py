@@ -21,7 +21,7 @@ import signal
 import sys
 
 from scribe.network.tf_setup import tf
-from scribe.training import settings
+from scribe.training.cluster import SINGLE_WORKER
 
 # What TensorFlow raises when another worker is gone: of itself at once, for a machine that has vanished after a while.
 LOST = (
@@ -40,14 +40,14 @@ class Devices:
 
     Args:
         strategy: a tf.distribute.MirroredStrategy or MultiWorkerMirroredStrategy, or None.
-        cluster: the settings.Cluster that this process belongs to.
+        cluster: the `Cluster` that this process belongs to.
 
     Attributes:
         replicas: how many there are, over all workers. workers: processes.
         chief: whether this worker writes checkpoints and logs.
     """
 
-    def __init__(self, strategy=None, cluster=settings.ALONE):
+    def __init__(self, strategy=None, cluster=SINGLE_WORKER):
         self.strategy = strategy
         self.replicas = strategy.num_replicas_in_sync if strategy else 1
         self.workers, self.chief = cluster.workers, cluster.rank == 0
@@ -147,7 +147,7 @@ def start(kind, cluster):
     With several workers it waits until all of them are there.
 
     Args:
-        kind: "none", "mirrored" or "multiworker". cluster: for "multiworker", see settings.read_cluster.
+        kind: "none", "mirrored" or "multiworker". cluster: for "multiworker", see `read_cluster`.
     """
     if kind == "mirrored":
         return Devices(tf.distribute.MirroredStrategy())

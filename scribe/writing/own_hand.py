@@ -18,9 +18,10 @@ import numpy as np
 
 from scribe.files.recordings import read_ink
 from scribe.ink.measure import measure_line, straighten
+from scribe.ink.pen import SMOOTHING, resample, unsteady
+from scribe.ink.text import ALPHABET, fit_to_alphabet
 from scribe.ink.words import ADVANCES, Segment, estimate_width, split_words
 from scribe.writing.failures import OTHER, TYPICAL
-from utils import ALPHABET, fit_to_alphabet
 
 # A style of this many characters at most; docs/STYLES.md has what was measured. Fewer than the least say too little.
 MAX_CHARACTERS, MIN_CHARACTERS = 50, 10
@@ -28,23 +29,7 @@ MOST_LINES = 12  # of a file that is taken as a whole; of more, one has to be na
 
 # Of real handwriting, in raw units: the median x-height, and the largest offset (the limit of DataLoader).
 X_HEIGHT, LIMIT = 117.0, 500.0
-# The time of the pen, in points: of a stroke in itself, for each x-height of its way, for each radian that it turns by.
-# Fitted to the number of points of 7,000 strokes of IAM-OnDB, of which it explains 92% of the variance.
-STROKE_TIME, WAY_TIME, TURN_TIME = 3.35, 2.19, 1.58
-# The share of these points that a style gets: a swift pen. After a slow one, the network more often rests and never
-# goes on (docs/STYLES.md).
-PACE = 0.75
-# In x-heights: how dense the way is measured, over how much it is smoothed before, how far around a turn and from the
-# ends of a stroke the pen is slow. So chosen that steps and their changes have the distribution of IAM-OnDB; a pen that
-# rests longer in its turns makes the network rest and never go on.
-STEP, SMOOTHING, SLOW_TURN, SLOW_END = 0.04, 0.05, 0.13, 0.2
 GRID_SMOOTHING = 1.6  # in units of a grid that all points lie on, such as pixels: its stairs are no tremor of the hand
-# How far a pen is from keeping time, in points, and from its way. Where all steps follow from those before, the network
-# grows too sure of itself and gets stuck: of 156 lines 74% came out whole at once without the two, 86% with them.
-UNSTEADY, TREMOR = 0.22, 0.01
-# A dot, as pens write it: a tick hardly longer than the line is wide.
-DOT = np.array([[0.0, 0.0], [0.02, 0.05], [0.03, 0.07], [0.01, 0.04]])
-CORNER = np.cos(np.radians(50))  # a way that turns by more at a point has a corner there
 
 # Where a new line of a sheet begins, in x-heights: this far to the left of what was written, and this far below it.
 LINE_BACK, LINE_DOWN = 3.0, 1.6
@@ -310,91 +295,3 @@ def _offsets(points, data_scale, smoothing):
     offsets[1:, :2] = np.clip(np.diff(places, axis=0), -LIMIT, LIMIT) / data_scale
     offsets[:, 2] = points[:, 2]
     return offsets
-
-
-def resample(stroke, smoothing=SMOOTHING, pace=PACE):
-    """A stroke with points where a pen of the training data would have them, whatever points it came with.
-
-    A pen is slow where it turns, and where a stroke begins and ends. So each part of the way takes a time for its
-    length and one for how far it turns, and points are even in time.
-
-    Args:
-        stroke: [n, 2], in x-heights. smoothing: over how much of its way it is smoothed, in x-heights. pace: how many
-            points, as a share of what a pen of the training data has.
-
-    Returns:
-        float64 [m, 2], m > 1; the first and the last point are those of the stroke.
-    """
-    way = _smooth_way(np.asarray(stroke, float), smoothing)
-    steps = np.diff(way, axis=0)
-    lengths = np.hypot(*steps.T)
-    if not lengths.sum() > STEP:
-        return way[0] + DOT
-    directions = np.arctan2(steps[:, 1], steps[:, 0])
-    between = np.abs((np.diff(directions) + np.pi) % (2 * np.pi) - np.pi) / 2
-    turns = np.concatenate([between, [0.0]]) + np.concatenate([[0.0], between])  # a turn lies between two steps
-    reach = round(3 * SLOW_TURN / STEP)
-    # Beyond its ends, a way goes on as its mirror image: no turn is lost there.
-    turns = np.pad(turns, reach, "symmetric")
-    turns = np.convolve(turns, _bell(SLOW_TURN, reach), "valid")
-    along = np.cumsum(lengths) - lengths / 2
-    ends = (np.exp(-along / SLOW_END) + np.exp((along - lengths.sum()) / SLOW_END)) * lengths
-    time = WAY_TIME * lengths + TURN_TIME * turns + (STROKE_TIME - 1) * ends / ends.sum()
-    clock = np.concatenate([[0.0], np.cumsum(time)])
-    at = np.linspace(0.0, clock[-1], max(2, 1 + round(pace * clock[-1])))
-    return np.column_stack([np.interp(at, clock, way[:, axis]) for axis in (0, 1)])
-
-
-def unsteady(points, rng):
-    """Points [n, 2] of a stroke a little before or after their time, and beside their place."""
-    n = len(points)
-    at = np.arange(n) + np.concatenate([[0.0], rng.normal(0.0, UNSTEADY, n - 2), [0.0]])
-    at = np.sort(np.clip(at, 0, n - 1))
-    points = np.column_stack([np.interp(at, np.arange(n), points[:, axis]) for axis in (0, 1)])
-    return points + rng.normal(0.0, TREMOR, [n, 2])
-
-
-def _smooth_way(points, smoothing):
-    """The way through points [n, 2] in even steps of about STEP: curved between points that lie far apart, smoothed."""
-    points = points[np.concatenate([[True], np.hypot(*np.diff(points, axis=0).T) > 1e-6])]
-    if len(points) < 2:
-        return points
-    points = _curved(points)
-    along = np.concatenate([[0.0], np.cumsum(np.hypot(*np.diff(points, axis=0).T))])
-    even = np.linspace(0.0, along[-1], max(2, 1 + round(along[-1] / STEP)))
-    way = np.column_stack([np.interp(even, along, points[:, axis]) for axis in (0, 1)])
-    reach = min(round(3 * smoothing / STEP), len(way) - 1)
-    # Turned round its ends, so that they stay where they are.
-    before, after = 2 * way[0] - way[reach:0:-1], 2 * way[-1] - way[-2 : -reach - 2 : -1]
-    longer = np.concatenate([before, way, after])
-    return np.column_stack([np.convolve(longer[:, axis], _bell(smoothing, reach), "valid") for axis in (0, 1)])
-
-
-def _bell(deviation, reach):
-    """Weights of a moving average over 2 reach + 1 places, STEP apart."""
-    weights = np.exp(-0.5 * (np.arange(-reach, reach + 1) * STEP / deviation) ** 2)
-    return weights / weights.sum()
-
-
-def _curved(points):
-    """A curve through points [n, 2], with more points where they lie further apart than STEP; corners stay corners."""
-    steps = np.diff(points, axis=0)
-    lengths = np.hypot(*steps.T)
-    pieces = np.clip(np.ceil(lengths / STEP), 1, 1000).astype(int)
-    if len(points) < 3 or pieces.max() == 1:
-        return points
-    # The square roots of the lengths as time: a curve that neither loops nor overshoots (Catmull-Rom, centripetal).
-    clock = np.concatenate([[0.0], np.cumsum(np.sqrt(lengths))])
-    velocity = np.gradient(points, clock, axis=0, edge_order=2)
-    cosines = (steps[1:] * steps[:-1]).sum(axis=1) / (lengths[1:] * lengths[:-1])
-    velocity[1:-1][cosines < CORNER] = 0.0
-    which = np.repeat(np.arange(len(steps)), pieces)
-    u = (np.arange(len(which)) - np.repeat(np.cumsum(pieces) - pieces, pieces)) / pieces[which]
-    u, duration = u[:, None], np.sqrt(lengths)[which][:, None]
-    curve = (
-        (1 + 2 * u) * (1 - u) ** 2 * points[which]
-        + u * (1 - u) ** 2 * duration * velocity[which]
-        + u**2 * (3 - 2 * u) * points[which + 1]
-        + u**2 * (u - 1) * duration * velocity[which + 1]
-    )
-    return np.concatenate([curve, points[-1:]])

@@ -19,10 +19,10 @@ import os
 
 import numpy as np
 
+from scribe.ink.text import ALPHABET
 from scribe.network.recurrent import lstm_sequence
 from scribe.network.tf_setup import tf
 from scribe.writing.failures import MISREAD, Failure
-from utils import ALPHABET
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 SHIPPED_READER = os.path.join(ROOT, "data", "reader.npz")

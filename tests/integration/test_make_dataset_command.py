@@ -16,7 +16,7 @@ import pytest
 import make_dataset
 import scribe.dataset
 from model_helpers import save_tiny_model
-from utils import save_strokes
+from scribe.files.stroke_file import save_strokes
 
 ROOT = Path(__file__).resolve().parents[2]
 TEXTS = (

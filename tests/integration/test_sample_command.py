@@ -10,9 +10,11 @@ import numpy as np
 import pytest
 
 import sample
-from scribe.network.checkpoint import load_model, save_model
+from model import load_model
+from scribe.files.stroke_file import save_strokes
+from scribe.network.checkpoint import save_model
 from scribe.writing.failures import Failure
-from utils import Logger, save_strokes
+from utils import Logger
 
 ROOT = Path(__file__).resolve().parents[2]
 

@@ -4,11 +4,11 @@ import numpy as np
 import pytest
 
 from data_helpers import write_data
+from scribe.ink.text import ALPHABET
 from scribe.network.checkpoint import WeightAverage
 from scribe.network.tf_setup import tf
 from scribe.writing.recogniser import Reader, load_reader, pad, path_features
 from scripts import train_recogniser
-from utils import ALPHABET
 from writing_helpers import write_text
 
 

@@ -14,7 +14,8 @@ import time
 import numpy as np
 import pytest
 
-from scribe.network.checkpoint import find_checkpoint, load_model
+from model import load_model
+from scribe.network.checkpoint import find_checkpoint
 
 import tensorflow as tf  # isort: skip
 

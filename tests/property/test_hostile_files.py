@@ -12,11 +12,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from model import HandwritingModel
-from prepare_data import LineError, read_lines, read_strokes, to_offsets
-from scribe.network.checkpoint import CheckpointError, load_model, save_model
-from scribe.training.settings import ModelConfig
-from utils import UnsafePickleError, load_pickle
+from model import HandwritingModel, load_model
+from scribe.files.iam import LineError, read_lines, read_strokes, to_offsets
+from scribe.files.safe_pickle import UnsafePickleError, load_pickle
+from scribe.network.checkpoint import CheckpointError, save_model
+from scribe.network.config import ModelConfig
 
 # ------------------------------------------------------------------------------------------------------------- pickles
 

@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from scribe.ink.measure import character_index, measure_line, straighten
-from scribe.ink.words import Segment, split_line, split_text, split_words, wrap
+from scribe.ink.text import split_line, split_text
+from scribe.ink.words import Segment, split_words, wrap
 from scribe.pages.formats import Page, PlacedLine, encode
 from scribe.pages.layout import PageStyle, compose
 from scribe.pages.page import schedule, simplify

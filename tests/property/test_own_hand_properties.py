@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 
 import ink_helpers as ink
 from scribe.files.recordings import path_strokes, read_ink
-from scribe.writing.own_hand import load_own_hand, resample
+from scribe.ink.pen import resample
+from scribe.writing.own_hand import load_own_hand
 
 STROKES = ink.hand()
 FILES = [

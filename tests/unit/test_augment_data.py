@@ -10,6 +10,7 @@ import augment_data
 from augment_data import PATTERNS, Composer, compose_lines
 from data_helpers import loader_args, make_lines, write_data
 from model import HandwritingModel
+from scribe.files.stroke_file import load_strokes
 from scribe.ink.glyphs import (
     CAPITALS,
     DIGITS,
@@ -22,8 +23,9 @@ from scribe.ink.glyphs import (
     is_plausible,
     replace,
 )
+from scribe.ink.text import ALPHABET
 from scribe.network.checkpoint import save_model
-from utils import ALPHABET, DataLoader, load_strokes
+from utils import DataLoader
 from writing_helpers import write_text
 
 X_HEIGHT = 1.5

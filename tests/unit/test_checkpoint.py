@@ -11,16 +11,15 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from model import HandwritingModel
+from model import HandwritingModel, load_model
+from scribe.files.atomic import save_json
 from scribe.network.checkpoint import (
     CheckpointError,
     TrainingRun,
     WeightAverage,
     find_checkpoint,
     load_config,
-    load_model,
     restore_weights,
-    save_json,
     save_model,
 )
 from train import make_optimizer

@@ -4,7 +4,9 @@ import numpy as np
 import pytest
 
 from data_helpers import loader_args, make_line, make_lines, write_data
-from utils import ALPHABET, DATA_FILE, DataLoader, Logger, distorted, line_fault, to_one_hot
+from scribe.files.stroke_file import DATA_FILE
+from scribe.ink.text import ALPHABET
+from utils import DataLoader, Logger, distorted, line_fault, to_one_hot
 
 
 def same_batch(a, b):

@@ -29,8 +29,8 @@ from scribe.dataset.dataset import (
 )
 from scribe.dataset.pictures import Look, draw_picture, png
 from scribe.ink.characters import assign_characters, character_boxes, letter_height
+from scribe.ink.text import ALPHABET
 from scribe.writing.failures import Failure
-from utils import ALPHABET
 from writing_helpers import write_text
 
 

@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 
 import train
-from scribe.training import devices, settings
+from scribe.training import devices
+from scribe.training.cluster import SINGLE_WORKER, read_cluster
 
 import tensorflow as tf  # isort: skip
 
@@ -27,7 +28,7 @@ def tf_config(kind="worker", index=0, **cluster):
     ],
 )
 def test_the_chief_comes_first_and_the_workers_in_their_order(environ, expected):
-    assert settings.read_cluster(environ) == expected
+    assert read_cluster(environ) == expected
 
 
 WORKER = {"type": "worker", "index": 0}
@@ -72,7 +73,7 @@ def test_a_strategy_that_is_not_known_is_a_wrong_flag(capsys):
 @pytest.fixture(scope="module")
 def mirrored():
     """One device under a strategy."""
-    return devices.start("mirrored", settings.ALONE)
+    return devices.start("mirrored", SINGLE_WORKER)
 
 
 def test_alone_a_sum_is_what_is_computed():

@@ -12,8 +12,10 @@ import sample
 from data_helpers import loader_args, make_lines, write_data
 from evaluate import calibration, load_texts, measure_likelihood, measure_sampling
 from model import HandwritingModel, compute_loss
+from scribe.ink.batch import make_batch
+from scribe.ink.text import ALPHABET
 from scribe.network.checkpoint import save_model
-from utils import ALPHABET, DataLoader, make_batch
+from utils import DataLoader
 
 # A reader that judges no line.
 READS_ALL = SimpleNamespace(knows=lambda text: False, read=lambda lines: [""] * len(lines))

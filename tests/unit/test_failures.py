@@ -5,6 +5,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
+from scribe.ink.text import ALPHABET
 from scribe.writing.failures import (
     KINDS,
     OFF_BASELINE,
@@ -20,7 +21,6 @@ from scribe.writing.failures import (
     find_failures,
     ink_lengths,
 )
-from utils import ALPHABET
 
 TEXT = "quiet voice"
 

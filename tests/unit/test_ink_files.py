@@ -9,7 +9,7 @@ import pytest
 
 import ink_helpers as ink
 from scribe.files.recordings import path_strokes, read_ink
-from utils import UnsafePickleError
+from scribe.files.safe_pickle import UnsafePickleError
 
 STROKES = [np.array([[1, 2], [3, 4.5], [5, 2]]), np.array([[7.0, 1]]), np.array([[8, 8], [9, -9.25]])]
 

@@ -8,7 +8,8 @@ import pytest
 
 from conftest import ROOT
 from scribe.ink.measure import measure_line
-from scribe.ink.words import Segment, split_text
+from scribe.ink.text import split_text
+from scribe.ink.words import Segment
 from scribe.pages.layout import PAGE_SIZES, PageStyle, compose, hand_of
 from writing_helpers import write_text
 

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from scribe.ink.measure import character_index, measure_line, straighten
-from scribe.ink.words import Segment, estimate_width, split_line, split_text, split_words, wrap
+from scribe.ink.text import split_line, split_text
+from scribe.ink.words import Segment, estimate_width, split_words, wrap
 from writing_helpers import write_text
 
 TEXTS = ["the quick brown fox, as seen", "HELLO WORLD", "1984 2001 42", "Hello", "gypsy jog", "an", "it is.", "I am 42"]

@@ -5,6 +5,9 @@ import os
 import numpy as np
 import pytest
 
+from scribe.files.stroke_file import DATA_FILE, load_strokes
+from scribe.ink.strokes import absolute_points
+from scribe.ink.text import ALPHABET
 from scribe.writing.recogniser import (
     FEATURES,
     MOST_STEPS,
@@ -18,7 +21,6 @@ from scribe.writing.recogniser import (
     tolerated_errors,
     wanted_errors,
 )
-from utils import ALPHABET, DATA_FILE, absolute_points, load_strokes
 from writing_helpers import write_text
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))

@@ -7,16 +7,8 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from model import (
-    RHO_MAX,
-    AttentionLSTMCell,
-    HandwritingModel,
-    ModelConfig,
-    compute_loss,
-    log_density,
-    loss_sum_and_count,
-    split_head,
-)
+from model import AttentionLSTMCell, HandwritingModel, compute_loss, log_density, loss_sum_and_count, split_head
+from scribe.network.config import RHO_MAX, ModelConfig
 from scribe.network.recurrent import text_mask
 
 import tensorflow as tf  # isort: skip

@@ -9,8 +9,9 @@ import pytest
 
 import ink_helpers as ink
 from ink_helpers import TEXT, hand, sheet
-from scribe.writing.own_hand import LIMIT, PACE, X_HEIGHT, load_own_hand, resample
-from utils import ALPHABET
+from scribe.ink.pen import PACE, resample
+from scribe.ink.text import ALPHABET
+from scribe.writing.own_hand import LIMIT, X_HEIGHT, load_own_hand
 
 ROOT = Path(__file__).resolve().parents[2]
 SCALE = 50.0

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import prepare_data
-from utils import DATA_FILE, load_strokes, save_strokes
+from scribe.files.stroke_file import DATA_FILE, load_strokes, save_strokes
 
 REPOSITORY = Path(prepare_data.__file__).resolve().parent
 REAL = REPOSITORY.parent / "shared" / "data"

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 import sample as sampling
-from model import HandwritingModel, split_head
+from model import HandwritingModel, load_model, split_head
 from sample import (
     COMPONENT_BIAS,
     LEAST_WORTH,
@@ -21,9 +21,8 @@ from sample import (
     to_one_hot,
     worth_of_text,
 )
-from scribe.network.checkpoint import load_model
+from scribe.files.stroke_file import save_strokes
 from scribe.network.tf_setup import tf
-from utils import save_strokes
 
 ALPHABET = " abcde."
 

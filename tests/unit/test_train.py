@@ -9,8 +9,8 @@ import pytest
 
 import train
 from model import HandwritingModel, compute_loss
+from scribe.ink.batch import Batch
 from scribe.network.checkpoint import WeightAverage
-from utils import Batch
 
 import tensorflow as tf  # isort: skip
 

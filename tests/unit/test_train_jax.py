@@ -15,12 +15,14 @@ import pytest
 
 import train
 from data_helpers import make_lines, write_data
-from model import ModelConfig, compute_loss
+from model import compute_loss, load_model
 from model import loss_sum_and_count as tf_loss_sum_and_count
-from scribe.network.checkpoint import WeightAverage, find_checkpoint, load_model
+from scribe.ink.batch import make_batch
+from scribe.network.checkpoint import WeightAverage, find_checkpoint
+from scribe.network.config import ModelConfig
 from tools import import_jax
 from train import make_optimizer, make_train_step
-from utils import DataLoader, make_batch
+from utils import DataLoader
 
 import tensorflow as tf  # isort: skip
 

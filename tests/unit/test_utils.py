@@ -11,17 +11,11 @@ import pytest
 
 import utils
 from data_helpers import make_lines, write_data
-from utils import (
-    ALPHABET,
-    Logger,
-    UnsafePickleError,
-    fit_to_alphabet,
-    load_pickle,
-    load_strokes,
-    raw_offsets,
-    save_strokes,
-    to_one_hot,
-)
+from scribe.files.safe_pickle import UnsafePickleError, load_pickle
+from scribe.files.stroke_file import load_strokes, save_strokes
+from scribe.ink.strokes import raw_offsets
+from scribe.ink.text import ALPHABET, fit_to_alphabet
+from utils import Logger, to_one_hot
 
 # ------------------------------------------------------------------------------------------------------------- text
 

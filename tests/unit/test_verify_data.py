@@ -11,7 +11,7 @@ import pytest
 
 import verify_data
 from data_helpers import make_lines, write_data
-from utils import DATA_FILE, STYLES_FILE
+from scribe.files.stroke_file import DATA_FILE, STYLES_FILE
 
 REPOSITORY = Path(verify_data.__file__).resolve().parent
 REAL = REPOSITORY.parent / "shared" / "data"

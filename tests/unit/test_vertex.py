@@ -21,8 +21,8 @@ import submit_training
 from model import HandwritingModel
 from scribe.cloud import container, vertex
 from scribe.cloud.vertex import CloudError, UsageError
-from scribe.training.settings import ModelConfig
-from utils import ALPHABET
+from scribe.ink.text import ALPHABET
+from scribe.network.config import ModelConfig
 
 ROOT = os.path.dirname(os.path.abspath(submit_training.__file__))
 COMMANDS = ["scribe.cloud.vertex", "scribe.cloud.container", "submit_training", "monitor_training", "download_results"]
@@ -245,7 +245,7 @@ def test_the_package_holds_all_that_the_entry_points_import_and_is_the_same_ever
     names = {name.partition("/")[2].removesuffix(".py") for name in tar.getnames()}
     assert {"train", "sample", "model", "utils", "scribe/__init__", "scribe/cloud/__init__"} <= names
     assert {"scribe/cloud/container", "scribe/cloud/vertex", "scribe/training/devices"} <= names
-    assert {f"scribe/{name}" for name in ("network/recurrent", "network/checkpoint", "training/settings")} <= names
+    assert {f"scribe/{name}" for name in ("network/recurrent", "network/checkpoint", "training/flags")} <= names
     assert {"scribe/network/tf_setup", "scribe/pages/letter"} <= names
     assert not {"submit_training", "make_dataset", "verify_data"} & names  # what no container runs
     for name, source in submit_training.modules().items():

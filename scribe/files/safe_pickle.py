@@ -1,0 +1,223 @@
+"""Reads pickles of handwriting without running what is in them.
+
+    from scribe.files.safe_pickle import UnsafePickleError, load_pickle
+    strokes, texts = load_pickle("data/strokes_training_data.cpkl")
+
+A pickle can run code. This unpickler admits plain containers, texts, numbers and NumPy arrays; whatever else one asks
+for is refused by name before any of it runs.
+"""
+
+import io
+import pickle
+import struct
+
+import numpy as np
+
+
+class UnsafePickleError(ValueError):
+    """The pickle asks for something that handwriting does not need, so it was not loaded."""
+
+
+LONGEST_DTYPE = 32  # characters of a NumPy type's name, such as <f8 or float32
+
+
+class PickledArray:
+    """Stands in for a NumPy array while a pickle is read: NumPy's own unpickling sees nothing of a stranger's data."""
+
+    array = None
+
+    def __setstate__(self, state):
+        _, shape, dtype, fortran, data = state
+        if dtype.dtype.kind == "O":
+            array = np.empty(len(data), object)
+            for i, item in enumerate(data):  # array[:] = data would spread lists of equal length over another axis
+                array[i] = item
+        else:
+            array = np.frombuffer(_as_bytes(data), dtype.dtype).copy()
+        self.array = _shaped(array, shape, "F" if fortran else "C")
+
+    def __array__(self, dtype=None, copy=None):
+        return self.array if dtype is None else self.array.astype(dtype)
+
+    def __len__(self):
+        return len(self.array)
+
+    def __iter__(self):
+        return iter(self.array)
+
+
+class _PickledDtype:
+    """Stands in for a NumPy dtype: numbers, text and objects; no fields."""
+
+    def __init__(self, name, *_):
+        name = str(name) if not isinstance(name, bytes) else name.decode("ascii")
+        if len(name) > LONGEST_DTYPE:  # NumPy would build a million fields before anything could look at them
+            raise UnsafePickleError(f"a NumPy type with a name of {len(name)} characters is not handwriting.")
+        self.dtype = np.dtype(name)
+        if self.dtype.kind not in "biufOSU":
+            raise UnsafePickleError(f"a NumPy array of type {self.dtype} is not handwriting.")
+
+    def __setstate__(self, state):
+        byte_order = state[1].decode("ascii") if isinstance(state[1], bytes) else state[1]
+        self.dtype = self.dtype.newbyteorder(byte_order) if byte_order in "<>" else self.dtype
+
+
+def _as_bytes(data):
+    if isinstance(data, (bytes, bytearray)):
+        return data
+    if isinstance(data, str):  # of Python 2
+        return data.encode("latin1")
+    raise ValueError(f"the numbers of an array should be bytes, but they are a {type(data).__name__}")
+
+
+def _shaped(array, shape, order):
+    array = array.reshape(shape, order=order)
+    if array.ndim and len(array) > array.size:  # (1000000000, 0) needs no bytes, but a list of its rows would
+        raise ValueError(f"an array without numbers has the shape {array.shape}")
+    return array
+
+
+def _reconstruct(kind, *_):
+    if kind is not PickledArray:
+        raise UnsafePickleError(f"it asks NumPy to build a {getattr(kind, '__name__', kind)!r}.")
+    return PickledArray()
+
+
+def _from_buffer(data, dtype, shape, order, axis_order=None):
+    array = np.frombuffer(_as_bytes(data), dtype.dtype).copy()
+    if order == "K":  # axes in another order than C and Fortran have them
+        return _shaped(array, shape, "C").transpose(axis_order)
+    return _shaped(array, shape, order)
+
+
+def _encode(text, codec):
+    if codec not in ("latin1", "latin-1"):
+        raise UnsafePickleError(f"it asks for _codecs.encode with the codec {codec!r}.")
+    return text.encode("latin1")
+
+
+def _checked_keys(keys):
+    """Raises UnsafePickleError for a key that is a container: the hash of a tuple within a million tuples needs more
+    stack than there is, and then the whole process dies."""
+    for key in keys:
+        if isinstance(key, (tuple, frozenset)):
+            raise UnsafePickleError(f"it has a {type(key).__name__} as a key or in a set.")
+    return keys
+
+
+def _dict(items=()):
+    items = [tuple(item) for item in (items.items() if isinstance(items, dict) else items)]
+    _checked_keys([item[0] for item in items])
+    return dict(items)
+
+
+_NUMPY_GLOBALS = {
+    "multiarray._reconstruct": _reconstruct,
+    "multiarray.scalar": lambda dtype, data: np.frombuffer(_as_bytes(data), dtype.dtype)[0],
+    "numeric._frombuffer": _from_buffer,
+}
+_BUILTINS = ("builtins", "__builtin__")
+_ADMITTED_GLOBALS = {
+    **{f"numpy.{core}.{name}": make for core in ("core", "_core") for name, make in _NUMPY_GLOBALS.items()},
+    "numpy.ndarray": PickledArray,
+    "numpy.dtype": _PickledDtype,
+    "_codecs.encode": _encode,
+    **{f"{module}.{t.__name__}": t for module in _BUILTINS for t in (list, tuple)},
+    **{f"{module}.dict": _dict for module in _BUILTINS},
+    **{f"{module}.set": lambda items=(): set(_checked_keys(list(items))) for module in _BUILTINS},
+    **{f"{module}.frozenset": lambda items=(): frozenset(_checked_keys(list(items))) for module in _BUILTINS},
+    # What protocols 0 to 2 write for b""; with arguments, bytes would make as many zeros as it is told.
+    **{f"{module}.bytes": lambda: b"" for module in _BUILTINS},
+}
+
+
+class _WholeLines(io.BytesIO):
+    """Bytes whose end within a line is an end of file, not half a name."""
+
+    def readline(self, *size):
+        line = super().readline(*size)
+        if not line.endswith(b"\n"):
+            raise EOFError("it ends in the middle of a line")
+        return line
+
+
+class _SafeUnpickler(pickle._Unpickler):
+    """Python's own unpickler, in Python: unlike the one in C it can be told to refuse single operations, and a number
+    in a damaged file does not make it fill the memory (C allocates a memo as long as the highest index it meets).
+    """
+
+    dispatch = dict(pickle._Unpickler.dispatch)
+
+    def find_class(self, module, name):
+        try:
+            return _ADMITTED_GLOBALS[f"{module}.{name}"]
+        except KeyError:
+            raise UnsafePickleError(
+                f"it asks for {ascii(f'{module}.{name}')[1:-1]}; only lists, texts, numbers and NumPy arrays are "
+                "admitted, because anything else in a pickle can run code."
+            ) from None
+
+    def get_extension(self, code):  # else a class that another library has registered would pass by find_class
+        raise UnsafePickleError(f"it asks for a class by the extension code {code}.")
+
+    def persistent_load(self, pid):
+        raise UnsafePickleError("it asks for an object outside of the file.")
+
+    def load_build(self):  # else the attributes of any admitted function could be set
+        if type(self.stack[-2]) not in (PickledArray, _PickledDtype):
+            raise UnsafePickleError(f"it sets the state of a {type(self.stack[-2]).__name__}.")
+        super().load_build()
+
+    def load_setitem(self):
+        _checked_keys(self.stack[-2:-1])
+        super().load_setitem()
+
+    def load_setitems(self):  # the stack holds what came since the last mark: key, value, key, value, ...
+        _checked_keys(self.stack[::2])
+        super().load_setitems()
+
+    def load_dict(self):
+        _checked_keys(self.stack[::2])
+        super().load_dict()
+
+    def load_additems(self):
+        _checked_keys(self.stack)
+        super().load_additems()
+
+    def load_frozenset(self):
+        _checked_keys(self.stack)
+        super().load_frozenset()
+
+    def load_bytearray8(self):  # else it would allocate as many bytes as it is told
+        (n,) = struct.unpack("<Q", self.read(8))
+        self.append(bytearray(self.read(n)))
+
+    dispatch[pickle.BUILD[0]] = load_build
+    dispatch[pickle.SETITEM[0]] = load_setitem
+    dispatch[pickle.SETITEMS[0]] = load_setitems
+    dispatch[pickle.DICT[0]] = load_dict
+    dispatch[pickle.ADDITEMS[0]] = load_additems
+    dispatch[pickle.FROZENSET[0]] = load_frozenset
+    dispatch[pickle.BYTEARRAY8[0]] = load_bytearray8
+
+
+def load_pickle(path):
+    """Reads a pickle of containers, texts, numbers and NumPy arrays, of Python 2 or 3 and NumPy 1 or 2.
+
+    Returns:
+        what the pickle holds; an array may come as a stand-in, which has len() and iter() and which np.asarray() takes.
+
+    Raises:
+        UnsafePickleError: it asks for anything else; nothing of it has run.
+        ValueError: it is not a whole pickle.
+        OSError: it cannot be read.
+    """
+    with open(path, "rb") as file:
+        content = _WholeLines(file.read())  # in memory, no operation can ask for more bytes than there are
+    try:
+        return _SafeUnpickler(content, encoding="latin1").load()
+    except UnsafePickleError as error:
+        raise UnsafePickleError(f"{path} was refused: {error}") from None
+    except Exception as error:  # a broken pickle can raise almost anything
+        reason = f"{type(error).__name__}: {ascii(str(error))[1:-1]}"
+        raise ValueError(f"{path} is not a readable pickle ({reason}).") from None

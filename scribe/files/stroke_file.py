@@ -1,0 +1,95 @@
+"""The data file and the styles file: pickles of [strokes, asciis], lines of handwriting and their texts."""
+
+import pickle
+
+import numpy as np
+
+from scribe.files.atomic import written_aside
+from scribe.files.safe_pickle import PickledArray, load_pickle
+
+DATA_FILE = "strokes_training_data.cpkl"
+STYLES_FILE = "styles.p"
+HOW_TO_GET_DATA = (
+    "Handwriting comes from IAM-OnDB (register at "
+    "https://fki.tic.heia-fr.ch/databases/iam-on-line-handwriting-database, unpack lineStrokes-all.tar.gz and "
+    "ascii-all.tar.gz into one folder) through: python3 prepare_data.py --source FOLDER --data_dir data"
+)
+
+
+def load_strokes(path):
+    """Reads a data file: a pickle of [strokes, asciis].
+
+    Returns:
+        (strokes, texts): lists of equal length; strokes[i] is an (n, 3) array of numbers as the file has them.
+
+    Raises:
+        ValueError: the file has another shape; the message names the line.
+    """
+    content = load_pickle(path)
+    if not _is_sequence(content) or len(content) != 2 or not all(_is_sequence(part) for part in content):
+        raise ValueError(f"{path} should hold two lists, [strokes, asciis], but it holds {_describe(content)}.")
+    strokes, texts = (list(part) for part in content)
+    if len(strokes) != len(texts):
+        raise ValueError(f"{path} holds {len(strokes)} lines of strokes but {len(texts)} texts: they have to match.")
+    for i, (line, text) in enumerate(zip(strokes, texts, strict=True)):
+        try:
+            strokes[i] = as_points(line)
+        except ValueError as error:
+            raise ValueError(f"line {i} of {path} should be an (n, 3) array of numbers, but {error}.") from None
+        try:
+            texts[i] = as_text(text)
+        except ValueError as error:
+            raise ValueError(f"text {i} of {path} should be a string, but {error}.") from None
+    return strokes, texts
+
+
+def as_points(line):
+    """A line as a pickle has it (array, nested lists, array of objects) -> (n, 3) array of numbers.
+
+    Raises:
+        ValueError: it is something else; the message says what, to go on after "but".
+    """
+    array = line.array if isinstance(line, PickledArray) else line
+    if isinstance(array, np.ndarray) and array.dtype.kind in "biuf":
+        if array.ndim != 2 or array.shape[1] != 3:
+            raise ValueError(f"its shape is {array.shape}")
+        return array
+    if not _is_sequence(array):
+        raise ValueError(f"it is {_describe(line)}")
+    rows = []
+    for k, point in enumerate(array):
+        # Looked at one by one: NumPy would follow lists in lists, of which a small file can hold billions.
+        if not _is_sequence(point) or len(point) != 3:
+            raise ValueError(f"its point {k} is {_describe(point)}")
+        try:
+            rows.append([float(v) for v in point])
+        except (TypeError, ValueError, OverflowError):
+            raise ValueError(f"its point {k} is not three numbers") from None
+    return np.array(rows, float).reshape(-1, 3)
+
+
+def as_text(text):
+    """The text of a line as a pickle has it -> str; bytes are Latin-1. Raises ValueError as `as_points` does."""
+    if isinstance(text, bytes):
+        return text.decode("latin1")
+    if not isinstance(text, str):
+        raise ValueError(f"it is {_describe(text)}")
+    return str(text)
+
+
+def _is_sequence(part):
+    array = part.array if isinstance(part, PickledArray) else part
+    return isinstance(array, (list, tuple)) or isinstance(array, np.ndarray) and array.ndim > 0
+
+
+def _describe(part):
+    array = part.array if isinstance(part, PickledArray) else part
+    if isinstance(array, np.ndarray):
+        return f"an array of shape {array.shape}"
+    return f"a {type(array).__name__}" + (f" of {len(array)}" if isinstance(array, (list, tuple)) else "")
+
+
+def save_strokes(path, strokes, texts):
+    """Writes a data file: lines [n, 3] of raw offsets, and their texts."""
+    with written_aside(path) as aside, open(aside, "wb") as file:
+        pickle.dump([list(strokes), list(texts)], file, protocol=4)

@@ -1,0 +1,33 @@
+"""Lines of handwriting side by side, as the network takes them. NumPy alone."""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from scribe.ink.text import ALPHABET, to_one_hot
+
+
+class Batch(NamedTuple):
+    """Whole lines, padded with zeros to the longest one.
+
+    x [B, T, 3]: points 0 .. n-2 of every line, y [B, T, 3]: points 1 .. n-1, what the network has to predict;
+    mask [B, T]: 1 for a real target; texts: B strings; one_hot [B, U, A]. float32; lengths in units of data_scale.
+    """
+
+    x: np.ndarray
+    y: np.ndarray
+    mask: np.ndarray
+    texts: list
+    one_hot: np.ndarray
+
+
+def make_batch(strokes, texts, alphabet=ALPHABET):
+    """Lines (strokes [n, 3] in model units, and texts) as a `Batch`."""
+    B, T, U = len(strokes), max(map(len, strokes)) - 1, max(map(len, texts))
+    x, y = np.zeros((B, T, 3), np.float32), np.zeros((B, T, 3), np.float32)
+    mask, one_hot = np.zeros((B, T), np.float32), np.zeros((B, U, len(alphabet) + 1), np.float32)
+    for row, (line, text) in enumerate(zip(strokes, texts)):
+        n = len(line) - 1
+        x[row, :n], y[row, :n], mask[row, :n] = line[:-1], line[1:], 1.0
+        one_hot[row] = to_one_hot(text, U, alphabet)
+    return Batch(x, y, mask, list(texts), one_hot)

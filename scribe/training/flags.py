@@ -1,0 +1,121 @@
+"""Flags of a training run, which train.py, tools/train_jax.py and submit_training.py share. Without TensorFlow."""
+
+import argparse
+import math
+
+from scribe.ink.text import ALPHABET
+from scribe.network.config import ModelConfig
+
+
+def add_flags(parser, save_path):
+    """Adds the flags of a training run to an argparse parser; returns the group "run", for further ones.
+
+    Args:
+        parser: an ArgumentParser. save_path: default of --save_path.
+    """
+    default = ModelConfig()
+    g = parser.add_argument_group("model")
+    g.add_argument("--rnn_size", type=int, default=default.rnn_size, help="units in each of the three LSTMs")
+    g.add_argument("--nmixtures", type=int, default=default.nmixtures, help="components of the mixture density")
+    g.add_argument("--kmixtures", type=int, default=default.kmixtures, help="components of the window over the text")
+    g.add_argument("--alphabet", default=ALPHABET, help="characters the model knows; all others share one index")
+    g.add_argument(
+        "--tsteps_per_ascii",
+        type=float,
+        default=default.tsteps_per_ascii,
+        help="pen points per character that an untrained window expects",
+    )
+    g.add_argument("--dropout", type=float, default=1.0, help="probability to KEEP an output of an LSTM (1 = keep all)")
+    g = parser.add_argument_group("data")
+    g.add_argument("--data_dir", default="data", help="folder with strokes_training_data.cpkl")
+    g.add_argument(
+        "--extra_data", metavar="FILE", default=None, help="a further file of lines, all of them to train on"
+    )
+    g.add_argument(
+        "--distort",
+        type=float,
+        default=0.0,
+        help="spread of random width, height and slant of the training lines (0 = as they are; 0.08 is mild)",
+    )
+    g.add_argument("--data_scale", type=float, default=default.data_scale, help="raw units in one model unit of length")
+    g.add_argument("--tsteps", type=int, default=1300, help="leave out lines of more pen points than this")
+    g.add_argument("--batch_size", type=int, default=16, help="lines in a batch")
+    g.add_argument("--nbatches", type=int, default=0, help="batches in an epoch (0 = all lines once)")
+    g = parser.add_argument_group("optimization")
+    g.add_argument("--nepochs", type=int, default=30, help="epochs")
+    g.add_argument("--optimizer", choices=("adam", "rmsprop"), default="adam", help="optimizer")
+    g.add_argument("--learning_rate", type=float, default=1e-3, help="highest learning rate")
+    g.add_argument("--lr_schedule", choices=("cosine", "constant"), default="cosine", help="how it falls over the run")
+    g.add_argument("--lr_decay", type=float, default=1.0, help="factor on the learning rate after every epoch")
+    g.add_argument("--warmup", type=int, default=100, help="steps over which it rises from 0")
+    g.add_argument("--decay", type=float, default=0.99, help="decay of the mean of squared gradients (adam: beta_2)")
+    g.add_argument("--momentum", type=float, default=0.9, help="momentum (adam: beta_1)")
+    g.add_argument("--grad_clip", type=float, default=1.0, help="largest norm of the gradient (0 = do not clip)")
+    g.add_argument("--ema", type=float, default=0.998, help="decay of the weight average that is validated (0 = none)")
+    g.add_argument("--seed", type=int, default=0, help="of weights, shuffling and dropout")
+    g = parser.add_argument_group("run")
+    g.add_argument("--save_path", default=save_path, help="folder of this run: last state, best weights, config")
+    g.add_argument("--init_from", default=None, help="start from the weights of this checkpoint or run")
+    g.add_argument("--log_dir", default="logs", help="folder for messages and curves")
+    g.add_argument("--save_every", type=int, default=100, help="steps between saves")
+    g.add_argument("--validate_every", type=int, default=0, help="steps between validations (0 = once an epoch)")
+    g.add_argument(
+        "--patience", type=int, default=0, help="validations without a lower loss before it stops (0 = never)"
+    )
+    return g
+
+
+def check_flags(parser, args):
+    """Ends with a usage error, exit code 2, if a flag of `add_flags` has a value that no run can have."""
+    for name in ("rnn_size", "nmixtures", "kmixtures", "batch_size", "nepochs", "tsteps", "save_every"):
+        if getattr(args, name) < 1:
+            parser.error(f"--{name} is {getattr(args, name)}: it has to be 1 or more")
+    for name in ("nbatches", "validate_every", "patience", "warmup", "grad_clip", "seed"):
+        if getattr(args, name) < 0:
+            parser.error(f"--{name} is {getattr(args, name)}: it has to be 0 or more")
+    for name in ("data_scale", "tsteps_per_ascii", "learning_rate", "lr_decay"):
+        if not getattr(args, name) > 0:
+            parser.error(f"--{name} is {getattr(args, name)}: it has to be greater than 0")
+    if args.seed >= 2**31:
+        parser.error(f"--seed is {args.seed}: it has to be below 2147483648")
+    if not math.isfinite(args.grad_clip):
+        parser.error(f"--grad_clip is {args.grad_clip}: it has to be a finite number (0 = do not clip)")
+    if not args.alphabet:
+        parser.error("--alphabet is empty: it has to hold the characters of the texts")
+    if not 0 < args.dropout <= 1:
+        parser.error(f"--dropout is {args.dropout}: it is the probability to keep an output, above 0 and at most 1")
+    if not 0 <= args.distort <= 1:
+        parser.error(f"--distort is {args.distort}: it has to be at least 0 and at most 1")
+    for name in ("ema", "decay", "momentum"):
+        if not 0 <= getattr(args, name) < 1:
+            parser.error(f"--{name} is {getattr(args, name)}: it has to be at least 0 and below 1")
+    try:
+        ModelConfig.from_args(args)
+    except ValueError as error:
+        parser.error(str(error))
+
+
+def parse_training_flags(argv, description):
+    """The flags of train.py; its other readers have no TensorFlow."""
+    p = argparse.ArgumentParser(
+        prog="train.py", description=description, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    g = add_flags(p, save_path="saved/model")
+    g.add_argument(
+        "--towers",
+        type=int,
+        default=0,
+        help="slices of a batch computed side by side (0 = one for each core, of at least 4 lines; 1 on a GPU)",
+    )
+    g.add_argument(
+        "--distribute",
+        choices=("none", "mirrored", "multiworker"),
+        default="none",
+        help="split every batch over all GPUs of this machine (mirrored), or over the machines that the environment "
+        "variable TF_CONFIG names (multiworker)",
+    )
+    args = p.parse_args(argv)
+    check_flags(p, args)
+    if args.towers < 0:
+        p.error(f"--towers is {args.towers}: it has to be 0 or more")
+    return args
