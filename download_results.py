@@ -15,7 +15,8 @@ import re
 import sys
 
 from scribe.cloud import vertex
-from scribe.cloud.vertex import CloudError, say
+from scribe.cloud.vertex import CloudError
+from scribe.console import run_command, say
 
 
 def parse_args(argv=None):
@@ -109,7 +110,7 @@ def main(argv=None):
             print(folder)
         return 0
 
-    return vertex.exit_code(run, stopped="Stopped; the same command goes on from here.")
+    return run_command(run, stopped="Stopped; the same command goes on from here.")
 
 
 if __name__ == "__main__":

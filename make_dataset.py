@@ -21,13 +21,13 @@ from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
 from contextlib import nullcontext
 
 # TensorFlow, which costs seconds, is imported where it is used: a wrong flag is told at once.
+from scribe.console import UsageError
 from scribe.dataset.dataset import (
     IAM_SHARES,
     SPLITS,
     STROKES,
     Folder,
     Plan,
-    UsageError,
     claim,
     finish_shard,
     fit_texts,

@@ -18,7 +18,8 @@ import time
 from typing import NamedTuple
 
 from scribe.cloud import vertex
-from scribe.cloud.vertex import CloudError, NetworkError, UsageError
+from scribe.cloud.vertex import CloudError, NetworkError
+from scribe.console import UsageError, run_command
 
 SUCCEEDED, FAILED = ("SUCCEEDED",), ("FAILED", "CANCELLED", "EXPIRED", "PARTIALLY_SUCCEEDED")
 STEP = re.compile(r"step (\d+)/(\d+): (\S+) nats/point, learning rate \S+, ([\d.]+) points/s")
@@ -262,7 +263,7 @@ def read_log(log, give_up):
 
 def main(argv=None):
     args = parse_args(argv)
-    return vertex.exit_code(lambda: monitor(args), stopped="Stopped watching; the job goes on.")
+    return run_command(lambda: monitor(args), stopped="Stopped watching; the job goes on.")
 
 
 if __name__ == "__main__":

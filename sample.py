@@ -31,6 +31,7 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 
 from model import load_model, loss_sum_and_count, split_head
+from scribe.console import UsageError
 from scribe.files.safe_pickle import UnsafePickleError
 from scribe.files.stroke_file import STYLES_FILE, load_strokes
 from scribe.ink.batch import make_batch
@@ -666,7 +667,7 @@ def main(argv=None):
         for name in names:
             print(name)
         return 0
-    except letter.UsageError as error:
+    except UsageError as error:
         logger.write(f"Error: {error}")
         return 2
     except (CheckpointError, UnsafePickleError, ValueError, OSError) as error:

@@ -25,7 +25,8 @@ import tempfile
 import time
 
 from scribe.cloud import vertex
-from scribe.cloud.vertex import CloudError, UsageError, say
+from scribe.cloud.vertex import CloudError
+from scribe.console import UsageError, run_command, say
 from scribe.files.stroke_file import DATA_FILE
 from scribe.network.config import ModelConfig
 from scribe.training.flags import parse_training_flags
@@ -426,7 +427,7 @@ def run(argv):
 
 
 def main(argv=None):
-    return vertex.exit_code(lambda: run(argv), stopped="Stopped. Unless its name is above, the job was not started.")
+    return run_command(lambda: run(argv), stopped="Stopped. Unless its name is above, the job was not started.")
 
 
 if __name__ == "__main__":

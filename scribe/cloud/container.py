@@ -22,7 +22,8 @@ import tempfile
 import time
 
 from scribe.cloud import vertex
-from scribe.cloud.vertex import CloudError, UsageError
+from scribe.cloud.vertex import CloudError
+from scribe.console import UsageError, run_command
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 POLL = 0.5  # seconds between looks at train.py
@@ -349,7 +350,7 @@ def write_sample(text, work):
 
 
 def main(argv=None):
-    return vertex.exit_code(lambda: run(parse_args(argv), os.environ), say=say)
+    return run_command(lambda: run(parse_args(argv), os.environ), say=say)
 
 
 if __name__ == "__main__":

@@ -23,10 +23,10 @@ import json
 import math
 import os
 import re
-import sys
 import time
 from typing import NamedTuple
 
+from scribe.console import SuiteError, UsageError
 from scribe.network.config import ModelConfig
 
 ROOT = "scribe"  # folder in the bucket
@@ -39,36 +39,12 @@ AGAIN = "run the same command again."
 DENIED = "Who runs this needs the role Storage Object Admin on the bucket: see docs/VERTEX_AI_SETUP.md."
 
 
-class CloudError(Exception):
+class CloudError(SuiteError):
     """Something in the cloud is missing or failed; the message is one line and says how to mend it."""
-
-
-class UsageError(CloudError):
-    """A flag is wrong; nothing was started."""
 
 
 class NetworkError(CloudError):
     """The network or the service failed, which may be over soon."""
-
-
-def say(text):
-    """To stderr: stdout is for what a script goes on with."""
-    print(text, file=sys.stderr, flush=True)
-
-
-def exit_code(work, stopped="Stopped.", say=say):
-    """work() and what it returns; for an error one line and its exit code: 2 wrong usage, 1 all else, 130 Ctrl-C."""
-    try:
-        return work()
-    except UsageError as error:
-        say(f"Error: {error}")
-        return 2
-    except (CloudError, OSError) as error:
-        say(f"Error: {error}")
-        return 1
-    except KeyboardInterrupt:
-        say(stopped)
-        return 130
 
 
 # ------------------------------------------------------------------------------------------------ machines and prices

@@ -22,7 +22,8 @@ from apache_beam.io.filesystems import FileSystems
 from apache_beam.options.pipeline_options import PipelineOptions
 from apache_beam.utils.shared import Shared
 
-from scribe.dataset.dataset import UNFINISHED, Folder, Plan, Shard, UsageError, finish_shard, sha256, write_lines
+from scribe.console import UsageError
+from scribe.dataset.dataset import UNFINISHED, Folder, Plan, Shard, finish_shard, sha256, write_lines
 
 JOB, TEXTS, CHECKPOINT = (f"{UNFINISHED}/{name}" for name in ("job.json", "texts.txt", "checkpoint"))
 READERS = 32  # files that are read at a time from what is far away

@@ -31,6 +31,7 @@ import threading
 
 import numpy as np
 
+from scribe.console import UsageError
 from scribe.dataset.pictures import Look, draw_picture, png
 from scribe.ink.characters import assign_characters
 from scribe.ink.text import fit_to_alphabet, split_text
@@ -60,10 +61,6 @@ NOTHING = frozenset(
     "#N/A|#N/A N/A|#NA|-1.#IND|-1.#QNAN|-NaN|-nan|1.#IND|1.#QNAN|<NA>|N/A|NA|NULL|NaN|None|n/a|nan|null".split("|")
 )
 TRUTHS = frozenset("true false True False TRUE FALSE".split())
-
-
-class UsageError(ValueError):
-    """What was asked for makes no sense; exit code 2."""
 
 
 # -------------------------------------------------------------------------------------------------------------- texts

@@ -24,6 +24,7 @@ import shutil
 
 import numpy as np
 
+from scribe.console import SuiteError
 from scribe.files.atomic import save_json
 from scribe.network.config import ModelConfig
 from scribe.network.tf_setup import tf
@@ -38,7 +39,7 @@ SHIPPED = os.path.join(SAVED, "checkpoint")
 _READ_ERRORS = (AssertionError, IndexError, ValueError, tf.errors.OpError)
 
 
-class CheckpointError(Exception):
+class CheckpointError(SuiteError):
     """A checkpoint cannot be found, read or written; the message says what to do."""
 
 

@@ -17,6 +17,7 @@ from contextlib import nullcontext
 
 import numpy as np
 
+from scribe.console import UsageError
 from scribe.ink.measure import character_index
 from scribe.ink.text import split_line, split_text
 from scribe.ink.words import Segment
@@ -127,10 +128,6 @@ def add_flags(parser):
     g.add_argument("--speed", type=float, help="of animations; 1 is real time")
     g.add_argument("--seconds", type=float, help="length of animations")
     g.set_defaults(page_flags=[action.dest for action in g._group_actions])
-
-
-class UsageError(ValueError):
-    """What was asked for makes no sense; exit code 2."""
 
 
 def check_flags(parser, args):

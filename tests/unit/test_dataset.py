@@ -10,13 +10,13 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from scribe.console import UsageError
 from scribe.dataset import dataset
 from scribe.dataset.dataset import (
     IAM_SHARES,
     SPLITS,
     Folder,
     Plan,
-    UsageError,
     claim,
     finish_shard,
     fit_texts,

@@ -8,8 +8,9 @@ import types
 import numpy as np
 import pytest
 
+from scribe.console import UsageError
 from scribe.pages import letter
-from scribe.pages.letter import Job, Row, UsageError, as_style, asked_texts, file_name, line_rows, text_rows, write_rows
+from scribe.pages.letter import Job, Row, as_style, asked_texts, file_name, line_rows, text_rows, write_rows
 from writing_helpers import write_text
 
 

@@ -20,7 +20,8 @@ import monitor_training
 import submit_training
 from model import HandwritingModel
 from scribe.cloud import container, vertex
-from scribe.cloud.vertex import CloudError, UsageError
+from scribe.cloud.vertex import CloudError
+from scribe.console import UsageError, run_command
 from scribe.ink.text import ALPHABET
 from scribe.network.config import ModelConfig
 
@@ -469,8 +470,8 @@ def test_what_ends_a_command_is_one_line_and_an_exit_code(error, code, line):
         raise error
 
     lines = []
-    assert vertex.exit_code(work, say=lines.append) == code and lines == [line]
-    assert vertex.exit_code(lambda: 7, say=lines.append) == 7 and len(lines) == 1
+    assert run_command(work, say=lines.append) == code and lines == [line]
+    assert run_command(lambda: 7, say=lines.append) == 7 and len(lines) == 1
 
 
 def test_the_project_is_not_found_out_without_googles_packages(monkeypatch):

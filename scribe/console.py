@@ -1,0 +1,49 @@
+"""How commands speak and end: messages to stderr, and one line with an exit code for what a user can put right.
+
+    def main(argv=None):
+        args = parse_args(argv)
+        return run_command(lambda: work(args))
+
+Exit codes: 0 done, 1 the job failed, 2 wrong usage, 130 stopped by Ctrl-C.
+"""
+
+import signal
+import sys
+
+
+class SuiteError(Exception):
+    """Something that a user can put right; the message is one line that says what is wrong and how to fix it."""
+
+
+class UsageError(SuiteError, ValueError):
+    """What was asked for makes no sense, or flags contradict each other; nothing was begun."""
+
+
+def say(text):
+    """Prints a message to stderr; stdout carries results."""
+    print(text, file=sys.stderr, flush=True)
+
+
+def run_command(work, say=say, stopped="Stopped."):
+    """Runs a command to its exit code.
+
+    Args:
+        work: function without arguments that returns the exit code.
+        say: function that takes a message, such as `Logger.write`.
+        stopped: message after Ctrl-C.
+
+    Returns:
+        what `work` returns; 2 for a UsageError, 1 for another SuiteError, a ValueError or an OSError, each told in one
+        line; 130 for Ctrl-C. Anything else is a bug and keeps its traceback.
+    """
+    try:
+        return work()
+    except UsageError as error:
+        say(f"Error: {error}")
+        return 2
+    except (SuiteError, ValueError, OSError) as error:
+        say(f"Error: {error}")
+        return 1
+    except KeyboardInterrupt:
+        say(stopped)
+        return 128 + signal.SIGINT
