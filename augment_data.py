@@ -21,25 +21,24 @@ from model import load_model
 from scribe.files.safe_pickle import UnsafePickleError
 from scribe.files.stroke_file import save_strokes
 from scribe.ink.batch import make_batch
+from scribe.ink.characters import attended_characters
 from scribe.ink.glyphs import (
-    CAPITALS,
-    DIGITS,
     RARE_SMALL,
     SHAPES,
     Glyph,
     WrittenLine,
     collect_glyphs,
     draw_shape,
-    replace,
+    set_glyphs,
 )
 from scribe.ink.strokes import absolute_points, raw_offsets
+from scribe.ink.typical import CAPITALS, DIGITS
 from scribe.network.checkpoint import CheckpointError, find_checkpoint
 from scribe.network.tf_setup import one_thread_per_operation, tf
-from scribe.writing.failures import attended_characters
 from utils import DataLoader, Logger
 
 BATCH = 48
-MAX_CHARACTERS = 64  # of a new line
+MAX_LINE_CHARACTERS = 64  # of a new line
 ALIKE = 3  # of so many glyphs drawn at random, the one with the line's slant is taken
 
 
@@ -106,7 +105,7 @@ class Composer:
                 break
             u, own = places[self.rng.integers(len(places))]
             letter = str(self.rng.choice(letters))
-            line = new = replace(line, own, u, u + 1, [self.choose(letter, line.slant)], self.rng)
+            line = new = set_glyphs(line, own, u, u + 1, [self.choose(letter, line.slant)], self.rng)
         return new
 
     def with_tokens(self, line):
@@ -127,13 +126,13 @@ class Composer:
             own, token = line.strokes_of(start, end), self.random_token()
         if own is None or own != list(range(own[0], own[-1] + 1)):
             return None
-        if len(line.text) - (end - start) + len(token) > MAX_CHARACTERS:
+        if len(line.text) - (end - start) + len(token) > MAX_LINE_CHARACTERS:
             return None
         if not all(c == " " or c in SHAPES or c in self.glyphs for c in token):
             return None
         height = self.rng.normal(*HEIGHT)
         glyphs = [None if c == " " else self.choose(c, line.slant, height) for c in token]
-        return replace(line, own, start, end, glyphs, self.rng, GAP)
+        return set_glyphs(line, own, start, end, glyphs, self.rng, GAP)
 
     def choose(self, character, slant, height=None):
         """A glyph of about the line's slant, drawn towards a height; or a drawn shape where there are few."""

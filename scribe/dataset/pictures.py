@@ -15,8 +15,9 @@ import math
 
 import numpy as np
 
-from scribe.ink.characters import character_boxes, letter_height
-from scribe.ink.measure import checked_strokes
+from scribe.ink.characters import character_boxes
+from scribe.ink.strokes import checked_strokes
+from scribe.ink.x_height import x_height_of_characters
 from scribe.pages.page import smooth
 
 MOST_X_HEIGHT = 0.42  # of the height of the picture: a line without tall letters is not blown up
@@ -107,7 +108,7 @@ def draw_picture(strokes, index, text, look, seed):
     left, top, right, bottom = rng.uniform(*look.padding, 4)
     share = rng.uniform(*look.pen)
     points = checked_strokes(strokes, f"the line {text!r}")
-    unit = letter_height(points, index, text)
+    unit = x_height_of_characters(points, index, text)
     x, y = points[:, 0] - math.tan(slant) * points[:, 1], points[:, 1]
     points[:, 0] = math.cos(turn) * x - math.sin(turn) * y
     points[:, 1] = math.sin(turn) * x + math.cos(turn) * y

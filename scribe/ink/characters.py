@@ -1,32 +1,97 @@
-"""Finds the ink of every character of a written line, and the box around it. NumPy alone.
+"""Which character of a text a pen point belongs to, and the box around each character's ink. NumPy alone.
 
     from scribe.ink.characters import assign_characters, character_boxes
     index = assign_characters(strokes, phis, text)
     boxes = character_boxes(strokes, index, len(text))
 
-The attention says which character a pen point belongs to, but for three things: it rests on a space while the pen ends
-the word before or begins the next; where the pen lifts between two characters it is often a few points early or late;
-and it has gone on when the pen comes back to dot an i or to cross a t. So here the boundaries between characters are
-drawn to the pen lifts near them, and a stroke that comes back belongs to the character that it stands over.
+The network weights every character of the text at every pen point (its attention, phis). Three functions tell from that
+which character a point belongs to; take
+
+`attended_characters`  to judge the attention itself (failures, statistics): the character with the largest weight, even
+                       where the attention goes back or jumps
+`character_index`      to set a line on a page: the best sequence that never goes back, so a point that strays does not
+                       end a word too early
+`assign_characters`    where every character needs its own ink (boxes of a data set): looks at the strokes as well, and
+                       costs most
+
+What the third adds: the attention rests on a space while the pen ends the word before or begins the next; where the pen
+lifts between two characters it is often a few points early or late; and it has gone on when the pen comes back to dot
+an i or to cross a t. So boundaries between characters are drawn to the pen lifts near them, and a stroke that comes
+back belongs to the character that it stands over.
 """
 
 import numpy as np
+from numpy.typing import ArrayLike, NDArray
 
-from scribe.ink.measure import TALL, X_HEIGHT, checked_strokes
+from scribe.ink.strokes import checked_strokes, stroke_slices
+from scribe.ink.typical import CROSSED, DOTTED
+from scribe.ink.x_height import x_height_of_characters
 
-FLOOR = 1e-3  # of a weight, so that no single point can forbid what all others say
-# In nats: what it costs to pass on while the pen is down, from letter to letter and otherwise, and to leave one out.
-JOINED, SELDOM_JOINED, LEFT_OUT = 5.0, 15.0, 8.0
-MOST_LEFT_OUT = 2  # characters in a row
-DOTTED, CROSSED = frozenset("ij"), frozenset("tfT")  # what the pen comes back to
+WEIGHT_FLOOR = 1e-3  # of the attention, so that no single point can forbid what all others say
+# What a step costs, in nats: to the next character while the pen is down, from letter to letter and otherwise (a pen
+# joins letters, and hardly ever signs or digits); and leaving a character out.
+JOINED_LETTERS_COST, JOINED_OTHERS_COST, OMISSION_COST = 5.0, 15.0, 8.0
+MAX_OMISSIONS = 2  # characters in a row
 # In x-heights: the size of a dot, the height of a crossing, and how far a dot may stand beside its letter.
-DOT, BAR, BESIDE = 0.6, 0.7, 0.8
-# In x-heights: by how much a stroke has to be closer to a letter that takes late strokes, and to a neighbour; and how
-# much more where it is most of its own character.
-LATE, OTHER, MOST = 0.25, 0.8, 0.6
+MAX_DOT_SIZE, MAX_BAR_HEIGHT, MAX_DOT_DISTANCE = 0.6, 0.7, 0.8
+# In x-heights: how much closer a stroke has to be to the new character than to its own before it is moved; to a letter
+# before it that takes dots or crossings, and to a neighbour; and what is added to the latter where the stroke is most
+# of its own character.
+LATE_STROKE_MARGIN, NEIGHBOUR_MARGIN, MAIN_STROKE_MARGIN = 0.25, 0.8, 0.6
 
 
-def assign_characters(strokes, phis, text):
+def attended_characters(phis: NDArray) -> NDArray:
+    """The character that has the largest weight at every pen point.
+
+    Args:
+        phis: [n, U] weights of the characters (eq. 46).
+
+    Returns:
+        int [n], 0 to U - 1.
+    """
+    return np.argmax(phis, axis=1)
+
+
+def character_index(phis: ArrayLike) -> NDArray:
+    """The character that every pen point belongs to, never going back.
+
+    The most probable sequence of characters that only moves forward: a single point whose attention jumps elsewhere
+    does not tear the rest of the line along, as a running maximum would.
+
+    Args:
+        phis: [n, U], the weight of every character at every point, not negative.
+
+    Returns:
+        int [n], 0 to U - 1, non-decreasing.
+
+    Raises:
+        ValueError: there are no characters, or a weight is not a finite number.
+    """
+    phis = np.asarray(phis, float)
+    if phis.ndim != 2 or not phis.shape[1]:
+        raise ValueError(f"phis should be [points, characters], but their shape is {phis.shape}.")
+    if not np.isfinite(phis).all():
+        raise ValueError("phis hold a weight that is not a finite number.")
+    n, U = phis.shape
+    best = phis.argmax(axis=1)
+    if n == 0 or (np.diff(best) >= 0).all():  # the usual case; and then it is the best sequence
+        return best
+    score = _log_shares(phis, phis.sum(axis=1))
+    came_from = np.zeros((n, U), int)
+    running = score[0]
+    for t in range(1, n):
+        highest = np.maximum.accumulate(running)
+        new_maximum = np.concatenate([[True], running[1:] > highest[:-1]])
+        came_from[t] = np.maximum.accumulate(np.where(new_maximum, np.arange(U), 0))
+        running = highest + score[t]
+    index = np.zeros(n, int)
+    index[-1] = int(running.argmax())
+    for t in range(n - 1, 0, -1):
+        index[t - 1] = came_from[t, index[t]]
+    return index
+
+
+def assign_characters(strokes: ArrayLike, phis: ArrayLike, text: str) -> NDArray:
     """The character that every pen point belongs to; never a space, and later ones only go back for whole strokes.
 
     Args:
@@ -48,9 +113,14 @@ def assign_characters(strokes, phis, text):
     inked = np.array([u for u, c in enumerate(text) if c != " "], int)
     if not len(inked):
         raise ValueError("a text of spaces alone has no ink.")
-    joined = np.array([JOINED if text[v - 1 : v + 1].isalpha() else SELDOM_JOINED for v in inked])
+    joined = np.array([JOINED_LETTERS_COST if text[v - 1 : v + 1].isalpha() else JOINED_OTHERS_COST for v in inked])
     index = inked[_forward(phis[:, inked], phis.sum(axis=1), points[:, 2] > 0.5, joined)]
     return _by_place(points, index, text)
+
+
+def _log_shares(weights, total):
+    """The logarithm of the share of each weight [n, C] in the total [n] of its point."""
+    return np.log(weights / np.where(total > 0, total, 1.0)[:, None] + WEIGHT_FLOOR)
 
 
 def _forward(phis, total, lifts, joined):
@@ -60,10 +130,10 @@ def _forward(phis, total, lifts, joined):
     to come to a character while the pen is down.
     """
     n, C = phis.shape
-    score = np.log(phis / np.where(total > 0, total, 1.0)[:, None] + FLOOR)
-    score[0] -= LEFT_OUT * np.arange(C)
-    reach = min(MOST_LEFT_OUT + 2, C)
-    leaps = np.maximum(np.arange(reach) - 1, 0)[:, None] * LEFT_OUT + np.zeros(C)  # [reach, C], after a pen lift
+    score = _log_shares(phis, total)
+    score[0] -= OMISSION_COST * np.arange(C)
+    reach = min(MAX_OMISSIONS + 2, C)
+    leaps = np.maximum(np.arange(reach) - 1, 0)[:, None] * OMISSION_COST + np.zeros(C)  # [reach, C], after a pen lift
     costs = [leaps + (np.arange(reach) > 0)[:, None] * joined, leaps]
     came_from = np.zeros((n, C), np.int8)
     running = score[0]
@@ -75,7 +145,7 @@ def _forward(phis, total, lifts, joined):
         came_from[t] = candidates.argmax(axis=0)
         running = candidates.max(axis=0) + score[t]
     index = np.zeros(n, int)
-    index[-1] = int((running - LEFT_OUT * np.arange(C)[::-1]).argmax())
+    index[-1] = int((running - OMISSION_COST * np.arange(C)[::-1]).argmax())
     for t in range(n - 1, 0, -1):
         index[t - 1] = index[t] - came_from[t, index[t]]
     return index
@@ -88,10 +158,8 @@ def _by_place(points, index, text):
     next word already, or the other way round. What gains most goes first: it may be what made another one seem lost.
     """
     index = index.copy()
-    ends = np.flatnonzero(points[:, 2] > 0.5) + 1
-    strokes = [slice(a, b) for a, b in zip(np.concatenate([[0], ends[:-1]]), ends)]
-    strokes = [stroke for stroke in strokes if (index[stroke] == index[stroke.start]).all()]
-    unit = letter_height(points, index, text)
+    strokes = [stroke for stroke in stroke_slices(points) if (index[stroke] == index[stroke.start]).all()]
+    unit = x_height_of_characters(points, index, text)
     inked = [u for u, c in enumerate(text) if c != " "]
     for late in (True, False):
         moves = {k: _best_move(points, index, text, inked, stroke, unit, late) for k, stroke in enumerate(strokes)}
@@ -117,22 +185,22 @@ def _best_move(points, index, text, inked, stroke, unit, late):
     if not others:
         return best
     width, height = np.ptp(points[stroke, :2], axis=0) / unit
-    dot, bar = max(width, height) < DOT, height < BAR and width > height
+    dot, bar = max(width, height) < MAX_DOT_SIZE, height < MAX_BAR_HEIGHT and width > height
     k = inked.index(u)
     if late:
         takers = (DOTTED if dot else frozenset()) | (CROSSED if bar else frozenset())
         word_before = text.rfind(" ", 0, max(text.rfind(" ", 0, u), 0)) + 1
         candidates = [v for v in inked[:k] if v >= word_before and text[v] in takers]
-        cost = LATE
+        margin = LATE_STROKE_MARGIN
     else:
         candidates = inked[max(k - 1, 0) : k] + inked[k + 1 : k + 2]
-        cost = OTHER if others > size else OTHER + MOST
+        margin = NEIGHBOUR_MARGIN if others > size else NEIGHBOUR_MARGIN + MAIN_STROKE_MARGIN
     here = _away(points, index, u, stroke, unit, late and bar)[0]
     for v in candidates:
         away, above = _away(points, index, v, stroke, unit, late and bar)
-        if late and dot and (above < -0.1 or away > BESIDE):  # what stands beside the stem is no dot of it
+        if late and dot and (above < -0.1 or away > MAX_DOT_DISTANCE):  # what stands beside the stem is no dot of it
             continue
-        best = max(best, (here - away - cost, v))
+        best = max(best, (here - away - margin, v))
     return best
 
 
@@ -151,24 +219,7 @@ def _away(points, index, u, stroke, unit, bar):
     return away / unit, (y.min() + 0.25 * np.ptp(y) - middle[1]) / unit
 
 
-def letter_height(points, index, text):
-    """The height of a small letter: the median of those that there are; else, taller ones tell. In units of the points.
-
-    Args:
-        points: [n, 2 or more]. index: int [n], the character of every point. text: U characters.
-    """
-    heights = {}
-    for u in np.unique(index[index >= 0]):
-        kind = "small" if text[u] in X_HEIGHT else "tall" if text[u] in TALL else "other"
-        heights.setdefault(kind, []).append(np.ptp(points[index == u, 1]))
-    for kind, ratio in (("small", 1.0), ("tall", 2.0), ("other", 1.0)):
-        height = float(np.median(heights.get(kind, [0.0]))) / ratio
-        if height > 0:
-            return height
-    return max(float(np.ptp(points[:, 0])) / max(len(text), 1), 1e-3)
-
-
-def character_boxes(points, index, count):
+def character_boxes(points: NDArray, index: NDArray, count: int) -> NDArray:
     """The box around the ink of every character.
 
     Args:

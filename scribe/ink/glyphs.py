@@ -17,6 +17,8 @@ import numpy as np
 
 from scribe.ink.measure import measure_line
 from scribe.ink.pen import resample, unsteady
+from scribe.ink.strokes import ink_lengths, stroke_ends, stroke_slices
+from scribe.ink.typical import CAPITALS, DIGITS
 
 MIN_OWN = 0.75  # share of a stroke's points, and of a character's, that have to agree that they belong together
 TOUCHING = 0.12  # x-heights between strokes that still belong to one character
@@ -27,7 +29,6 @@ HEIGHTS = {
     "sign": (0.05, 4.0),
     "dot": (0.0, 0.8),
 }  # of a glyph, in x-heights
-CAPITALS, DIGITS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ", "0123456789"
 RARE_SMALL = "qxz"
 APART = 0.7  # share of a small letter's points that are in its strokes, and of theirs that are its own
 
@@ -49,7 +50,7 @@ class Glyph:
 
     @property
     def ink(self):
-        return float(np.sum(np.hypot(*np.diff(self.points[:, :2], axis=0).T) * (self.points[:-1, 2] < 0.5)))
+        return float(np.sum(ink_lengths(self.points)[1:]))
 
     @property
     def width(self):
@@ -70,8 +71,7 @@ class WrittenLine:
 
     def __init__(self, text, points, index):
         self.text, self.points, self.index = text, np.asarray(points, float), np.asarray(index)
-        ends = np.flatnonzero(self.points[:, 2] > 0.5) + 1
-        self.slices = [slice(a, b) for a, b in zip([0, *ends], [*ends, len(points)]) if b > a]
+        self.slices = stroke_slices(self.points)
         self.strokes = [self.points[s] for s in self.slices]
         self.first = [int(np.percentile(self.index[s], 20, method="nearest")) for s in self.slices]
         self.metrics = measure_line(self.points, text, self.index)
@@ -177,7 +177,7 @@ def crossed(glyph):
     Some people begin the second at its lower end. A model that has seen few x covers both ends with one component of
     its density, and a bias leaves the middle of that: where the strokes should cross, the second begins.
     """
-    first_end = int(np.flatnonzero(glyph.points[:, 2] > 0.5)[0]) + 1
+    first_end = int(stroke_ends(glyph.points)[0])
     strokes = []
     for stroke in (glyph.points[:first_end], glyph.points[first_end:]):
         xy = stroke[:, :2] if stroke[0, 1] <= stroke[-1, 1] else stroke[::-1, :2]  # downwards
@@ -222,7 +222,7 @@ def collect_glyphs(lines):
 # --------------------------------------------------------------------------------------------------- new lines
 
 
-def replace(line, own, start, end, glyphs, rng, gap=0.35):
+def set_glyphs(line, own, start, end, glyphs, rng, gap=0.35):
     """Sets glyphs in the place of some strokes of a line.
 
     The glyphs take the line's x-height and slant; what comes after them moves by the difference of the widths.

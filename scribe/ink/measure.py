@@ -1,8 +1,7 @@
-"""Measures written lines: which character a point belongs to, baseline, x-height, slant. NumPy alone.
+"""Measures written lines: baseline, x-height, slant. NumPy alone.
 
-    from scribe.ink.measure import character_index, measure_line, straighten
-    index = character_index(phis)
-    metrics = measure_line(strokes, text, index)
+    from scribe.ink.measure import measure_line, straighten
+    metrics = measure_line(strokes, text, character_index(phis))
     flat = straighten(strokes, metrics, slant=metrics.slant)
 
 Strokes are what `sample()` returns: [n, 6] or [n, 3], x and y first (absolute, y grows downwards), the pen lift last (1
@@ -13,16 +12,12 @@ measured in relation to the handwriting itself.
 import dataclasses
 
 import numpy as np
+from numpy.typing import ArrayLike, NDArray
 
-# Where the ink of a character ends, above and below. What is in no class says nothing.
-X_HEIGHT = frozenset("aceimnorsuvwxz")  # the dot of the i is a stroke of its own, so its stem counts
-TALL = frozenset("bdfhklt" + "ABCDEFGHIJKLMNOPQRSTUVWXYZ" + "0123456789")
-ON_BASELINE = frozenset("aceimnorsuvwxzbdhklt" + "ABCDEFGHIKLMNOPRSTUVWXYZ" + "012345689.:!?")
-DESCENDING = frozenset("fgjpqyJQ,;()[]7")  # f and 7 only in some hands
-FLOATING = frozenset("\"'*-+")
+from scribe.ink.strokes import checked_strokes, stroke_slices
+from scribe.ink.typical import DESCENDING, FLOATING, ON_BASELINE
+from scribe.ink.x_height import x_height_of_tops
 
-# The height of tall characters in x-heights, measured on real handwriting: capitals and digits, the latter smaller.
-TALL_RATIO, DIGIT_RATIO = 2.1, 1.9
 MAX_SLOPE = 0.35  # of a baseline; about 20 degrees
 MAX_SHEAR = 1.2  # of a downstroke that counts as one; 50 degrees
 
@@ -47,9 +42,9 @@ class Metrics:
     downs: float
     centre: float
     half: float
-    baseline: np.ndarray
+    baseline: NDArray
 
-    def baseline_at(self, x):
+    def baseline_at(self, x: ArrayLike) -> NDArray:
         """y of the baseline at x; beyond the written line it goes on in the direction that it ends with."""
         u = (np.asarray(x, float) - self.centre) / self.half
         inside = np.clip(u, -1.0, 1.0)
@@ -60,75 +55,12 @@ class Metrics:
         return value
 
 
-# ------------------------------------------------------------------------------------------------------- characters
-
-
-def character_index(phis):
-    """The character that every pen point belongs to, never going back.
-
-    The most probable sequence of characters that only moves forward: a single point whose attention jumps elsewhere
-    does not tear the rest of the line along, as a running maximum would.
-
-    Args:
-        phis: [n, U], the weight of every character at every point, not negative.
-
-    Returns:
-        int [n], 0 to U - 1, non-decreasing.
-
-    Raises:
-        ValueError: there are no characters, or a weight is not a finite number.
-    """
-    phis = np.asarray(phis, float)
-    if phis.ndim != 2 or not phis.shape[1]:
-        raise ValueError(f"phis should be [points, characters], but their shape is {phis.shape}.")
-    if not np.isfinite(phis).all():
-        raise ValueError("phis hold a weight that is not a finite number.")
-    n, U = phis.shape
-    best = phis.argmax(axis=1)
-    if n == 0 or (np.diff(best) >= 0).all():  # the rule; and then it is the best sequence
-        return best
-    total = phis.sum(axis=1, keepdims=True)
-    # A floor, so that no single point can forbid what all others say.
-    score = np.log(phis / np.where(total > 0, total, 1.0) + 1e-3)
-    came_from = np.zeros((n, U), int)
-    running = score[0]
-    for t in range(1, n):
-        highest = np.maximum.accumulate(running)
-        new_maximum = np.concatenate([[True], running[1:] > highest[:-1]])
-        came_from[t] = np.maximum.accumulate(np.where(new_maximum, np.arange(U), 0))
-        running = highest + score[t]
-    index = np.zeros(n, int)
-    index[-1] = int(running.argmax())
-    for t in range(n - 1, 0, -1):
-        index[t - 1] = came_from[t, index[t]]
-    return index
-
-
-def checked_strokes(strokes, what="a line"):
-    """Strokes as float64 [n, 3]: x, y, pen lift (the last one 1). Raises ValueError where they cannot be placed."""
-    strokes = np.asarray(strokes, float)
-    if strokes.ndim != 2 or strokes.shape[1] < 3:
-        raise ValueError(f"{what} should have strokes [n, 3] or [n, 6], but their shape is {strokes.shape}.")
-    if not len(strokes):
-        raise ValueError(f"{what} has no pen points.")
-    points = strokes[:, [0, 1, -1]].copy()
-    if not np.isfinite(points).all():
-        raise ValueError(f"{what} has a pen point that is not a finite number.")
-    points[:, 2] = points[:, 2] > 0.5
-    points[-1, 2] = 1.0
-    return points
-
-
-# -------------------------------------------------------------------------------------------------------- measuring
-
-
-def measure_line(strokes, text="", index=None):
+def measure_line(strokes: ArrayLike, text: str = "", index: ArrayLike | None = None) -> Metrics:
     """Measures baseline, x-height and slant.
 
     Bottoms of letters crowd at the baseline, their tops at the x-height; descenders and ascenders are fewer and spread.
     So both are looked for as the densest band of turning points of the pen. The text and the index say which turning
-    points
-    count: those of a, c, e, ... for the x-height, capitals or digits (scaled) where there are no others.
+    points count: those of a, c, e, ... for the x-height, capitals or digits (scaled) where there are no others.
 
     Args:
         strokes: [n, 3] or [n, 6]. text: what is written. index: int [n], the character of every point; None or -1:
@@ -153,12 +85,12 @@ def measure_line(strokes, text="", index=None):
     baseline = _fit_baseline((x - centre) / half, y, bottom_weights, spread, half)
     metrics = Metrics(None, 0.0, 0.0, 0.0, centre, half, baseline)
     heights = metrics.baseline_at(points[tops, 0]) - points[tops, 1]
-    metrics.x_height, metrics.letters = _x_height(heights, characters[tops], text, spread)
+    metrics.x_height, metrics.letters = x_height_of_tops(heights, characters[tops], text, spread)
     _measure_slant(metrics, points, tops, bottoms, spread)
     return metrics
 
 
-def straighten(strokes, metrics, slant=0.0):
+def straighten(strokes: ArrayLike, metrics: Metrics, slant: float = 0.0) -> NDArray:
     """Takes tilt and drift out of a line and shears it; how letters vary within the line stays.
 
     Args:
@@ -187,12 +119,11 @@ def _spread(points):
 def _turning_points(points, least):
     """Indices of the tops and bottoms of the pen's way, stroke by stroke; a turn is one that goes back by `least`."""
     tops, bottoms = [], []
-    start = 0
     y = points[:, 1]
-    for end in np.flatnonzero(points[:, 2] > 0.5):
-        low = high = start  # highest and lowest point on the sheet since the last turn
+    for stroke in stroke_slices(points):
+        low = high = stroke.start  # lowest and highest point on the sheet since the last turn
         direction = 0
-        for i in range(start, end + 1):
+        for i in range(stroke.start, stroke.stop):
             if y[i] < y[high]:
                 high = i
             if y[i] > y[low]:
@@ -216,7 +147,6 @@ def _turning_points(points, least):
         else:  # a dot or a dash
             tops.append(high)
             bottoms.append(low)
-        start = end + 1
     return np.array(sorted(tops), int), np.array(sorted(bottoms), int)
 
 
@@ -265,41 +195,6 @@ def _fit_baseline(u, y, weights, spread, half):
         normal = basis.T @ (w[:, None] * basis) + np.diag((1.2 * band / expected) ** 2)
         coefficients = np.linalg.solve(normal, basis.T @ (w * y))
     return coefficients
-
-
-def _mode(values, weights, width):
-    """(centre of the densest band of values, weight in it). Width is relative: values are positive."""
-    logs = np.log(values)
-    grid = np.linspace(logs.min(), logs.max(), 80)
-    density = (weights * np.exp(-0.5 * ((grid[:, None] - logs) / width) ** 2)).sum(axis=1)
-    near = weights * np.exp(-0.5 * ((grid[density.argmax()] - logs) / width) ** 2)
-    return float(np.exp((near * logs).sum() / near.sum())), float(near.sum())
-
-
-def _x_height(heights, characters, text, spread):
-    """(x-height or None, letters that it rests on) from the heights of tops above the baseline."""
-    usable = heights > 0.2 * spread
-    heights, characters = heights[usable], characters[usable]
-    small = sum(c in X_HEIGHT or c in "bdfghkpqty" for c in text)
-    big = sum(c.isupper() or c.isdigit() for c in text)
-    # Without an index the tops of both are one heap, in which the more frequent ones are the densest band.
-    has_small = not text or (small > 0 if any(characters) else small >= big and small > 0)
-    if has_small and len(heights):
-        weight = {"": 0.6, **dict.fromkeys(X_HEIGHT, 1.0), **dict.fromkeys("gpqybdhk", 0.4)}
-        weights = np.array([weight.get(c, 0.05) for c in characters])
-        height, letters = _mode(heights, weights, 0.18)
-        if letters >= 0.5:
-            return height, letters
-    tall = np.array([c in TALL for c in characters], bool)
-    if big and not any(characters):
-        tall = np.ones(len(heights), bool)  # no index: what the text says has to do
-    if tall.any():
-        ratio = [DIGIT_RATIO if c.isdigit() else TALL_RATIO for c in characters[tall]]
-        if not any(characters):
-            ratio = DIGIT_RATIO if sum(map(str.isdigit, text)) * 2 > len(text.replace(" ", "")) else TALL_RATIO
-        height, letters = _mode(heights[tall] / ratio, np.ones(tall.sum()), 0.18)
-        return height, 0.7 * letters
-    return None, 0.0
 
 
 def _measure_slant(metrics, points, tops, bottoms, spread):

@@ -8,6 +8,8 @@ Fitted to IAM-OnDB; lengths are in x-heights. NumPy alone.
 
 import numpy as np
 
+from scribe.ink.strokes import hermite
+
 # The time of the pen, in points: of a stroke in itself, for each x-height of its way, for each radian that it turns by.
 # Fitted to the number of points of 7,000 strokes of IAM-OnDB, of which it explains 92% of the variance.
 STROKE_TIME, WAY_TIME, TURN_TIME = 3.35, 2.19, 1.58
@@ -17,12 +19,12 @@ PACE = 0.75
 # In x-heights: how dense the way is measured, over how much it is smoothed before, how far around a turn and from the
 # ends of a stroke the pen is slow. So chosen that steps and their changes have the distribution of IAM-OnDB; a pen that
 # rests longer in its turns makes the network rest and never go on.
-STEP, SMOOTHING, SLOW_TURN, SLOW_END = 0.04, 0.05, 0.13, 0.2
+WAY_STEP, SMOOTHING, SLOW_TURN, SLOW_END = 0.04, 0.05, 0.13, 0.2
 # How far a pen is from keeping time, in points, and from its way. Where all steps follow from those before, the network
 # grows too sure of itself and gets stuck: of 156 lines 74% came out whole at once without the two, 86% with them.
 UNSTEADY, TREMOR = 0.22, 0.01
 # A dot, as pens write it: a tick hardly longer than the line is wide.
-DOT = np.array([[0.0, 0.0], [0.02, 0.05], [0.03, 0.07], [0.01, 0.04]])
+DOT_SHAPE = np.array([[0.0, 0.0], [0.02, 0.05], [0.03, 0.07], [0.01, 0.04]])
 CORNER = np.cos(np.radians(50))  # a way that turns by more at a point has a corner there
 
 
@@ -42,12 +44,12 @@ def resample(stroke, smoothing=SMOOTHING, pace=PACE):
     way = _smooth_way(np.asarray(stroke, float), smoothing)
     steps = np.diff(way, axis=0)
     lengths = np.hypot(*steps.T)
-    if not lengths.sum() > STEP:
-        return way[0] + DOT
+    if not lengths.sum() > WAY_STEP:
+        return way[0] + DOT_SHAPE
     directions = np.arctan2(steps[:, 1], steps[:, 0])
     between = np.abs((np.diff(directions) + np.pi) % (2 * np.pi) - np.pi) / 2
     turns = np.concatenate([between, [0.0]]) + np.concatenate([[0.0], between])  # a turn lies between two steps
-    reach = round(3 * SLOW_TURN / STEP)
+    reach = round(3 * SLOW_TURN / WAY_STEP)
     # Beyond its ends, a way goes on as its mirror image: no turn is lost there.
     turns = np.pad(turns, reach, "symmetric")
     turns = np.convolve(turns, _bell(SLOW_TURN, reach), "valid")
@@ -69,15 +71,15 @@ def unsteady(points, rng):
 
 
 def _smooth_way(points, smoothing):
-    """The way through points [n, 2] in even steps of about STEP: curved between points that lie far apart, smoothed."""
+    """The way through points [n, 2] in even steps of about WAY_STEP: curved between distant points, then smoothed."""
     points = points[np.concatenate([[True], np.hypot(*np.diff(points, axis=0).T) > 1e-6])]
     if len(points) < 2:
         return points
     points = _curved(points)
     along = np.concatenate([[0.0], np.cumsum(np.hypot(*np.diff(points, axis=0).T))])
-    even = np.linspace(0.0, along[-1], max(2, 1 + round(along[-1] / STEP)))
+    even = np.linspace(0.0, along[-1], max(2, 1 + round(along[-1] / WAY_STEP)))
     way = np.column_stack([np.interp(even, along, points[:, axis]) for axis in (0, 1)])
-    reach = min(round(3 * smoothing / STEP), len(way) - 1)
+    reach = min(round(3 * smoothing / WAY_STEP), len(way) - 1)
     # Turned round its ends, so that they stay where they are.
     before, after = 2 * way[0] - way[reach:0:-1], 2 * way[-1] - way[-2 : -reach - 2 : -1]
     longer = np.concatenate([before, way, after])
@@ -85,16 +87,16 @@ def _smooth_way(points, smoothing):
 
 
 def _bell(deviation, reach):
-    """Weights of a moving average over 2 reach + 1 places, STEP apart."""
-    weights = np.exp(-0.5 * (np.arange(-reach, reach + 1) * STEP / deviation) ** 2)
+    """Weights of a moving average over 2 reach + 1 places, WAY_STEP apart."""
+    weights = np.exp(-0.5 * (np.arange(-reach, reach + 1) * WAY_STEP / deviation) ** 2)
     return weights / weights.sum()
 
 
 def _curved(points):
-    """A curve through points [n, 2], with more points where they lie further apart than STEP; corners stay corners."""
+    """A curve through points [n, 2], with more points where these are further than WAY_STEP apart; corners stay."""
     steps = np.diff(points, axis=0)
     lengths = np.hypot(*steps.T)
-    pieces = np.clip(np.ceil(lengths / STEP), 1, 1000).astype(int)
+    pieces = np.clip(np.ceil(lengths / WAY_STEP), 1, 1000).astype(int)
     if len(points) < 3 or pieces.max() == 1:
         return points
     # The square roots of the lengths as time: a curve that neither loops nor overshoots (Catmull-Rom, centripetal).
@@ -105,10 +107,5 @@ def _curved(points):
     which = np.repeat(np.arange(len(steps)), pieces)
     u = (np.arange(len(which)) - np.repeat(np.cumsum(pieces) - pieces, pieces)) / pieces[which]
     u, duration = u[:, None], np.sqrt(lengths)[which][:, None]
-    curve = (
-        (1 + 2 * u) * (1 - u) ** 2 * points[which]
-        + u * (1 - u) ** 2 * duration * velocity[which]
-        + u**2 * (3 - 2 * u) * points[which + 1]
-        + u**2 * (u - 1) * duration * velocity[which + 1]
-    )
+    curve = hermite(u, (points[which], points[which + 1]), (velocity[which], velocity[which + 1]), duration)
     return np.concatenate([curve, points[-1:]])

@@ -1,35 +1,19 @@
-"""Text to the segments that are written in one go, and written segments back to words. NumPy alone.
+"""Cuts written segments into words. NumPy alone.
 
-    from scribe.ink.words import Segment, split_text, split_words
-    paragraphs = split_text(open("letter.txt", encoding="utf-8").read())      # lists of short texts
-    segment = Segment(line.text, line.strokes, character_index(line.phis))    # one of them, written
+    from scribe.ink.words import Segment, split_words
+    segment = Segment(line.text, line.strokes, character_index(line.phis))
     words = split_words(segment)
 
 The network has seen lines of about 30 characters, 60 at most: what is longer fails. So a text is written in segments
-that end between words, and they are cut into words, which are then set on the page by their measured widths
-(`scribe/pages/layout.py`).
+that end between words (`scribe.ink.text.split_text`), and they are cut into words, which are then set on the page by
+their measured widths (`scribe/pages/layout.py`).
 """
 
 import dataclasses
 
 import numpy as np
 
-from scribe.ink.measure import checked_strokes
-
-# How far a character moves the pen on, in x-heights, on real handwriting; the space is the gap between two words.
-# fmt: off
-ADVANCES = {
-    " ": 2.1, "!": 0.55, '"': 0.85, "#": 1.5, "%": 1.8, "&": 1.7, "'": 0.3, "(": 0.9, ")": 0.9, "*": 0.9, "+": 1.2,
-    ",": 0.6, "-": 1.4, ".": 0.4, "/": 1.1, "0": 1.6, "1": 0.9, "2": 1.3, "3": 1.4, "4": 1.4, "5": 1.4, "6": 1.4,
-    "7": 1.3, "8": 1.3, "9": 1.4, ":": 0.6, ";": 0.6, "?": 1.3, "A": 1.65, "B": 1.8, "C": 1.5, "D": 1.65, "E": 1.7,
-    "F": 1.5, "G": 1.6, "H": 1.6, "I": 0.8, "J": 1.5, "K": 1.65, "L": 1.4, "M": 1.9, "N": 1.9, "O": 1.7, "P": 1.6,
-    "Q": 1.75, "R": 1.6, "S": 1.55, "T": 1.9, "U": 1.5, "V": 1.75, "W": 2.1, "X": 1.7, "Y": 1.8, "Z": 1.65, "[": 0.9,
-    "]": 0.9, "a": 1.6, "b": 1.6, "c": 1.6, "d": 1.6, "e": 1.3, "f": 1.1, "g": 1.6, "h": 1.55, "i": 0.75, "j": 1,
-    "k": 1.6, "l": 1, "m": 2.2, "n": 1.5, "o": 1.4, "p": 1.45, "q": 1.5, "r": 1.15, "s": 1.15, "t": 1.1, "u": 1.6,
-    "v": 1.4, "w": 1.9, "x": 1.2, "y": 1.4, "z": 1.2,
-}
-# fmt: on
-DEFAULT_ADVANCE = 1.4
+from scribe.ink.strokes import checked_strokes, stroke_ends
 
 NO_GAP = -0.35  # a gap in characters: where ink overlaps more than this, words are left together
 
@@ -41,7 +25,7 @@ class Segment:
     Attributes:
         text: U characters.
         strokes: [n, 6] or [n, 3]: x, y (absolute, y grows downwards), ..., pen lift, in any unit.
-        index: int [n], the character of every point, from `measure.character_index`; None where it is not known.
+        index: int [n], the character of every point, from `characters.character_index`; None where it is not known.
         hand: segments of the same hand (any hashable) get the same scale, slant and word spaces.
         ink: a colour of matplotlib, None for that of the page.
     """
@@ -68,45 +52,6 @@ class Word:
     index: np.ndarray
 
 
-def estimate_width(text, advances=None, factor=1.0):
-    """The width that a text will have about, in x-heights.
-
-    Args:
-        text: characters. advances: x-heights by character, default ADVANCES. factor: of the hand, 1 as in real data.
-    """
-    advances = ADVANCES if advances is None else advances
-    return factor * sum(advances.get(c, DEFAULT_ADVANCE) for c in text)
-
-
-def wrap(text, width_mm, x_height_mm, advances=None, factor=1.0, max_characters=None):
-    """Breaks a text into lines before anything is written, by estimated widths: how much will fit, about.
-
-    Args:
-        text: words. width_mm: of a line. x_height_mm: of the handwriting. advances, factor: see `estimate_width`.
-        max_characters: most characters of a line; None: as many as fit.
-
-    Returns:
-        a list of lines; a word that is wider than a line stands alone.
-
-    Raises:
-        ValueError: a width or x-height is not positive.
-    """
-    if not (width_mm > 0 and x_height_mm > 0):
-        raise ValueError(f"a line {width_mm:g} mm wide at an x-height of {x_height_mm:g} mm holds no words.")
-    lines = []
-    for word in text.split():
-        longer = f"{lines[-1]} {word}" if lines else ""
-        fits = estimate_width(longer, advances, factor) * x_height_mm <= width_mm
-        if lines and fits and (max_characters is None or len(longer) <= max_characters):
-            lines[-1] = longer
-        else:
-            lines.append(word)
-    return lines
-
-
-# ------------------------------------------------------------------------------------------------ segments to words
-
-
 def split_words(segment, force=False):
     """Cuts a written segment into its words, between pen strokes: no stroke is ever cut.
 
@@ -128,7 +73,7 @@ def split_words(segment, force=False):
     index = _index_of(segment, text, len(points))
     known = segment.index is not None
     spaces = [k for k, c in enumerate(text) if c == " "]
-    lifts = np.flatnonzero(points[:-1, 2] > 0.5)  # the last one separates nothing
+    lifts = stroke_ends(points[:-1]) - 1  # the last one separates nothing
     cuts = _choose_cuts(points, index, known, text, spaces, lifts, -99.0 if force else NO_GAP)
     words, start, first = [], 0, 0
     for space, cut in [*zip(spaces, cuts, strict=True), (len(text), len(points) - 1)]:

@@ -18,7 +18,7 @@ from contextlib import nullcontext
 import numpy as np
 
 from scribe.console import UsageError
-from scribe.ink.measure import character_index
+from scribe.ink.characters import character_index
 from scribe.ink.text import split_line, split_text
 from scribe.ink.words import Segment
 from scribe.pages import formats

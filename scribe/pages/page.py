@@ -8,6 +8,8 @@ import re
 
 import numpy as np
 
+from scribe.ink.strokes import hermite
+
 INK = "#10204d"
 PEN_WIDTH_MM = 0.35
 # Pace of real handwriting: seconds from point to point, and for a pen lift, which takes longer the farther it goes.
@@ -166,14 +168,8 @@ def smooth(points, steps=4):
         return points
     velocity = np.gradient(points, axis=0, edge_order=2 if len(points) > 2 else 1)
     u = (np.arange(steps) / steps)[:, None]
-    start, end = points[:-1, None], points[1:, None]
-    begins, ends = velocity[:-1, None], velocity[1:, None]
-    curve = (
-        (1 + 2 * u) * (1 - u) ** 2 * start
-        + u * (1 - u) ** 2 * begins
-        + u**2 * (3 - 2 * u) * end
-        + u**2 * (u - 1) * ends
-    )
+    ends, velocities = (points[:-1, None], points[1:, None]), (velocity[:-1, None], velocity[1:, None])
+    curve = hermite(u, ends, velocities)
     return np.concatenate([curve.reshape(-1, 2), points[-1:]])
 
 

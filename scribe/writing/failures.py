@@ -15,31 +15,15 @@ from typing import NamedTuple
 
 import numpy as np
 
+from scribe.ink.characters import attended_characters
+from scribe.ink.strokes import ink_lengths
+from scribe.ink.typical import LARGE_ON_BASELINE, points_and_ink
+
 UNFINISHED, SKIPPED, REPEATED, RUN_ON, OFF_BASELINE = "unfinished", "skipped", "repeated", "run-on", "off-baseline"
 TOO_SMALL = "too small"
 MISREAD = "misread"  # found by `recogniser.find_misread`, not here
 KINDS = (UNFINISHED, SKIPPED, REPEATED, RUN_ON, OFF_BASELINE, TOO_SMALL)
 
-# Character: median number of pen points, median ink in offsets / 50, both in a hand of median size; from 1,400 lines of
-# IAM-OnDB, each point given to the character that has most of the model's attention.
-# fmt: off
-TYPICAL = {
-    '!': (22, 6.6), '"': (12, 2.9), '#': (21, 8.4), "'": (9, 2.6), '(': (13, 6.9), ')': (20, 9.5), '+': (15, 4.0),
-    ',': (13, 4.2), '-': (14, 4.5), '.': (15, 3.9), '/': (15, 7.0), '0': (20, 8.4), '1': (16, 7.1), '2': (17, 6.6),
-    '3': (23, 8.8), '4': (24, 8.6), '5': (29, 9.5), '6': (24, 10.4), '7': (23, 9.4), '8': (23, 9.6),
-    '9': (35, 12.5), ':': (21, 5.3), ';': (21, 5.8), '?': (25, 8.2), 'A': (26, 13.0), 'B': (29, 12.9),
-    'C': (14, 7.8), 'D': (22, 10.4), 'E': (25, 10.3), 'F': (23, 9.7), 'G': (23, 11.6), 'H': (24, 10.8),
-    'I': (12, 5.6), 'J': (12, 5.3), 'K': (25, 11.4), 'L': (13, 6.2), 'M': (27, 12.8), 'N': (30, 14.1),
-    'O': (22, 11.3), 'P': (20, 9.2), 'Q': (28, 16.8), 'R': (28, 12.6), 'S': (17, 7.3), 'T': (17, 7.0),
-    'U': (17, 8.9), 'V': (18, 9.6), 'W': (25, 11.0), 'X': (13, 9.6), 'Y': (18, 6.1), 'Z': (13, 5.6), '[': (7, 3.6),
-    ']': (11, 3.5), 'a': (26, 9.3), 'b': (23, 9.6), 'c': (16, 5.5), 'd': (27, 10.8), 'e': (22, 8.0),
-    'f': (23, 11.0), 'g': (29, 10.4), 'h': (26, 10.9), 'i': (19, 5.7), 'j': (18, 8.9), 'k': (26, 10.0),
-    'l': (18, 7.4), 'm': (33, 10.4), 'n': (24, 7.8), 'o': (23, 8.1), 'p': (28, 12.3), 'q': (25, 9.7),
-    'r': (21, 6.6), 's': (20, 6.3), 't': (19, 7.5), 'u': (25, 8.6), 'v': (21, 6.6), 'w': (24, 8.3), 'x': (25, 9.0),
-    'y': (28, 9.9), 'z': (22, 7.3),
-}
-# fmt: on
-OTHER = (22, 8.0)  # of a character that is not listed
 # Shares of what is typical. With these, 27 of 534 real lines pass for failures when a trained model follows them; 16 of
 # the 27 do lack ink or words of their text.
 LEAST_INK = 0.15
@@ -48,7 +32,6 @@ MOST_INK, MOST_POINTS = 4.5, 5.0
 # ones, 2 have less.
 LEAST_WORD_INK = 0.65
 NUMBER_OR_CAPITALS = re.compile(r"[A-Z0-9][A-Z0-9.,:/-]*[A-Z0-9]")
-ON_BASELINE = set("abcdehiklmnorstuvwxzABCDEFGHIKLMNOPRSTUVWXYZ0123456789")
 LARGEST_TILT = 0.35  # y over x, about 19 degrees
 LARGEST_DRIFT = 1.5  # heights of a letter between where a letter stands and the straight line through all of them
 
@@ -71,32 +54,6 @@ class Failure(NamedTuple):
         return f'{self.kind} "{part}"' + (f' in "{word}"' if word != part else "")
 
 
-def attended_characters(phis):
-    """The index of the character that every pen point belongs to: the one with the largest weight.
-
-    Args:
-        phis: [n, U] weights of the characters (eq. 46).
-
-    Returns:
-        int [n].
-    """
-    return np.argmax(phis, axis=1)
-
-
-def ink_lengths(strokes):
-    """The length that the pen draws on its way to each point; 0 where it is lifted.
-
-    Args:
-        strokes: [n, 6] or [n, 3], absolute x, y first, pen lift last.
-
-    Returns:
-        [n], in the unit of the strokes.
-    """
-    lengths = np.zeros(len(strokes))
-    lengths[1:] = np.hypot(*np.diff(strokes[:, :2], axis=0).T) * (strokes[:-1, -1] < 0.5)
-    return lengths
-
-
 def find_failures(line):
     """What went wrong in a line, in the order of the text.
 
@@ -111,7 +68,7 @@ def find_failures(line):
     lengths = ink_lengths(line.strokes)
     points = np.bincount(characters, minlength=U)
     ink = np.bincount(characters, weights=lengths, minlength=U)
-    typical_points, typical_ink = np.array([TYPICAL.get(c, OTHER) for c in text], float).T
+    typical_points, typical_ink = np.array([points_and_ink(c) for c in text], float).T
     # A large or a slow hand has more of both everywhere.
     words = np.array([c.isalnum() for c in text])
     typical_points *= _size(points, typical_points, words)
@@ -187,7 +144,7 @@ def _leaves_baseline(text, strokes, characters):
     """Whether the line climbs or falls steeply, or bends away from straight by more than a letter's height."""
     spots, heights = [], []
     for u, c in enumerate(text):
-        if c in ON_BASELINE:
+        if c in LARGE_ON_BASELINE:
             x, y = strokes[characters == u, :2].T
             if len(x) >= 5:
                 spots.append((x.mean(), np.percentile(y, 95)))

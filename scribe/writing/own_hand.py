@@ -19,31 +19,27 @@ import numpy as np
 from scribe.files.recordings import read_ink
 from scribe.ink.measure import measure_line, straighten
 from scribe.ink.pen import SMOOTHING, resample, unsteady
+from scribe.ink.strokes import join_strokes, split_strokes, stroke_length
 from scribe.ink.text import ALPHABET, fit_to_alphabet
-from scribe.ink.words import ADVANCES, Segment, estimate_width, split_words
-from scribe.writing.failures import OTHER, TYPICAL
+from scribe.ink.typical import ADVANCES, MEDIAN_X_HEIGHT, OFFSET_LIMIT, estimate_width, points_and_ink
+from scribe.ink.words import Segment, split_words
+from scribe.ink.x_height import x_height_of_ink
 
-# A style of this many characters at most; docs/STYLES.md has what was measured. Fewer than the least say too little.
-MAX_CHARACTERS, MIN_CHARACTERS = 50, 10
-MOST_LINES = 12  # of a file that is taken as a whole; of more, one has to be named
-
-# Of real handwriting, in raw units: the median x-height, and the largest offset (the limit of DataLoader).
-X_HEIGHT, LIMIT = 117.0, 500.0
+# The longest style; docs/STYLES.md has what was measured. A style of fewer characters than the least says too little.
+MAX_STYLE_CHARACTERS, MIN_STYLE_CHARACTERS = 50, 10
+MAX_LINES = 12  # of a file that is taken as a whole; of more, one has to be named
 GRID_SMOOTHING = 1.6  # in units of a grid that all points lie on, such as pixels: its stairs are no tremor of the hand
 
 # Where a new line of a sheet begins, in x-heights: this far to the left of what was written, and this far below it.
 LINE_BACK, LINE_DOWN = 3.0, 1.6
-# In x-heights, the medians of real lines: ink a character; height of a stroke, each weighted with its ink.
-INK, STROKE_HEIGHT = 3.45, 2.0
 
-# How much ink and width a text may have, as shares of what is typical for its characters; of 681 real lines, 2 have
-# less or more.
-LEAST_INK, MOST_INK = 0.45, 2.4
-LEAST_WIDTH, MOST_WIDTH = 0.38, 2.5
+# How much ink and width a text may have, least and most, as shares of what is typical for its characters; of 681 real
+# lines, 2 have less or more.
+INK_RANGE, WIDTH_RANGE = (0.45, 2.4), (0.38, 2.5)
 
 
 def load_own_hand(
-    path, text=None, *, data_scale, alphabet=ALPHABET, line=None, sort=False, max_characters=MAX_CHARACTERS
+    path, text=None, *, data_scale, alphabet=ALPHABET, line=None, sort=False, max_characters=MAX_STYLE_CHARACTERS
 ):
     """Reads handwriting from a file and makes it a style.
 
@@ -68,7 +64,7 @@ def load_own_hand(
     pieces = read_ink(path)
     if line is not None and len(pieces) > 1:
         pieces, line = [_nth(pieces, line, path)], None
-    if len(pieces) > MOST_LINES and text is None and all(piece.text for piece in pieces):
+    if len(pieces) > MAX_LINES and text is None and all(piece.text for piece in pieces):
         raise ValueError(f"{path} has {len(pieces):,} lines: name one of them, such as {path}#0.")
     text = "\n".join(" ".join(row.split()) for row in (text or "").splitlines() if row.strip())
     known = text or " ".join(piece.text or "" for piece in pieces)
@@ -116,7 +112,7 @@ def _lines(pieces, text, sort):
     """
     strokes = [stroke for piece in pieces for stroke in piece.strokes]
     owner = np.repeat(np.arange(len(pieces)), [len(piece.strokes) for piece in pieces])
-    unit = _rough_x_height(strokes, text)
+    unit = x_height_of_ink(strokes, text)
     if sort:
         order = _reading_order(strokes, unit)
         strokes, owner = [strokes[k] for k in order], owner[order]
@@ -143,22 +139,9 @@ def _lines(pieces, text, sort):
     return lines
 
 
-def _rough_x_height(strokes, text):
-    """About the x-height, before anything is known of lines and baselines: from the ink of a text, or of strokes."""
-    ink = np.array([np.hypot(*np.diff(stroke, axis=0).T).sum() for stroke in strokes])
-    if not ink.sum() > 0:
-        return 1.0  # dots alone: there is no writing that could be told apart
-    if text:
-        return ink.sum() / len(text) / INK
-    heights = np.array([np.ptp(stroke[:, 1]) for stroke in strokes])
-    order = np.argsort(heights, kind="stable")
-    median = heights[order][np.searchsorted(np.cumsum(ink[order]), ink.sum() / 2)]
-    return median / STROKE_HEIGHT or ink.sum() / len(strokes) / INK
-
-
 def _reading_order(strokes, unit):
     """Indices of strokes line by line, each from left to right; lines are where most ink is at one height."""
-    ink = np.array([np.hypot(*np.diff(stroke, axis=0).T).sum() for stroke in strokes]) + 0.1 * unit
+    ink = np.array([stroke_length(stroke) for stroke in strokes]) + 0.1 * unit
     middle = np.array([(stroke[:, 1].min() + stroke[:, 1].max()) / 2 for stroke in strokes])
     grid = np.arange(middle.min() - 2 * unit, middle.max() + 2 * unit, max(0.1 * unit, np.ptp(middle) / 5000))
     density = (np.exp(-0.5 * ((grid[:, None] - middle) / (0.7 * unit)) ** 2) * ink).sum(axis=1)
@@ -199,7 +182,7 @@ def _joined(lines, text, max_characters):
             length, count = length + 1 + len(lines[count][1]), count + 1
         lines = lines[:count]
         text = " ".join(part for _, part in lines)
-    rough = _rough_x_height([stroke for strokes, _ in lines for stroke in strokes], text)
+    rough = x_height_of_ink([stroke for strokes, _ in lines for stroke in strokes], text)
     level = [_level([(stroke - strokes[0][0]) / rough for stroke in strokes], part or text) for strokes, part in lines]
     measured = [(metrics.x_height, metrics.letters) for _, metrics in level if metrics.x_height]
     heights, trust = np.array(measured or [(1.0, 1.0)]).T
@@ -220,19 +203,12 @@ def _level(strokes, text):
 
     What is measured are points as the training data would have them: where a recording has many, it would count more.
     """
-    points, even = _points(strokes), _points([resample(stroke) for stroke in strokes])
+    points, even = join_strokes(strokes), join_strokes([resample(stroke) for stroke in strokes])
     if np.ptp(even[:, 0]) > 10:  # else a word is too short to have a direction
         tilt = np.polyfit(even[:, 0], even[:, 1], 1)[0]
         turn = np.array([[1.0, tilt], [-tilt, 1.0]]) / np.hypot(1.0, tilt)
         points[:, :2], even[:, :2] = points[:, :2] @ turn.T, even[:, :2] @ turn.T
     return points, measure_line(even, text)
-
-
-def _points(strokes):
-    """Strokes [m, 2] as points [n, 3]: x, y, pen lift."""
-    points = np.concatenate([np.column_stack([stroke, np.zeros(len(stroke))]) for stroke in strokes])
-    points[np.cumsum([len(stroke) for stroke in strokes]) - 1, 2] = 1.0
-    return points
 
 
 def _cut(points, text, max_characters, path):
@@ -252,26 +228,21 @@ def _cut(points, text, max_characters, path):
 
 def _check(points, text, path):
     """Raises ValueError where there is too little, or the text cannot be what is written."""
-    if len(text) < MIN_CHARACTERS:
+    if len(text) < MIN_STYLE_CHARACTERS:
         raise ValueError(
-            f"{path} has {len(text)} characters, {text!r}: a hand shows in {MIN_CHARACTERS} or more, best in 30 to 50."
+            f"{path} has {len(text)} characters, {text!r}: a hand shows in {MIN_STYLE_CHARACTERS} or more, best in 30 "
+            "to 50."
         )
-    ink = sum(np.hypot(*np.diff(stroke, axis=0).T).sum() for stroke in _split(points))
-    # TYPICAL is in offsets / 50 of a hand of median size.
-    typical = sum(TYPICAL.get(c, OTHER)[1] for c in text if c != " ") * 50 / X_HEIGHT
+    ink = sum(stroke_length(stroke[:, :2]) for stroke in split_strokes(points))
+    # Typical ink is in offsets / 50 of a hand of median size.
+    typical = sum(points_and_ink(c)[1] for c in text if c != " ") * 50 / MEDIAN_X_HEIGHT
     ink, width = ink / typical, np.ptp(points[:, 0]) / estimate_width(text)
-    for what, share, least, most in (("ink", ink, LEAST_INK, MOST_INK), ("width", width, LEAST_WIDTH, MOST_WIDTH)):
+    for what, share, (least, most) in (("ink", ink, INK_RANGE), ("width", width, WIDTH_RANGE)):
         if not least <= share <= most:
             raise ValueError(
                 f"{path} has {share:.2g} times the {what} that {text[:30]!r}... would have, measured by its small "
                 f"letters: the text has to be what is written there, no less and no more, and all strokes be writing."
             )
-
-
-def _split(points):
-    """Points [n, 3] as strokes [m, 2]."""
-    ends = np.flatnonzero(points[:, 2] > 0.5) + 1
-    return [part[:, :2] for part in np.split(points, ends) if len(part)]
 
 
 def _grid(pieces):
@@ -287,11 +258,11 @@ def _grid(pieces):
 def _offsets(points, data_scale, smoothing):
     """Points in x-heights as the network takes them: float32 [n, 3] offsets in units of data_scale, pen lifts."""
     rng = np.random.default_rng(0)  # the same file is the same style
-    points = _points([unsteady(resample(stroke, smoothing), rng) for stroke in _split(points)])
+    points = join_strokes([unsteady(resample(stroke[:, :2], smoothing), rng) for stroke in split_strokes(points)])
     # Whole raw units, as those of the training data.
-    places = np.round(points[:, :2] * X_HEIGHT)
+    places = np.round(points[:, :2] * MEDIAN_X_HEIGHT)
     offsets = np.zeros([len(points), 3], np.float32)
     # As in training: where the line starts says nothing, and a leap is cut to what the network has seen.
-    offsets[1:, :2] = np.clip(np.diff(places, axis=0), -LIMIT, LIMIT) / data_scale
+    offsets[1:, :2] = np.clip(np.diff(places, axis=0), -OFFSET_LIMIT, OFFSET_LIMIT) / data_scale
     offsets[:, 2] = points[:, 2]
     return offsets

@@ -8,9 +8,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from scribe.ink.measure import character_index, measure_line, straighten
+from scribe.ink.characters import character_index
+from scribe.ink.measure import measure_line, straighten
 from scribe.ink.text import split_line, split_text
-from scribe.ink.words import Segment, split_words, wrap
+from scribe.ink.words import Segment, split_words
 from scribe.pages.formats import Page, PlacedLine, encode
 from scribe.pages.layout import PageStyle, compose
 from scribe.pages.page import schedule, simplify
@@ -66,9 +67,9 @@ def test_splitting_a_text_keeps_its_words(text, most, newlines):
         assert paragraphs[0] and paragraphs[-1]
 
 
-@given(texts, st.floats(5, 200))
-def test_lines_and_segments_are_made_of_whole_words(text, width):
-    assert " ".join(wrap(text, width, 2)).split() == text.split() == " ".join(split_line(text, 15)).split()
+@given(texts)
+def test_lines_and_segments_are_made_of_whole_words(text):
+    assert text.split() == " ".join(split_line(text, 15)).split()
 
 
 @settings(max_examples=25)

@@ -28,8 +28,9 @@ from scribe.dataset.dataset import (
     write_lines,
 )
 from scribe.dataset.pictures import Look, draw_picture, png
-from scribe.ink.characters import assign_characters, character_boxes, letter_height
+from scribe.ink.characters import assign_characters, character_boxes
 from scribe.ink.text import ALPHABET
+from scribe.ink.x_height import x_height_of_characters
 from scribe.writing.failures import Failure
 from writing_helpers import write_text
 
@@ -252,7 +253,7 @@ def test_a_character_without_points_has_no_box_and_the_others_have_all_of_theirs
 @pytest.mark.parametrize(("text", "height"), [("name", 1.0), ("HAT", 1.05), ("...", None)])
 def test_height_of_a_small_letter_is_that_of_small_letters_or_half_of_tall_ones(text, height):
     strokes, index = write_text(text, x_height=1.5)
-    measured = letter_height(strokes, index, text)
+    measured = x_height_of_characters(strokes, index, text)
     assert measured == pytest.approx(1.5 * height, rel=0.05) if height else measured > 0
 
 

@@ -5,7 +5,10 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
+from scribe.ink.characters import attended_characters
+from scribe.ink.strokes import ink_lengths
 from scribe.ink.text import ALPHABET
+from scribe.ink.typical import POINTS_AND_INK
 from scribe.writing.failures import (
     KINDS,
     OFF_BASELINE,
@@ -13,13 +16,10 @@ from scribe.writing.failures import (
     RUN_ON,
     SKIPPED,
     TOO_SMALL,
-    TYPICAL,
     UNFINISHED,
     Failure,
-    attended_characters,
     attention_summary,
     find_failures,
-    ink_lengths,
 )
 
 TEXT = "quiet voice"
@@ -33,7 +33,7 @@ def written(order, text=TEXT, size=1.0, tilt=0.0, finished=True, ink=None):
     points, characters = [], []
     x = 0.0
     for u in order:
-        n, length = TYPICAL.get(text[u], (10, 4.0))
+        n, length = POINTS_AND_INK.get(text[u], (10, 4.0))
         length *= size * (ink or {}).get(u, 1.0)
         # Up and down in strokes of a letter's height, and on to the next letter with the pen lifted.
         phase = np.linspace(0, 2 * np.pi, n)
@@ -140,7 +140,7 @@ def test_failures_are_told_with_their_word():
 
 def test_every_character_that_real_lines_hold_has_typical_figures():
     """A space has no ink of its own; the real lines have no & and *, and nothing is written for their %."""
-    assert set(ALPHABET) - set(TYPICAL) == set(" %&*")
+    assert set(ALPHABET) - set(POINTS_AND_INK) == set(" %&*")
 
 
 def test_ink_is_what_the_pen_drew_and_not_where_it_jumped():

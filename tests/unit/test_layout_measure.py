@@ -3,9 +3,11 @@
 import numpy as np
 import pytest
 
-from scribe.ink.measure import character_index, measure_line, straighten
+from scribe.ink.characters import character_index
+from scribe.ink.measure import measure_line, straighten
 from scribe.ink.text import split_line, split_text
-from scribe.ink.words import Segment, estimate_width, split_words, wrap
+from scribe.ink.typical import estimate_width
+from scribe.ink.words import Segment, split_words
 from writing_helpers import write_text
 
 TEXTS = ["the quick brown fox, as seen", "HELLO WORLD", "1984 2001 42", "Hello", "gypsy jog", "an", "it is.", "I am 42"]
@@ -228,13 +230,9 @@ def test_empty_text_has_no_segments():
     assert split_text(" \n\n ") == [] and split_line("  ") == []
 
 
-def test_wrapping_before_writing_keeps_within_the_estimated_width():
-    text = "many women swim; Illinois fill it in till I will"
-    lines = wrap(text, 60, 2.5)
-    assert " ".join(lines) == text
-    assert max(estimate_width(line) * 2.5 for line in lines) <= 60
-    assert estimate_width("mmmm") > 2 * estimate_width("iiii")  # measured, not counted
-    assert max(map(len, wrap(text, 60, 2.5, max_characters=12))) <= 12
+def test_the_width_of_a_text_is_estimated_by_its_characters_not_by_how_many_they_are():
+    assert estimate_width("mmmm") > 2 * estimate_width("iiii")
+    assert estimate_width("ab") == estimate_width("a") + estimate_width("b") and estimate_width("") == 0
 
 
 @pytest.mark.parametrize(
@@ -242,7 +240,6 @@ def test_wrapping_before_writing_keeps_within_the_estimated_width():
     [
         (lambda: split_text("a", 0), "max_characters is 0"),
         (lambda: split_text("a", newlines="x"), "newlines is 'x'"),
-        (lambda: wrap("a", 0, 1), "0 mm wide"),
     ],
 )
 def test_values_out_of_range_are_refused(call, what):

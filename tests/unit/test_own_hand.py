@@ -11,7 +11,8 @@ import ink_helpers as ink
 from ink_helpers import TEXT, hand, sheet
 from scribe.ink.pen import PACE, resample
 from scribe.ink.text import ALPHABET
-from scribe.writing.own_hand import LIMIT, X_HEIGHT, load_own_hand
+from scribe.ink.typical import MEDIAN_X_HEIGHT, OFFSET_LIMIT
+from scribe.writing.own_hand import load_own_hand
 
 ROOT = Path(__file__).resolve().parents[2]
 SCALE = 50.0
@@ -43,7 +44,7 @@ def apart(style, other):
             at = np.linspace(0, way[-1], 50)
             even.append(np.column_stack([np.interp(at, way, points[:, k]) for k in (0, 1)]))
         distances.append(np.hypot(*(even[0] - even[1]).T).mean())
-    return np.mean(distances) * SCALE / X_HEIGHT
+    return np.mean(distances) * SCALE / MEDIAN_X_HEIGHT
 
 
 @pytest.fixture
@@ -65,7 +66,7 @@ def test_a_style_is_what_the_network_has_been_trained_on(tmp_path):
     assert 12 < np.median(steps) < 27
     # The letter "o" of the synthetic hand is as high as a small letter.
     (y,) = [places(strokes)[:, 1]]
-    assert np.percentile(y, 95) - np.percentile(y, 5) > 0.9 * X_HEIGHT / SCALE
+    assert np.percentile(y, 95) - np.percentile(y, 5) > 0.9 * MEDIAN_X_HEIGHT / SCALE
 
 
 def test_lengths_are_in_units_of_data_scale(tmp_path, style):
@@ -176,7 +177,7 @@ def test_slant_and_width_are_the_writers_own(tmp_path, style):
 def test_a_leap_is_cut_to_what_the_network_has_seen(tmp_path):
     strokes = hand()
     style, _ = style_of(tmp_path, strokes[:8] + ink.shift(strokes[8:], 300, 0))  # 10 x-heights
-    assert np.abs(style[:, :2]).max() == pytest.approx(LIMIT / SCALE)
+    assert np.abs(style[:, :2]).max() == pytest.approx(OFFSET_LIMIT / SCALE)
 
 
 # ------------------------------------------------------------------------------------------------ points on the way
@@ -229,10 +230,10 @@ def test_lines_are_told_apart_by_where_the_pen_goes(tmp_path, group):
     strokes, text = load(path, "\n".join(LONG[:2]))
     assert text == " ".join(LONG[:2])
     y = places(strokes)[:, 1]
-    assert np.ptp(y) < 3.6 * X_HEIGHT / SCALE  # side by side, and not below each other
+    assert np.ptp(y) < 3.6 * MEDIAN_X_HEIGHT / SCALE  # side by side, and not below each other
     lifts = np.flatnonzero(strokes[:, 2] > 0.5)
     leap = strokes[lifts[len(lines[0]) - 1] + 1]
-    assert 1.5 < leap[0] * SCALE / X_HEIGHT < 2.6  # a space
+    assert 1.5 < leap[0] * SCALE / MEDIAN_X_HEIGHT < 2.6  # a space
     assert load(path, " ".join(LONG[:2]))[0] == pytest.approx(strokes, abs=0.05)
 
 
