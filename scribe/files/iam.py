@@ -1,8 +1,18 @@
-"""The files of IAM-OnDB: strokes of a line in XML, texts of a form."""
+"""The files of IAM-OnDB: strokes of a line in XML, texts of a form.
 
+    from scribe.files.iam import read_lines, read_strokes, to_offsets
+    offsets = to_offsets(read_strokes("lineStrokes/a01/a01-000/a01-000u-01.xml"))
+    text = read_lines("ascii/a01/a01-000/a01-000u.txt")[0]
+
+Each XML file is one line; the text file of a form holds the texts of all its lines.
+"""
+
+import os
+import re
 from xml.parsers import expat
 
 import numpy as np
+from numpy.typing import NDArray
 
 INT16 = np.iinfo(np.int16)
 
@@ -10,12 +20,12 @@ INT16 = np.iinfo(np.int16)
 class LineError(ValueError):
     """A line that cannot be used. kind: what is counted; the message: what is wrong with this one."""
 
-    def __init__(self, kind, detail=""):
+    def __init__(self, kind: str, detail: str = ""):
         super().__init__(f"{kind}: {detail}" if detail else kind)
         self.kind = kind
 
 
-def read_strokes(path):
+def read_strokes(path: str) -> list[list[tuple[int, int]]]:
     """The strokes of an IAM-OnDB XML file: a list of lists of (x, y), integers, y growing downwards.
 
     Raises:
@@ -53,7 +63,7 @@ def read_strokes(path):
     return [stroke for stroke in strokes if stroke]
 
 
-def to_offsets(strokes):
+def to_offsets(strokes: list[list[tuple[int, int]]]) -> NDArray:
     """Strokes of (x, y) -> int16 (n, 3): dx, dy (first row 0, 0) and 1 on the last point of every stroke.
 
     Raises:
@@ -72,7 +82,7 @@ def to_offsets(strokes):
     return offsets.astype(np.int16)
 
 
-def read_lines(path):
+def read_lines(path: str) -> list[str]:
     """The lines of the section `CSR:` of an IAM-OnDB text file, as they stand there; none where it is missing."""
     with open(path, encoding="latin1") as file:
         lines = file.read().split("\n")  # not splitlines(): that would also break at Latin-1 control characters
@@ -83,3 +93,17 @@ def read_lines(path):
     while lines and not lines[-1].strip():
         lines.pop()
     return lines
+
+
+def text_beside(path: str) -> str | None:
+    """The text of a line of IAM-OnDB, where the folder ascii/ of the database lies beside lineStrokes/; else None."""
+    folder, name = os.path.split(os.path.abspath(path))
+    match = re.fullmatch(r"(.+)-(\d{1,4})\.xml", name)
+    above, strokes, below = folder.rpartition(os.sep + "lineStrokes" + os.sep)
+    if not match or not strokes:
+        return None
+    try:
+        lines = read_lines(os.path.join(above, "ascii", below, match[1] + ".txt"))
+    except OSError:
+        return None
+    return lines[int(match[2]) - 1] if 1 <= int(match[2]) <= len(lines) else None

@@ -9,7 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import ink_helpers as ink
-from scribe.files.recordings import path_strokes, read_ink
+from scribe.files.recordings import read_ink
+from scribe.files.svg_paths import path_strokes
 from scribe.ink.pen import resample
 from scribe.writing.own_hand import load_own_hand
 

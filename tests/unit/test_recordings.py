@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 
 import ink_helpers as ink
-from scribe.files.recordings import path_strokes, read_ink
+from scribe.files.recordings import read_ink
 from scribe.files.safe_pickle import UnsafePickleError
+from scribe.files.svg_paths import path_strokes
 
 STROKES = [np.array([[1, 2], [3, 4.5], [5, 2]]), np.array([[7.0, 1]]), np.array([[8, 8], [9, -9.25]])]
 
@@ -381,13 +382,13 @@ def test_a_broken_file_is_one_line_that_names_it(tmp_path, content, reason):
 
 
 def test_a_file_of_too_many_bytes_or_points_is_refused(tmp_path, monkeypatch):
-    from scribe.files import recordings
+    from scribe.files import recordings, svg_paths
 
-    monkeypatch.setattr(recordings, "MOST_POINTS", 40)
+    monkeypatch.setattr(svg_paths, "MAX_DRAWING_POINTS", 40)
     with pytest.raises(ValueError, match="more than 40"):
         read(tmp_path, "<svg><path d='M0 0 1 1 C1 2 3 4 5 6 C1 2 3 4 5 6'/></svg>")
     with pytest.raises(ValueError, match="more than 40"):
         read(tmp_path, ink.svg([np.ones((30, 2))] * 2))
-    monkeypatch.setattr(recordings, "LARGEST_FILE", 2**20)
+    monkeypatch.setattr(recordings, "MAX_FILE_BYTES", 2**20)
     with pytest.raises(ValueError, match="1 MiB"):
         read(tmp_path, " " * (2**20 + 1))
