@@ -20,22 +20,22 @@ from collections import Counter
 
 import numpy as np
 
+from scribe.console import SuiteError, run_command, say
 from scribe.files.safe_pickle import load_pickle
+from scribe.files.sources import needed_files
 from scribe.files.stroke_file import DATA_FILE, HOW_TO_GET_DATA, STYLES_FILE, as_points, as_text
 from scribe.ink.text import ALPHABET
 from utils import line_fault
 
 ORIGIN_FILE = "origin.json"  # in the data folder: what the suite's own files are, by their SHA-256
 
-# What training and sampling cannot do without.
-MODULES = """model utils train sample prepare_data verify_data scribe/network/recurrent scribe/network/checkpoint
-    scribe/network/config scribe/training/flags scribe/training/schedule scribe/pages/figures"""
-SOURCES = [f"{module}.py" for module in MODULES.split()]
+# What people start first or import in notebooks. What these need of scribe/ is found by following their imports.
+SOURCES = ["model.py", "utils.py", "train.py", "sample.py", "prepare_data.py", "verify_data.py"]
 
-# The loader leaves out lines that do not match their text. A few are in every collection; so large a share is a fault.
-MOST_FILTERED = 0.02
+# The loader leaves out lines that do not match their text. Every collection has a few; a larger share is a fault.
+MAX_FILTERED = 0.02
 
-MEANING = {
+MEANINGS = {
     "strokes that are not an (n, 3) array of numbers": "every pen point is dx, dy and pen lift",
     "a number that is not finite": "NaN or infinity would spoil the whole network at its first step",
     "a pen lift other than 0 and 1": "the third number says whether the pen lifts after the point: 1, or 0",
@@ -52,13 +52,13 @@ class Report:
 
     def fault(self, text):
         self.faults += 1
-        print(f"FAULT: {_printable(text)}", file=sys.stderr)
+        say(f"FAULT: {_printable(text)}")
 
     def warn(self, text):
-        print(f"Warning: {_printable(text)}", file=sys.stderr)
+        say(f"Warning: {_printable(text)}")
 
     def note(self, text):
-        print(f"Note: {_printable(text)}", file=sys.stderr)
+        say(f"Note: {_printable(text)}")
 
 
 def _printable(text):
@@ -82,15 +82,17 @@ def name_lines(indices, most=50):
 # ------------------------------------------------------------------------------------------------------------- files
 
 
-def check_sources(report, folder=None):
-    """The suite's own files are there, and all that are there can be compiled."""
+def check_sources(report: Report, folder: str | None = None) -> None:
+    """The files that SOURCES need are there, and all sources that are there can be compiled."""
     folder = folder or os.path.dirname(os.path.abspath(__file__))
-    others = {name for name in os.listdir(folder) if name.endswith(".py") and not name.startswith(".")}
-    for parent, _, names in os.walk(os.path.join(folder, "scribe")):
-        inside = os.path.relpath(parent, folder)
-        others |= {os.path.join(inside, name) for name in names if name.endswith(".py") and not name.startswith(".")}
-    for name in [*SOURCES, *sorted(others - set(SOURCES))]:
-        path = os.path.join(folder, name)
+    names = {name for name in os.listdir(folder) if name.endswith(".py")}
+    for parent, _, files in os.walk(os.path.join(folder, "scribe")):
+        inside = os.path.relpath(parent, folder).replace(os.sep, "/")
+        names |= {f"{inside}/{name}" for name in files if name.endswith(".py")}
+    names = {name for name in names if not os.path.basename(name).startswith(".")}
+    needed, missing = needed_files(folder, SOURCES)
+    for name in sorted({*names, *needed, *missing}):
+        path = os.path.join(folder, *name.split("/"))
         try:
             with open(path, "rb") as file:
                 compile(file.read(), path, "exec", dont_inherit=True)
@@ -108,7 +110,7 @@ def check_folders(report, data_dir, log_dir, save_dir):
         state = "is not a folder" if os.path.exists(data_dir) else "does not exist"
         report.fault(f"the data folder {data_dir} {state}. {HOW_TO_GET_DATA}")
     elif not os.access(data_dir, os.R_OK | os.X_OK):
-        report.fault(f"the data folder {data_dir} cannot be read; mend its permissions.")
+        report.fault(f"the data folder {data_dir} cannot be read; fix its permissions.")
     elif not os.access(data_dir, os.W_OK):
         report.note(f"the data folder {data_dir} cannot be written, which only prepare_data.py has to.")
     for folder, flag in ((log_dir, "--log_dir"), (save_dir, "--save_dir")):
@@ -117,7 +119,7 @@ def check_folders(report, data_dir, log_dir, save_dir):
         if not os.path.isdir(folder):
             report.fault(f"{folder} is not a folder; move it away or name another with {flag}.")
         elif not os.access(folder, os.W_OK | os.X_OK):
-            report.fault(f"{folder} cannot be written; mend its permissions or name another with {flag}.")
+            report.fault(f"{folder} cannot be written; fix its permissions or name another with {flag}.")
 
 
 # -------------------------------------------------------------------------------------------------------------- data
@@ -176,7 +178,7 @@ def check_lines(report, path, strokes, texts):
         if sum(map(len, faults.values())) == before:
             sound[i] = points, text
     for kind, indices in faults.items():
-        report.fault(f"{path}, {name_lines(indices)}: {kind} ({MEANING[kind]}{details[kind]}).")
+        report.fault(f"{path}, {name_lines(indices)}: {kind} ({MEANINGS[kind]}{details[kind]}).")
     return sound
 
 
@@ -203,10 +205,10 @@ def check_data(report, path, tsteps, worst):
     count = sum(map(len, filtered.values()))
     for reason, indices in filtered.items():
         report.warn(f"{path}, {name_lines(indices)}: {reason}; the loader leaves this out.")
-    if count and count >= MOST_FILTERED * len(strokes):
+    if count and count >= MAX_FILTERED * len(strokes):
         report.fault(
             f"{path}: the loader would leave out {count} of {len(strokes)} lines ({count / len(strokes):.1%}; up to "
-            f"{MOST_FILTERED:.0%} is usual). Texts may stand beside the wrong strokes, points may be too dense or too "
+            f"{MAX_FILTERED:.0%} is usual). Texts may stand beside the wrong strokes, points may be too dense or too "
             f"sparse, or --tsteps {tsteps} is too small."
         )
     if no_lift:
@@ -302,10 +304,13 @@ def parse_args(argv=None):
     return p.parse_args(argv)
 
 
-def main(argv=None):
+def main(argv: list[str] | None = None) -> int:
     args = parse_args(argv)
-    if args.report is None:
-        return verify(args)
+    return run_command(lambda: verify(args) if args.report is None else verify_with_report(args))
+
+
+def verify_with_report(args: argparse.Namespace) -> int:
+    """Runs all checks and also writes what they print to the file `args.report`; returns the exit code."""
     out, err = io.StringIO(), io.StringIO()
     with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
         code = verify(args)
@@ -320,12 +325,11 @@ def main(argv=None):
                 f"## Faults, warnings and notes\n\n```text\n{err.getvalue() or 'none'}\n```\n"
             )
     except OSError as error:
-        print(f"Error: {args.report} cannot be written: {error.strerror}.", file=sys.stderr)
-        return 1
+        raise SuiteError(f"{args.report} cannot be written: {error.strerror}.") from None
     return code
 
 
-def verify(args):
+def verify(args: argparse.Namespace) -> int:
     """Runs all checks; returns the exit code."""
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):  # a text may hold what the terminal's encoding cannot show
@@ -338,7 +342,7 @@ def verify(args):
         check_styles(report, os.path.join(args.data_dir, STYLES_FILE))
     sys.stdout.flush()
     if report.faults:
-        print(f"{report.faults} fault{'s' * (report.faults > 1)} found.", file=sys.stderr)
+        say(f"{report.faults} fault{'s' * (report.faults > 1)} found.")
         return 1
     print("\nSUCCESS! All checks passed!")
     return 0

@@ -2,6 +2,7 @@ import hashlib
 import json
 import os
 import pickle
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -11,9 +12,11 @@ import pytest
 
 import verify_data
 from data_helpers import make_lines, write_data
+from scribe.files.sources import needed_files
 from scribe.files.stroke_file import DATA_FILE, STYLES_FILE
 
 REPOSITORY = Path(verify_data.__file__).resolve().parent
+LIBRARY = REPOSITORY / "scribe"
 REAL = REPOSITORY.parent / "shared" / "data"
 SUCCESS = "SUCCESS! All checks passed!"
 
@@ -230,21 +233,41 @@ def test_folders_that_training_cannot_write_to_are_faults(verify, tmp_path, monk
 
 
 def test_sources_that_are_missing_or_broken_are_faults(tmp_path, capsys):
-    for name in verify_data.SOURCES:
+    for name in (*verify_data.SOURCES, "scribe/__init__.py", "scribe/pages/__init__.py", "scribe/pages/page.py"):
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).write_text("x = 1\n")
+    (tmp_path / "model.py").write_text("def late():\n    from scribe.pages import page\n    import numpy\n")
     report = verify_data.Report()
     verify_data.check_sources(report, tmp_path)
     assert report.faults == 0
     (tmp_path / "train.py").unlink()
+    (tmp_path / "scribe" / "pages" / "page.py").unlink()
     (tmp_path / "sample.py").write_text("def f(:\n")
     (tmp_path / "another.py").write_bytes(b"x = 1\0")
     (tmp_path / "scribe" / "pages" / "deeper.py").write_text("x = (\n")
     verify_data.check_sources(report, tmp_path)
     err = capsys.readouterr().err
-    assert report.faults == 4 and "deeper.py is not Python" in err
-    assert "train.py is missing" in err and "sample.py is not Python" in err and "another.py is not Python" in err
+    assert report.faults == 5 and "deeper.py is not Python" in err
+    assert "train.py is missing" in err and "page.py is missing" in err
+    assert "sample.py is not Python" in err and "another.py is not Python" in err
     assert not (tmp_path / "__pycache__").exists()
+
+
+def test_every_library_file_that_sampling_imports_is_reported_when_it_is_missing(tmp_path):
+    script = "import sys, sample; print(*(getattr(m, '__file__', None) for m in sys.modules.values()), sep='\\n')"
+    command = [sys.executable, "-c", script]
+    run = subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, check=True)
+    library = [path.relative_to(REPOSITORY) for path in map(Path, run.stdout.splitlines()) if LIBRARY in path.parents]
+    assert len(library) > 20  # or the list says nothing
+    shutil.copytree(LIBRARY, tmp_path / "scribe", ignore=shutil.ignore_patterns("__pycache__"))
+    for path in REPOSITORY.glob("*.py"):
+        shutil.copy(path, tmp_path)
+    for path in library:
+        content = (tmp_path / path).read_bytes()
+        (tmp_path / path).unlink()
+        assert needed_files(tmp_path, verify_data.SOURCES)[1] == [path.as_posix()]
+        (tmp_path / path).write_bytes(content)
+    assert needed_files(tmp_path, verify_data.SOURCES)[1] == []
 
 
 def test_line_numbers_are_written_as_ranges_and_a_long_list_is_cut():
