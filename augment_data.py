@@ -18,49 +18,41 @@ import numpy as np
 from tqdm import tqdm
 
 from model import load_model
-from scribe.files.safe_pickle import UnsafePickleError
+from scribe.console import run_command, say
 from scribe.files.stroke_file import save_strokes
 from scribe.ink.batch import make_batch
 from scribe.ink.characters import attended_characters
-from scribe.ink.glyphs import (
-    RARE_SMALL,
-    SHAPES,
-    Glyph,
-    WrittenLine,
-    collect_glyphs,
-    draw_shape,
-    set_glyphs,
-)
+from scribe.ink.glyphs import RARE_SMALL, SHAPES, Glyph, WrittenLine, collect_glyphs, draw_shape, set_glyphs
 from scribe.ink.strokes import absolute_points, raw_offsets
 from scribe.ink.typical import CAPITALS, DIGITS
-from scribe.network.checkpoint import CheckpointError, find_checkpoint
+from scribe.network.checkpoint import find_checkpoint
 from scribe.network.tf_setup import one_thread_per_operation, tf
 from utils import DataLoader, Logger
 
 BATCH = 48
 MAX_LINE_CHARACTERS = 64  # of a new line
-ALIKE = 3  # of so many glyphs drawn at random, the one with the line's slant is taken
+CHOICES = 3  # glyphs drawn at random, of which the one closest to the line's slant is taken
 
 
-# -------------------------------------------------------------------------------------------------- what is written
+# ------------------------------------------------------------------------------------------------------ composition
 
 
-# What is set in the place of a word; every 9 becomes some digit, every A some capital.
+# Tokens that take the place of a word; every 9 becomes a random digit, every A a random capital.
 PATTERNS = (
     "9|99|999|9999|9999|9.99|99.99|9,999|99,999|99/99/9999|9/9/99|9.9.99|99.99.9999|9:99|99:99|999 9999|99-99|99%|#99"
     "|(9)|(99)|[9]|[99]|A9|A99|9A|AA|AAA|AAAA|AAAAA|A & A|&|A. A.|A.A.|AA?|99!|99;|9:|9 + 9|99 + 99|*|9*9|A/A|99?|A-A"
     "|999 9999|99 99 99 99|999 9999 9999|99999999|9,999,999|999.99|A A A|A A A A A|AAAAAA|9 9 9|A: 99|#9|A9 9AA"
     "|&|&|&|&|&|A & A|A&A|A&A|9 + 9|A + A|A++|9+|+|9;|A;|AA/AA|99/9"
 ).split("|")
-WORDS_IN_CAPITALS = 0.4  # share of the tokens that are a word, instead of one of PATTERNS
-WHOLE_LINES = 0.35  # share of those of which nothing but tokens is left
+WORDS_IN_CAPITALS = 0.4  # share of the tokens that are a word in capitals instead of one of PATTERNS
+WHOLE_LINES = 0.35  # share of the lines with tokens that consist of nothing else
 # Heights of numbers and words in capitals, mean and deviation, and the gap between their characters, in x-heights. A
 # little more than in real lines (2.1), since the network writes them smaller and closer than what it has seen.
 HEIGHT, GAP = (2.2, 0.2), 0.45
-SMALL_LINES = 1 / 3  # share of the new lines in which rare small letters take the place of others,
-SMALL_LETTERS = "xxxxzq"  # which are chosen out of these,
-MOST_SMALL = 4  # and how many of them
-TAKEN = set("abcdeghklmnoprsuvwy")  # not those whose dots and bars may be drawn after the word
+SMALL_LINES = 1 / 3  # share of the new lines in which rare small letters take the place of others
+SMALL_LETTERS = "xxxxzq"  # a letter is drawn from these, so x comes four times as often as z
+MAX_SMALL = 4  # small letters that are replaced in a line
+REPLACEABLE = set("abcdeghklmnoprsuvwy")  # without those whose dots and bars may be drawn after the word
 
 
 class Composer:
@@ -80,26 +72,26 @@ class Composer:
     def random_token(self):
         """A word in capitals, or one of PATTERNS with random digits and capitals."""
         if self.rng.random() < WORDS_IN_CAPITALS:
-            some = [self.words[k] for k in self.rng.integers(len(self.words), size=ALIKE)]
+            some = [self.words[k] for k in self.rng.integers(len(self.words), size=CHOICES)]
             return max(some, key=lambda word: np.mean([self.capital_odds[CAPITALS.index(c)] for c in word]))
         pattern = PATTERNS[self.rng.integers(len(PATTERNS))]
         return "".join(self.rng.choice(list({"9": DIGITS, "A": CAPITALS}.get(c, c))) for c in pattern)
 
     def compose(self):
-        """A new WrittenLine; None if this time none came about."""
+        """A new WrittenLine; None if this attempt failed."""
         line = self.lines[self.rng.integers(len(self.lines))]
         return self.with_small_letters(line) if self.rng.random() < SMALL_LINES else self.with_tokens(line)
 
     def with_small_letters(self, line):
         """The line with some small letters replaced by rare ones, or None."""
         new, letters = None, [c for c in SMALL_LETTERS if c in self.glyphs]
-        for _ in range(self.rng.integers(1, MOST_SMALL + 1)):
+        for _ in range(self.rng.integers(1, MAX_SMALL + 1)):
             words = [m.span() for m in re.finditer(r"\S+", line.text)] if line.x_height else []
             places = [
                 (u, own)
                 for start, end in words
                 for u, own in line.small_apart(start, end)
-                if line.text[u] in TAKEN and own == list(range(own[0], own[-1] + 1))
+                if line.text[u] in REPLACEABLE and own == list(range(own[0], own[-1] + 1))
             ]
             if not places or not letters:
                 break
@@ -140,7 +132,7 @@ class Composer:
         # In the real lines, # stands for what could not be read.
         if character in SHAPES and (character == "#" or self.rng.random() < 8 / (8 + len(found))):
             return draw_shape(character, self.rng)
-        some = [found[k] for k in self.rng.integers(len(found), size=ALIKE)]
+        some = [found[k] for k in self.rng.integers(len(found), size=CHOICES)]
         glyph = min(some, key=lambda g: abs(g.slant - slant))
         if character not in DIGITS + CAPITALS + RARE_SMALL:
             return glyph
@@ -186,36 +178,42 @@ def written_lines(model, strokes, texts):
 def parse_args(argv=None):
     p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     p.add_argument("--data_dir", default="data", help="folder with strokes_training_data.cpkl: real lines")
-    p.add_argument("--output", default="data/rare_characters.cpkl", help="the new lines, in the same format")
-    p.add_argument("--count", type=int, default=4000, help="how many")
-    p.add_argument("--repeat", default="", help="letters; real lines go in once more for each time one is given here")
-    p.add_argument("--save_path", default=None, help="the model that tells where each character is, as in sample.py")
-    p.add_argument("--tsteps", type=int, default=1300, help="most pen points of a line")
-    p.add_argument("--seed", type=int, default=0, help="the same seed gives the same lines")
+    p.add_argument("--output", default="data/rare_characters.cpkl", help="file to write, in the same format")
+    p.add_argument("--count", type=int, default=4000, help="number of new lines")
+    p.add_argument(
+        "--repeat", default="", help="letters; a real line is added once for each time that one of its own is given"
+    )
+    p.add_argument(
+        "--save_path",
+        default=None,
+        help="checkpoint of the model that finds the characters; as in sample.py",
+    )
+    p.add_argument("--tsteps", type=int, default=1300, help="largest number of pen points of a line")
+    p.add_argument("--seed", type=int, default=0, help="seed of all random choices; the same seed gives the same lines")
     args = p.parse_args(argv)
     if args.count < 1:
         p.error(f"--count is {args.count}: it has to be 1 or more")
     return args
 
 
-def main(argv=None):
+def main(argv: list[str] | None = None) -> int:
     args = parse_args(argv)
-    logger = Logger()
-    try:
-        model = load_model(find_checkpoint(args.save_path))
-        one_thread_per_operation()
-        args.data_scale, args.alphabet, args.batch_size = model.config.data_scale, model.config.alphabet, BATCH
-        loader = DataLoader(args, logger)
-        strokes, texts = compose_lines(model, loader, args.count, args.tsteps, args.seed)
-        again = repeated_lines(loader.ascii_data, args.repeat)
-        strokes += [raw_offsets(absolute_points(loader.stroke_data[i]), loader.data_scale) for i in again]
-        texts += [loader.ascii_data[i] for i in again]
-        save_strokes(args.output, strokes, texts)
-        logger.write(f"Wrote {len(texts)} lines, {sum(map(len, strokes))} pen points, to {args.output}.")
-        return 0
-    except (CheckpointError, UnsafePickleError, ValueError, OSError) as error:
-        logger.write(f"Error: {error}")
-        return 1
+    return run_command(lambda: augment(args))
+
+
+def augment(args: argparse.Namespace) -> int:
+    """Makes and writes the new lines; returns the exit code."""
+    model = load_model(find_checkpoint(args.save_path))
+    one_thread_per_operation()
+    args.data_scale, args.alphabet, args.batch_size = model.config.data_scale, model.config.alphabet, BATCH
+    loader = DataLoader(args, Logger())
+    strokes, texts = compose_lines(model, loader, args.count, args.tsteps, args.seed)
+    again = repeated_lines(loader.ascii_data, args.repeat)
+    strokes += [raw_offsets(absolute_points(loader.stroke_data[i]), loader.data_scale) for i in again]
+    texts += [loader.ascii_data[i] for i in again]
+    save_strokes(args.output, strokes, texts)
+    say(f"Wrote {len(texts)} lines, {sum(map(len, strokes))} pen points, to {args.output}.")
+    return 0
 
 
 def repeated_lines(texts, letters):

@@ -13,15 +13,17 @@ import re
 import sys
 from collections import Counter
 
+from scribe import console
+from scribe.console import SuiteError, UsageError, run_command
 from scribe.files.iam import LineError, read_lines, read_strokes, to_offsets
 from scribe.files.stroke_file import DATA_FILE, HOW_TO_GET_DATA, save_strokes
 
 
 def parse_args(argv=None):
     p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    p.add_argument("--source", required=True, help="folder with lineStrokes/ and ascii/ somewhere in it")
+    p.add_argument("--source", required=True, help="folder that has lineStrokes/ and ascii/ at any depth")
     p.add_argument("--data_dir", default="data", help=f"folder to write {DATA_FILE} to")
-    p.add_argument("--min_characters", type=int, default=11, help="leave out lines whose text is shorter than this")
+    p.add_argument("--min_characters", type=int, default=11, help="shortest text of a line that is kept")
     p.add_argument("--verbose", action="store_true", help="name every line that is left out, not only the first few")
     return p.parse_args(argv)
 
@@ -127,11 +129,15 @@ def form_lines(key, files, text_files):
 # ------------------------------------------------------------------------------------------------------------ main
 
 
-def main(argv=None):
+def main(argv: list[str] | None = None) -> int:
     args = parse_args(argv)
+    return run_command(lambda: prepare(args))
+
+
+def prepare(args: argparse.Namespace) -> int:
+    """Converts what the flags say, and tells what was left out; returns the exit code."""
     if not os.path.isdir(args.source):
-        print(f"Error: --source {args.source} is not a folder. {HOW_TO_GET_DATA}", file=sys.stderr)
-        return 2
+        raise UsageError(f"--source {args.source} is not a folder. {HOW_TO_GET_DATA}")
     kinds, shown = Counter(), 20
 
     def skip(path, error):
@@ -143,31 +149,26 @@ def main(argv=None):
             say("Skipped more; --verbose names them all.")
 
     say, progress = _terminal()
-    try:
-        strokes, texts = convert(args.source, args.min_characters, skip, progress)
-        if strokes:
-            os.makedirs(args.data_dir, exist_ok=True)
-            path = os.path.join(args.data_dir, DATA_FILE)
-            save_strokes(path, strokes, texts)
-    except OSError as error:
-        print(f"Error: {error}", file=sys.stderr)
-        return 1
+    strokes, texts = convert(args.source, args.min_characters, skip, progress)
+    if strokes:
+        os.makedirs(args.data_dir, exist_ok=True)
+        path = os.path.join(args.data_dir, DATA_FILE)
+        save_strokes(path, strokes, texts)
     if kinds:
         say(f"Skipped {sum(kinds.values())} lines:")
         for kind, count in kinds.most_common():
             say(f"{count:8d}  {kind}")
     if not strokes:
         wanted = "lineStrokes/*/*/*.xml with their texts in ascii/*/*/*.txt"
-        print(f"Error: no usable line below {args.source}: expected {wanted}. {HOW_TO_GET_DATA}", file=sys.stderr)
-        return 1
+        raise SuiteError(f"no usable line below {args.source}: expected {wanted}. {HOW_TO_GET_DATA}")
     print(f"Wrote {path}: {len(strokes)} lines, {sum(map(len, strokes))} pen points.")
     return 0
 
 
 def _terminal():
-    """(say, progress): messages to stderr and a bar over the forms, which exists on a terminal alone."""
+    """(say, progress): messages to stderr, and a progress bar over the forms where stderr is a terminal."""
     if not sys.stderr.isatty():
-        return lambda text: print(text, file=sys.stderr), lambda forms: forms
+        return console.say, lambda forms: forms
     from tqdm import tqdm
 
     return lambda text: tqdm.write(text, file=sys.stderr), lambda forms: tqdm(forms, unit="form")

@@ -1,4 +1,4 @@
-"""Lines of handwriting to train on, and messages: `DataLoader`, `Logger`. Without TensorFlow.
+"""Batches of handwriting to train on, and messages: `DataLoader`, `Logger`. NumPy alone.
 
     from utils import DataLoader, Logger, to_one_hot
     loader = DataLoader(args, Logger(args))
@@ -10,14 +10,18 @@ A line of handwriting is an (n, 3) array of pen points: dx, dy (offset from the 
 
 import math
 import os
-import sys
 import time
+from collections.abc import Iterator
 
 import numpy as np
+from numpy.typing import NDArray
 
+from scribe.console import say
 from scribe.files.stroke_file import DATA_FILE, HOW_TO_GET_DATA, load_strokes
-from scribe.ink.batch import make_batch
-from scribe.ink.text import ALPHABET, to_one_hot  # noqa: F401 - `from utils import to_one_hot` is what notebooks write
+from scribe.ink.batch import Batch, make_batch
+from scribe.ink.strokes import transformed
+from scribe.ink.text import ALPHABET, to_one_hot  # noqa: F401 - notebooks import to_one_hot from here
+from scribe.ink.typical import OFFSET_LIMIT
 
 # A line whose number of pen points per character is outside of this range does not match its text.
 MIN_POINTS_PER_CHARACTER, MAX_POINTS_PER_CHARACTER = 6, 70
@@ -31,7 +35,7 @@ class DataLoader:
 
     Args:
         args: data_dir, batch_size, tsteps (longest line), data_scale, alphabet, seed, extra_data (a further file of
-            lines, all of them to train on), distort (see `distorted`); the defaults of train.py for what it lacks.
+            lines, all of them to train on), distort (see `distorted`). What it lacks has the default of train.py.
         logger: has write(text); None for silence.
         limit: offsets are clipped to this many raw units.
 
@@ -40,7 +44,7 @@ class DataLoader:
         pointer: index of the next batch in this pass. num_batches: batches in a pass.
     """
 
-    def __init__(self, args, logger=None, limit=500):
+    def __init__(self, args, logger: "Logger | None" = None, limit: float = OFFSET_LIMIT):
         self.data_dir = getattr(args, "data_dir", "data")
         self.batch_size = int(getattr(args, "batch_size", 32))
         self.tsteps = int(getattr(args, "tsteps", 1300))
@@ -56,7 +60,7 @@ class DataLoader:
         self.path = os.path.join(self.data_dir, DATA_FILE)
         if not os.path.exists(self.path):
             raise FileNotFoundError(f"{self.path} does not exist. {HOW_TO_GET_DATA}")
-        self.skipped = {}
+        self.skipped: dict[str, int] = {}
         self.stroke_data, self.ascii_data, self.valid_stroke_data, self.valid_ascii_data = [], [], [], []
         self._load(self.path, validate_every=20)
         extra = getattr(args, "extra_data", None)
@@ -72,7 +76,7 @@ class DataLoader:
         """Adds the lines of a file; every `validate_every`-th is for validation (0: none)."""
         strokes, texts = load_strokes(path)
         for i, (line, text) in enumerate(zip(strokes, texts, strict=True)):
-            strokes[i] = None  # a data set is large: let go of what has been read
+            strokes[i] = None  # a data set is large: free what has been read
             text = text.strip()
             fault = line_fault(line, text, self.tsteps)
             if fault:
@@ -81,9 +85,9 @@ class DataLoader:
             points = np.array(line, np.float32)
             points[:, :2] = np.clip(points[:, :2], -self.limit, self.limit) / self.data_scale
             points[0, :2] = 0.0  # where the line starts on the sheet says nothing about how it goes on
-            kept = validate_every and i % validate_every == 0
-            (self.valid_stroke_data if kept else self.stroke_data).append(points)
-            (self.valid_ascii_data if kept else self.ascii_data).append(text)
+            held_out = validate_every and i % validate_every == 0
+            (self.valid_stroke_data if held_out else self.stroke_data).append(points)
+            (self.valid_ascii_data if held_out else self.ascii_data).append(text)
         if not self.stroke_data:
             raise ValueError(f"{path} has no line to train on; skipped: {self.skipped or 'none'}.")
         skipped = ", ".join(f"{count} with {fault}" for fault, count in self.skipped.items())
@@ -95,7 +99,7 @@ class DataLoader:
 
     # ---- batches by number
 
-    def batch(self, n):
+    def batch(self, n: int) -> Batch:
         """The n-th batch of all, counted from 0 through pass after pass: a pure function of (seed, n)."""
         lines = self._lines(*divmod(n, self.num_batches))
         strokes = [self.stroke_data[i] for i in lines]
@@ -104,7 +108,7 @@ class DataLoader:
             strokes = [distorted(line, self.distort, rng) for line in strokes]
         return make_batch(strokes, [self.ascii_data[i] for i in lines], self.alphabet)
 
-    def validation_batches(self):
+    def validation_batches(self) -> Iterator[Batch]:
         """All validation lines, in batches of similar length."""
         order = np.argsort([len(line) for line in self.valid_stroke_data], kind="stable")
         for start in range(0, len(order), self.batch_size):
@@ -122,9 +126,9 @@ class DataLoader:
     def _batch(self, strokes, texts, lines):
         return make_batch([strokes[i] for i in lines], [texts[i] for i in lines], self.alphabet)
 
-    # ---- batches one after the other, as the first scribe had them
+    # ---- batches one after the other, the interface of the TensorFlow 1 suite
 
-    def next_batch(self):
+    def next_batch(self) -> tuple[NDArray, NDArray, list[str], NDArray]:
         """x [B, T, 3], y [B, T, 3] (x one point later), texts, one_hot [B, U, A]; moves the pointer on.
 
         Zero rows after the end of a line are padding; `batch(n)` has their mask.
@@ -133,7 +137,7 @@ class DataLoader:
         self.tick_batch_pointer()
         return batch.x, batch.y, batch.texts, batch.one_hot
 
-    def validation_data(self):
+    def validation_data(self) -> tuple[NDArray, NDArray, list[str], NDArray]:
         """As `next_batch`, for the first batch_size validation lines."""
         if not self.valid_stroke_data:
             raise ValueError(f"{self.path} has no line to validate: every 20th is kept for that, but it was skipped.")
@@ -141,19 +145,19 @@ class DataLoader:
         batch = self._batch(self.valid_stroke_data, self.valid_ascii_data, lines)
         return batch.x, batch.y, batch.texts, batch.one_hot
 
-    def tick_batch_pointer(self):
-        """On to the next batch, or to the next pass after the last one."""
+    def tick_batch_pointer(self) -> None:
+        """Moves on to the next batch, after the last one to the next pass."""
         self.pointer += 1
         if self.pointer >= self.num_batches:
             self.reset_batch_pointer()
 
-    def reset_batch_pointer(self):
+    def reset_batch_pointer(self) -> None:
         """Starts the next pass, in a new order."""
         self.passes += 1
         self.pointer = 0
 
 
-def distorted(line, spread, rng):
+def distorted(line: NDArray, spread: float, rng: np.random.Generator) -> NDArray:
     """The same line by a hand that writes a little larger or smaller, wider or narrower, and at another slant.
 
     Args:
@@ -161,17 +165,14 @@ def distorted(line, spread, rng):
             to the right for each unit upwards). rng: a NumPy Generator.
     """
     width, height, slant = rng.normal(0.0, spread, 3)
-    new = line.copy()
-    new[:, 0] = math.exp(width) * line[:, 0] - slant * line[:, 1]  # y grows downwards
-    new[:, 1] = math.exp(height) * line[:, 1]
-    return new
+    return transformed(line, math.exp(width), math.exp(height), slant).astype(line.dtype)
 
 
-def line_fault(strokes, text, tsteps):
-    """Why a line cannot be trained on, or None.
+def line_fault(strokes: NDArray, text: str, tsteps: int) -> str | None:
+    """Why a line cannot be trained on, in words; None for a usable one.
 
     Args:
-        strokes: (n, 3). text: without white space at its ends. tsteps: most points that a line may have.
+        strokes: (n, 3). text: without white space at its ends. tsteps: the largest number of points.
     """
     n = len(strokes)
     if not text:
@@ -189,9 +190,6 @@ def line_fault(strokes, text, tsteps):
     return None
 
 
-# ------------------------------------------------------------------------------------------------------------ logger
-
-
 class Logger:
     """Messages to stderr and to a file in `args.log_dir`.
 
@@ -200,16 +198,16 @@ class Logger:
         name: of the file.
     """
 
-    def __init__(self, args=None, name="train_scribe.txt"):
+    def __init__(self, args=None, name: str = "train_scribe.txt"):
         log_dir = getattr(args, "log_dir", None)
         self.path = os.path.join(log_dir, name) if log_dir else None
         if self.path:
             os.makedirs(log_dir, exist_ok=True)
 
-    def write(self, text, print_it=True):
-        """One message; with print_it=False to the file alone."""
+    def write(self, text: str, print_it: bool = True) -> None:
+        """Writes one message; with print_it=False to the file alone."""
         if print_it:
-            print(text, file=sys.stderr, flush=True)
+            say(text)
         if self.path:
             with open(self.path, "a", encoding="utf-8") as file:
                 file.write(f"{time.strftime('%Y-%m-%d %H:%M:%S')} {text}\n")

@@ -24,7 +24,7 @@ from sample import sample_batch  # noqa: E402
 from scribe.files.stroke_file import STYLES_FILE, save_strokes  # noqa: E402
 from scribe.ink.characters import attended_characters  # noqa: E402
 from scribe.ink.measure import measure_line  # noqa: E402
-from scribe.ink.strokes import raw_offsets  # noqa: E402
+from scribe.ink.strokes import raw_offsets, transformed  # noqa: E402
 from scribe.network.checkpoint import SHIPPED  # noqa: E402
 from scribe.network.tf_setup import one_thread_per_operation  # noqa: E402
 from scribe.writing.failures import find_failures  # noqa: E402
@@ -89,12 +89,12 @@ def primed_with(raw, data_scale):
     return np.column_stack([strokes[:, :2] / data_scale, strokes[:, 2]]).astype(np.float32), text
 
 
-def distorted(line, rng):
+def distorted_style(line, rng):
     """A written line, slanted, widened and scaled at random, as a style: (float32 [n, 3] offsets, text)."""
     size, width = np.exp(rng.normal(0, (0.2, 0.2)))
     offsets = np.diff(line.strokes[:, :2], axis=0, prepend=line.strokes[:1, :2])
-    dx = (offsets[:, 0] - rng.normal(0.1, 0.3) * offsets[:, 1]) * size * width
-    return np.column_stack([dx, offsets[:, 1] * size, line.strokes[:, 5]]).astype(np.float32), line.text
+    slanted = transformed(np.column_stack([offsets, line.strokes[:, 5]]), slant=rng.normal(0.1, 0.3))
+    return transformed(transformed(slanted, size, size), width).astype(np.float32), line.text
 
 
 def candidate_hands(model, reader, count, bias, trial_bias, most_misread, seed):
@@ -107,7 +107,7 @@ def candidate_hands(model, reader, count, bias, trial_bias, most_misread, seed):
     parents = joined + lines[: count - len(joined)]
     for k, parent in enumerate(tqdm(parents, unit="hand", disable=None)):
         text = STYLE_TEXTS[(k + 1) % len(STYLE_TEXTS)]
-        (line,) = sample_batch([text], model, bias=bias, seed=[(seed, k)], style=distorted(parent, rng))
+        (line,) = sample_batch([text], model, bias=bias, seed=[(seed, k)], style=distorted_style(parent, rng))
         (read,) = reader.read([line.strokes])
         if find_failures(line) or count_errors(text, read) > MOST_WRONG or len(line.strokes) > MOST_POINTS:
             continue
