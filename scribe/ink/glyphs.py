@@ -14,11 +14,13 @@ import dataclasses
 import re
 
 import numpy as np
+from numpy.typing import NDArray
 
 from scribe.ink.measure import measure_line
 from scribe.ink.pen import resample, unsteady
 from scribe.ink.strokes import ink_lengths, stroke_ends, stroke_slices
 from scribe.ink.typical import CAPITALS, DIGITS
+from scribe.ink.written import WrittenText
 
 MIN_OWN = 0.75  # share of a stroke's points, and of a character's, that have to agree that they belong together
 TOUCHING = 0.12  # x-heights between strokes that still belong to one character
@@ -57,20 +59,20 @@ class Glyph:
         return float(self.points[:, 0].max())
 
 
-class WrittenLine:
+class WrittenLine(WrittenText):
     """A line cut into strokes, and which strokes belong to which characters.
 
     Args:
-        text: U characters. points: [n, 3] absolute. index: int [n], the character of every point (from the attention).
+        text, points [n, 3], index (from the attention): see `WrittenText`.
 
     Attributes:
-        strokes: list of [m, 3]; slices: which of the points. first: for each stroke the lowest character with
-            much of it.
+        strokes: list of [m, 3]; slices: which of the points. first: for each stroke the first character with much of
+            it, the 20th percentile of the characters of its points.
         x_height, slant: see `measure.Metrics`; baseline_at(x).
     """
 
-    def __init__(self, text, points, index):
-        self.text, self.points, self.index = text, np.asarray(points, float), np.asarray(index)
+    def __init__(self, text: str, points: NDArray, index: NDArray):
+        super().__init__(text, np.asarray(points, float), np.asarray(index))
         self.slices = stroke_slices(self.points)
         self.strokes = [self.points[s] for s in self.slices]
         self.first = [int(np.percentile(self.index[s], 20, method="nearest")) for s in self.slices]

@@ -10,65 +10,50 @@ their measured widths (`scribe/pages/layout.py`).
 """
 
 import dataclasses
+from collections.abc import Hashable
 
 import numpy as np
 
 from scribe.ink.strokes import checked_strokes, stroke_ends
+from scribe.ink.written import WrittenText
 
-NO_GAP = -0.35  # a gap in characters: where ink overlaps more than this, words are left together
+NO_GAP = -0.35  # a gap in characters: where ink overlaps by more than this, words are left together
 
 
 @dataclasses.dataclass
-class Segment:
+class Segment(WrittenText):
     """A text that was written in one go.
 
     Attributes:
-        text: U characters.
-        strokes: [n, 6] or [n, 3]: x, y (absolute, y grows downwards), ..., pen lift, in any unit.
-        index: int [n], the character of every point, from `characters.character_index`; None where it is not known.
+        text, points, index: see `WrittenText`.
         hand: segments of the same hand (any hashable) get the same scale, slant and word spaces.
         ink: a colour of matplotlib, None for that of the page.
     """
 
-    text: str
-    strokes: np.ndarray
-    index: np.ndarray | None = None
-    hand: object = None
+    hand: Hashable = None
     ink: str | None = None
 
 
-@dataclasses.dataclass
-class Word:
-    """A word cut out of a segment.
-
-    Attributes:
-        text: its characters; they contain a space where two words could not be told apart.
-        points: [m, 3]: x, y, pen lift, in the unit and place of the segment.
-        index: int [m], the character of `text` that every point belongs to; -1 where it is not known.
-    """
-
-    text: str
-    points: np.ndarray
-    index: np.ndarray
-
-
-def split_words(segment, force=False):
+def split_words(segment: WrittenText, force: bool = False) -> list[WrittenText]:
     """Cuts a written segment into its words, between pen strokes: no stroke is ever cut.
 
-    The attention tells about where a space was, but not to the stroke: the crossing of a t or the dot of an i comes
-    late, and the network reads ahead. So for every space the pen lift is taken that is near to where the attention
-    passed it and has the widest gap of ink, for all spaces together, in order. Words that the pen joined stay together.
+    The attention tells roughly where a space was, but not between which strokes: the crossing of a t or the dot of an i
+    comes late, and the network reads ahead. So each space gets a pen lift that is near to where the attention passed it
+    and has a wide gap of ink; the choice is the best for all spaces together, in order. Words that the pen joined stay
+    together.
 
     Args:
-        segment: a Segment. force: cuts also where there is no gap, at the best of the pen lifts that there are.
+        segment: a Segment, or any other WrittenText. force: cuts also where there is no gap, at the best pen lifts.
 
     Returns:
-        the Words in writing order; together they have every point of the segment.
+        the words in writing order, points [m, 3] in the unit and place of the segment; together they have every point
+        of it. The text of a word contains a space where two words could not be told apart. Its index is -1 throughout
+        where that of the segment is not known.
 
     Raises:
         ValueError: no points, points that are not finite, or an index of another length.
     """
-    points = checked_strokes(segment.strokes, f"the segment {segment.text!r}")
+    points = checked_strokes(segment.points, f"the segment {segment.text!r}")
     text = " ".join(segment.text.split())
     index = _index_of(segment, text, len(points))
     known = segment.index is not None
@@ -84,13 +69,13 @@ def split_words(segment, force=False):
         characters = (
             np.clip(index[start : cut + 1] - first, 0, len(part) - 1) if known else np.full(cut + 1 - start, -1)
         )
-        words.append(Word(part, points[start : cut + 1], characters))
+        words.append(WrittenText(part, points[start : cut + 1], characters))
         start, first = cut + 1, space + 1
     return words
 
 
 def _index_of(segment, text, n):
-    """int [n]: the character of `text` (white space made even) of every point; spread evenly where it is not known."""
+    """int [n]: the character of `text` (white space normalised) of every point; spread evenly if it is not known."""
     if segment.index is None:
         return np.minimum((np.arange(n) * max(len(text), 1)) // max(n, 1), max(len(text) - 1, 0))
     index = np.asarray(segment.index, int)
@@ -99,7 +84,7 @@ def _index_of(segment, text, n):
             f"the segment {segment.text!r} has {n} points, but its index has the shape {index.shape}: "
             "it should have one entry for each point."
         )
-    if text != segment.text:  # where each character of the segment is in the even text
+    if text != segment.text:  # where each character of the segment is in the normalised text
         places = [max(len(" ".join(segment.text[: k + 1].split())) - 1, 0) for k in range(len(segment.text))]
         index = np.array(places or [0], int)[np.clip(index, 0, max(len(places) - 1, 0))]
     return index
@@ -108,7 +93,7 @@ def _index_of(segment, text, n):
 def _choose_cuts(points, index, known, text, spaces, lifts, skip):
     """For every space the point of `lifts` after which the next word begins, or None; increasing.
 
-    skip: what leaving a space out counts, as a gap in characters.
+    skip: score of a space without a cut, as a gap in characters.
     """
     if not spaces or not len(lifts):
         return [None] * len(spaces)

@@ -162,7 +162,7 @@ def compose(paragraphs, style=None):
     paragraphs = [list(paragraph) for paragraph in paragraphs]
     if not any(paragraphs):
         raise ValueError("there is nothing to set on a page: no segment has been written.")
-    measured = [[measure_line(s.strokes, s.text, s.index) for s in paragraph] for paragraph in paragraphs]
+    measured = [[measure_line(s.points, s.text, s.index) for s in paragraph] for paragraph in paragraphs]
     hands = _measure_hands(paragraphs, measured)
     rows = []  # a list of (word, x) for each line; None for a blank one
     for paragraph, metrics in zip(paragraphs, measured, strict=True):
@@ -181,7 +181,7 @@ def hand_of(segments):
 
     A segment in which nothing tells the x-height (punctuation alone) counts with none.
     """
-    return _hand(segments, [measure_line(s.strokes, s.text, s.index) for s in segments])
+    return _hand(segments, [measure_line(s.points, s.text, s.index) for s in segments])
 
 
 def _measure_hands(paragraphs, measured):
@@ -199,7 +199,7 @@ def _hand(segments, measured):
     if sure:
         x_height = _weighted_median([m.x_height for m in sure], [m.letters for m in sure])
     else:  # punctuation alone: as tall as the writing is
-        x_height = max(float(np.median([np.ptp(np.asarray(s.strokes)[:, 1]) for s in segments])), 1e-3)
+        x_height = max(float(np.median([np.ptp(np.asarray(s.points)[:, 1]) for s in segments])), 1e-3)
     leaning = [m for m in measured if m.downs > 0]
     slant = _weighted_median([m.slant for m in leaning], [m.downs for m in leaning]) if leaning else 0.0
     gaps = []
@@ -218,7 +218,7 @@ def _weighted_median(values, weights):
 
 
 def _flat_words(segment, metrics, slant, flat=True, force=False):
-    """(points [m, 3], Word) of each word of a segment, the baseline at y = 0; tilt and drift stay in unless `flat`."""
+    """(points [m, 3], word) of each word of a segment, the baseline at y = 0; tilt and drift stay in unless `flat`."""
     level = metrics.baseline_at(metrics.centre)  # one for the whole segment, where tilt and drift are to stay
     for word in split_words(segment, force):
         if flat:

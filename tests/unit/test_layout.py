@@ -44,7 +44,7 @@ def ink(lines):
 def test_text_comes_back_word_by_word_and_in_order():
     pages = compose(segments(), PageStyle(size="a6", margin_mm=10))
     assert " ".join(line.text for line in lines_of(pages)).split() == LETTER.split()
-    written = sum(len(s.strokes) for paragraph in segments() for s in paragraph)
+    written = sum(len(s.points) for paragraph in segments() for s in paragraph)
     assert sum(len(line.points) for line in lines_of(pages)) == written
 
 
@@ -188,9 +188,9 @@ def test_ink_of_a_segment_goes_before_that_of_the_page():
 
 def test_strokes_are_not_changed_by_setting_them():
     paragraphs = segments("one two")
-    before = paragraphs[0][0].strokes.copy()
+    before = paragraphs[0][0].points.copy()
     compose(paragraphs)
-    assert (paragraphs[0][0].strokes == before).all()
+    assert (paragraphs[0][0].points == before).all()
 
 
 @pytest.mark.parametrize(
