@@ -97,7 +97,7 @@ class Composer:
                 break
             u, own = places[self.rng.integers(len(places))]
             letter = str(self.rng.choice(letters))
-            line = new = set_glyphs(line, own, u, u + 1, [self.choose(letter, line.slant)], self.rng)
+            line = new = set_glyphs(line, own, u, u + 1, [self.choose(letter, line.slant)], rng=self.rng)
         return new
 
     def with_tokens(self, line):
@@ -124,7 +124,7 @@ class Composer:
             return None
         height = self.rng.normal(*HEIGHT)
         glyphs = [None if c == " " else self.choose(c, line.slant, height) for c in token]
-        return set_glyphs(line, own, start, end, glyphs, self.rng, GAP)
+        return set_glyphs(line, own, start, end, glyphs, rng=self.rng, gap=GAP)
 
     def choose(self, character, slant, height=None):
         """A glyph of about the line's slant, drawn towards a height; or a drawn shape where there are few."""

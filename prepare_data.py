@@ -12,6 +12,9 @@ import os
 import re
 import sys
 from collections import Counter
+from collections.abc import Callable, Iterable
+
+from numpy.typing import NDArray
 
 from scribe import console
 from scribe.console import SuiteError, UsageError, run_command
@@ -31,14 +34,16 @@ def parse_args(argv=None):
 # ------------------------------------------------------------------------------------------------------- all lines
 
 
-def find_files(source):
+def find_files(source: str) -> tuple[dict, dict, list[str]]:
     """Finds the files of the database anywhere below `source`.
 
     Returns:
         (forms, texts, strange): forms maps (folder, form), such as ("a01/a01-000", "a01-000u"), to a sorted list of
         (number, path); texts maps the same keys to the path of the text file; strange: XML files without a number.
     """
-    forms, texts, strange, seen = {}, {}, [], set()
+    forms: dict[tuple[str, str], dict[int, str]] = {}
+    texts: dict[tuple[str, str], str] = {}
+    strange, seen = [], set()
     for folder, folders, names in os.walk(source, followlinks=True):
         real = os.path.realpath(folder)
         if real in seen:  # a link that leads back up
@@ -67,13 +72,18 @@ def find_files(source):
     return {key: sorted(lines.items()) for key, lines in sorted(forms.items())}, texts, strange
 
 
-def convert(source, min_characters=11, skip=lambda path, error: None, progress=lambda paths: paths):
+def convert(
+    source: str,
+    min_characters: int = 11,
+    skip: Callable[[str, LineError], None] = lambda path, error: None,
+    progress: Callable[[list], Iterable] = lambda paths: paths,
+) -> tuple[list[NDArray], list[str]]:
     """All usable lines below `source`, sorted by folder, form and number.
 
     Args:
         min_characters: shorter texts are left out.
         skip: called with (path, LineError) for every line that is left out.
-        progress: wraps the list of forms, to show how far it is.
+        progress: wraps the list of forms, to show a progress bar.
 
     Returns:
         (strokes, texts): int16 (n, 3) arrays as `to_offsets` makes them, and the lines of the text files as they are.
@@ -109,7 +119,7 @@ def convert(source, min_characters=11, skip=lambda path, error: None, progress=l
 
 
 def form_lines(key, files, text_files):
-    """The lines of text of a form. Raises LineError where they do not belong to its XML files."""
+    """The lines of text of a form. Raises LineError if they do not match its XML files."""
     if key not in text_files:
         raise LineError("no text file", f"ascii/{'/'.join(key)}.txt is missing")
     try:
@@ -138,7 +148,8 @@ def prepare(args: argparse.Namespace) -> int:
     """Converts what the flags say, and tells what was left out; returns the exit code."""
     if not os.path.isdir(args.source):
         raise UsageError(f"--source {args.source} is not a folder. {HOW_TO_GET_DATA}")
-    kinds, shown = Counter(), 20
+    kinds: Counter[str] = Counter()
+    shown = 20
 
     def skip(path, error):
         kinds[error.kind] += 1

@@ -61,7 +61,10 @@ class DataLoader:
         if not os.path.exists(self.path):
             raise FileNotFoundError(f"{self.path} does not exist. {HOW_TO_GET_DATA}")
         self.skipped: dict[str, int] = {}
-        self.stroke_data, self.ascii_data, self.valid_stroke_data, self.valid_ascii_data = [], [], [], []
+        self.stroke_data: list[NDArray] = []
+        self.ascii_data: list[str] = []
+        self.valid_stroke_data: list[NDArray] = []
+        self.valid_ascii_data: list[str] = []
         self._load(self.path, validate_every=20)
         extra = getattr(args, "extra_data", None)
         if extra:
@@ -201,7 +204,7 @@ class Logger:
     def __init__(self, args=None, name: str = "train_scribe.txt"):
         log_dir = getattr(args, "log_dir", None)
         self.path = os.path.join(log_dir, name) if log_dir else None
-        if self.path:
+        if log_dir:
             os.makedirs(log_dir, exist_ok=True)
 
     def write(self, text: str, print_it: bool = True) -> None:

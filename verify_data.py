@@ -17,6 +17,7 @@ import json
 import os
 import sys
 from collections import Counter
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -62,13 +63,13 @@ class Report:
 
 
 def _printable(text):
-    """Data can hold anything; what a terminal would obey or cannot show is written as an escape."""
+    """Escapes characters that a terminal would obey or cannot show: data can hold anything."""
     return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)
 
 
-def name_lines(indices, most=50):
+def name_lines(indices: Sequence[int], most: int = 50) -> str:
     """[0, 1, 2, 7] -> "lines 0-2, 7"."""
-    ranges = []
+    ranges: list[list[int]] = []
     for i in indices:
         if ranges and ranges[-1][1] == i - 1:
             ranges[-1][1] = i
@@ -104,7 +105,7 @@ def check_sources(report: Report, folder: str | None = None) -> None:
             report.fault(f"{path} is not Python that {sys.version.split()[0]} can read: {error}.")
 
 
-def check_folders(report, data_dir, log_dir, save_dir):
+def check_folders(report: Report, data_dir: str, log_dir: str, save_dir: str) -> None:
     """The folder of the data can be read; those that training writes to can be written, if they exist already."""
     if not os.path.isdir(data_dir):
         state = "is not a folder" if os.path.exists(data_dir) else "does not exist"
@@ -148,7 +149,7 @@ def read_parts(report, path):
 
 
 def check_lines(report, path, strokes, texts):
-    """Looks at every line, and reports what is wrong with its form.
+    """Checks the form of every line and reports its faults.
 
     Returns:
         {index: (points (n, 3), text)} of the sound lines.
@@ -182,8 +183,8 @@ def check_lines(report, path, strokes, texts):
     return sound
 
 
-def check_data(report, path, tsteps, worst):
-    """The strokes file: its form, what the loader would leave out, and its statistics."""
+def check_data(report: Report, path: str, tsteps: int, worst: int) -> None:
+    """Checks the strokes file: its form, and what the loader would leave out; prints its statistics."""
     if not os.path.exists(path):
         report.fault(f"{path} does not exist. {HOW_TO_GET_DATA}")
         return
@@ -195,7 +196,8 @@ def check_data(report, path, tsteps, worst):
         report.fault(f"{path} holds no lines. {HOW_TO_GET_DATA}")
         return
     sound = check_lines(report, path, strokes, texts)
-    filtered, no_lift = {}, []
+    filtered: dict[str, list[int]] = {}
+    no_lift = []
     for i, (points, text) in sound.items():
         reason = line_fault(points, text, tsteps)
         if reason:
@@ -218,7 +220,7 @@ def check_data(report, path, tsteps, worst):
 
 
 def origin(path):
-    """Where a data file comes from, if origin.json beside it knows this very file; else an empty string."""
+    """Where a data file comes from, if origin.json beside it lists it by its SHA-256; else an empty string."""
     try:
         with open(os.path.join(os.path.dirname(path), ORIGIN_FILE), encoding="utf-8") as file:
             known = json.load(file)[os.path.basename(path)]
@@ -228,8 +230,8 @@ def origin(path):
         return ""
 
 
-def check_styles(report, path):
-    """The priming samples, if there are any: pieces of lines in model units, so their lengths are free."""
+def check_styles(report: Report, path: str) -> None:
+    """Checks the styles, if there are any: pieces of lines in model units, of any length."""
     if not os.path.exists(path):
         report.note(f"{path} does not exist: sample.py has no handwriting to imitate, all else works.")
         return
@@ -296,11 +298,11 @@ def print_statistics(report, path, sound, worst):
 def parse_args(argv=None):
     p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     p.add_argument("--data_dir", default="data", help=f"folder with {DATA_FILE}, and {STYLES_FILE} if there is one")
-    p.add_argument("--tsteps", type=int, default=1300, help="the loader leaves out lines of more pen points than this")
+    p.add_argument("--tsteps", type=int, default=1300, help="pen points of the longest line that the loader uses")
     p.add_argument("--log_dir", default="logs", help="folder that training writes messages to")
     p.add_argument("--save_dir", default="saved", help="folder that training writes checkpoints to")
     p.add_argument("--worst", type=int, default=10, help="lines to list that are farthest from the usual (0 = none)")
-    p.add_argument("--report", metavar="FILE", default=None, help="also write all this as Markdown")
+    p.add_argument("--report", metavar="FILE", default=None, help="Markdown file to write all this to as well")
     return p.parse_args(argv)
 
 

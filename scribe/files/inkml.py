@@ -30,8 +30,8 @@ class InkML:
             name = attribute(element, "id")
             if name:
                 self.by_id.setdefault(name, element)
-        # What holds where no context is named: the last one before, or the only one that there is. Many programs write
-        # a format without any context.
+        # Where no context is named, the last one before holds, or the only one of the file. Many programs write a
+        # format without any context.
         contexts = [element for element in root.iter() if tag_name(element) == "context"]
         self.current = contexts[0] if len(contexts) == 1 else None
         formats = [e for e in (root if contexts else root.iter()) if tag_name(e) == "traceFormat"]
@@ -131,7 +131,7 @@ class InkML:
     # ---- what the numbers mean
 
     def _form(self, name):
-        """(channels, how many of them every point has, matrix [2, 3] from X Y to x y) of a context, by its name."""
+        """(channels, how many of them every point has, matrix [2, 3] from X Y to x y) of the context of this name."""
         element = self._named(name, "context") if name else self.current
         key = id(element)
         if key not in self.forms:
@@ -145,7 +145,7 @@ class InkML:
         return element
 
     def _part(self, element, kind):
-        """The child of an element of this kind, or what it refers to, or that of the context which it goes by."""
+        """The child of an element of this kind; else the one it refers to; else that of the context it refers to."""
         for _ in range(MAX_DEPTH):
             if element is None:
                 return None
@@ -187,7 +187,7 @@ class InkML:
 
     @staticmethod
     def _sizes(pair, source):
-        """How long a unit of X and one of Y is; 1 and 1 where that is not told of both."""
+        """The lengths of a unit of X and of one of Y in mm; 1 and 1 unless the file says both."""
         units = [UNITS_MM.get(attribute(channel, "units")) for channel in pair]
         if None not in units:
             return units

@@ -3,13 +3,15 @@
     from scribe.files.safe_pickle import UnsafePickleError, load_pickle
     strokes, texts = load_pickle("data/strokes_training_data.cpkl")
 
-A pickle can run code. This unpickler admits plain containers, texts, numbers and NumPy arrays; whatever else one asks
-for is refused by name before any of it runs.
+A pickle can run code. This unpickler admits plain containers, texts, numbers and NumPy arrays; anything else that a
+pickle asks for is refused by name before any of it runs.
 """
 
 import io
 import pickle
 import struct
+from collections.abc import Callable
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -126,7 +128,7 @@ _ADMITTED_GLOBALS = {
     **{f"{module}.dict": _dict for module in _BUILTINS},
     **{f"{module}.set": lambda items=(): set(_checked_keys(list(items))) for module in _BUILTINS},
     **{f"{module}.frozenset": lambda items=(): frozenset(_checked_keys(list(items))) for module in _BUILTINS},
-    # What protocols 0 to 2 write for b""; with arguments, bytes would make as many zeros as it is told.
+    # What protocols 0 to 2 write for b""; with arguments, bytes would make any number of zeros.
     **{f"{module}.bytes": lambda: b"" for module in _BUILTINS},
 }
 
@@ -146,7 +148,7 @@ class _SafeUnpickler(pickle._Unpickler):
     in a damaged file does not make it fill the memory (C allocates a memo as long as the highest index it meets).
     """
 
-    dispatch = dict(pickle._Unpickler.dispatch)
+    dispatch: ClassVar[dict[int, Callable]] = dict(pickle._Unpickler.dispatch)
 
     def find_class(self, module, name):
         try:
@@ -188,7 +190,7 @@ class _SafeUnpickler(pickle._Unpickler):
         _checked_keys(self.stack)
         super().load_frozenset()
 
-    def load_bytearray8(self):  # else it would allocate as many bytes as it is told
+    def load_bytearray8(self):  # else it would allocate any number of bytes
         (n,) = struct.unpack("<Q", self.read(8))
         self.append(bytearray(self.read(n)))
 
@@ -201,7 +203,7 @@ class _SafeUnpickler(pickle._Unpickler):
     dispatch[pickle.BYTEARRAY8[0]] = load_bytearray8
 
 
-def load_pickle(path):
+def load_pickle(path: str) -> Any:
     """Reads a pickle of containers, texts, numbers and NumPy arrays, of Python 2 or 3 and NumPy 1 or 2.
 
     Returns:

@@ -1,8 +1,11 @@
 """The data file and the styles file: pickles of [strokes, asciis], lines of handwriting and their texts."""
 
 import pickle
+from collections.abc import Iterable
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from scribe.files.atomic import written_aside
 from scribe.files.safe_pickle import PickledArray, load_pickle
@@ -16,7 +19,7 @@ HOW_TO_GET_DATA = (
 )
 
 
-def load_strokes(path):
+def load_strokes(path: str) -> tuple[list[NDArray], list[str]]:
     """Reads a data file: a pickle of [strokes, asciis].
 
     Returns:
@@ -43,13 +46,13 @@ def load_strokes(path):
     return strokes, texts
 
 
-def as_points(line):
+def as_points(line: Any) -> NDArray:
     """A line as a pickle has it (array, nested lists, array of objects) -> (n, 3) array of numbers.
 
     Raises:
-        ValueError: it is something else; the message says what, to go on after "but".
+        ValueError: it is something else; the message says what, as the end of a sentence after "but".
     """
-    array = line.array if isinstance(line, PickledArray) else line
+    array: Any = line.array if isinstance(line, PickledArray) else line
     if isinstance(array, np.ndarray) and array.dtype.kind in "biuf":
         if array.ndim != 2 or array.shape[1] != 3:
             raise ValueError(f"its shape is {array.shape}")
@@ -68,7 +71,7 @@ def as_points(line):
     return np.array(rows, float).reshape(-1, 3)
 
 
-def as_text(text):
+def as_text(text: Any) -> str:
     """The text of a line as a pickle has it -> str; bytes are Latin-1. Raises ValueError as `as_points` does."""
     if isinstance(text, bytes):
         return text.decode("latin1")
@@ -89,7 +92,7 @@ def _describe(part):
     return f"a {type(array).__name__}" + (f" of {len(array)}" if isinstance(array, (list, tuple)) else "")
 
 
-def save_strokes(path, strokes, texts):
+def save_strokes(path: str, strokes: Iterable[NDArray], texts: Iterable[str]) -> None:
     """Writes a data file: lines [n, 3] of raw offsets, and their texts."""
     with written_aside(path) as aside, open(aside, "wb") as file:
         pickle.dump([list(strokes), list(texts)], file, protocol=4)

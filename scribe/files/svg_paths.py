@@ -119,7 +119,9 @@ ARGUMENT_COUNTS = {"M": 2, "L": 2, "H": 1, "V": 1, "C": 6, "S": 4, "Q": 4, "T": 
 
 def path_strokes(data: str) -> list[tuple[NDArray, bool]]:
     """The strokes of the attribute d of an SVG path: [(points [n, 2], closed)]; curves as short straight pieces."""
-    strokes, points, closed = [], [], False
+    strokes: list[tuple[NDArray, bool]] = []
+    points: list[NDArray] = []  # of the stroke that is being drawn
+    closed = False
     here = start = np.zeros(2)
     bend = None  # the last control point, and whether it was of a C or a Q
     for command, v in _path_commands(data):

@@ -1,4 +1,4 @@
-"""XML of strangers as a tree, and the words of its attributes. Entities are refused, depth is bounded."""
+"""Reads untrusted XML as a tree: entities are refused, depth is bounded; and the values of its attributes."""
 
 import re
 from xml.etree import ElementTree

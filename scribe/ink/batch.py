@@ -1,8 +1,10 @@
 """Lines of handwriting side by side, as the network takes them. NumPy alone."""
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from scribe.ink.text import ALPHABET, to_one_hot
 
@@ -14,14 +16,14 @@ class Batch(NamedTuple):
     mask [B, T]: 1 for a real target; texts: B strings; one_hot [B, U, A]. float32; lengths in units of data_scale.
     """
 
-    x: np.ndarray
-    y: np.ndarray
-    mask: np.ndarray
-    texts: list
-    one_hot: np.ndarray
+    x: NDArray
+    y: NDArray
+    mask: NDArray
+    texts: list[str]
+    one_hot: NDArray
 
 
-def make_batch(strokes, texts, alphabet=ALPHABET):
+def make_batch(strokes: Sequence[NDArray], texts: Sequence[str], alphabet: str = ALPHABET) -> Batch:
     """Lines (strokes [n, 3] in model units, and texts) as a `Batch`."""
     B, T, U = len(strokes), max(map(len, strokes)) - 1, max(map(len, texts))
     x, y = np.zeros((B, T, 3), np.float32), np.zeros((B, T, 3), np.float32)

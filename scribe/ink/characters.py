@@ -20,6 +20,8 @@ an i or to cross a t. So boundaries between characters are drawn to the pen lift
 back belongs to the character that it stands over.
 """
 
+import dataclasses
+
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
@@ -115,7 +117,9 @@ def assign_characters(strokes: ArrayLike, phis: ArrayLike, text: str) -> NDArray
         raise ValueError("a text of spaces alone has no ink.")
     joined = np.array([JOINED_LETTERS_COST if text[v - 1 : v + 1].isalpha() else JOINED_OTHERS_COST for v in inked])
     index = inked[_forward(phis[:, inked], phis.sum(axis=1), points[:, 2] > 0.5, joined)]
-    return _by_place(points, index, text)
+    line = _Line(points, index, text, x_height_of_characters(points, index, text))
+    line.move_strokes()
+    return line.index
 
 
 def _log_shares(weights, total):
@@ -151,72 +155,81 @@ def _forward(phis, total, lifts, joined):
     return index
 
 
-def _by_place(points, index, text):
-    """Gives whole strokes to the character that they stand over, where the attention was at another one.
+@dataclasses.dataclass
+class _Line:
+    """A line whose strokes are moved to other characters: points [n, 3], index [n], text, and its x-height."""
 
-    First dots and crossings that come late; then strokes at the end of a word during which the attention was at the
-    next word already, or the other way round. What gains most goes first: it may be what made another one seem lost.
-    """
-    index = index.copy()
-    strokes = [stroke for stroke in stroke_slices(points) if (index[stroke] == index[stroke.start]).all()]
-    unit = x_height_of_characters(points, index, text)
-    inked = [u for u, c in enumerate(text) if c != " "]
-    for late in (True, False):
-        moves = {k: _best_move(points, index, text, inked, stroke, unit, late) for k, stroke in enumerate(strokes)}
-        for _ in strokes:
-            k = max(moves, key=lambda k: moves[k][0], default=None)
-            if k is None or moves[k][0] <= 0:
-                break
-            touched = {int(index[strokes[k].start]), moves[k][1]}
-            index[strokes[k]] = moves.pop(k)[1]  # once and for all
-            for j in moves:
-                u = int(index[strokes[j].start])
-                if any(abs(u - v) <= 2 for v in touched):
-                    moves[j] = _best_move(points, index, text, inked, strokes[j], unit, late)
-    return index
+    points: NDArray
+    index: NDArray
+    text: str
+    unit: float
 
+    def move_strokes(self):
+        """Gives whole strokes to the character that they stand over, where the attention was at another one.
 
-def _best_move(points, index, text, inked, stroke, unit, late):
-    """(gain in x-heights, character) of the best other character for a stroke; the gain is not positive for none."""
-    u = int(index[stroke.start])
-    best = (-np.inf, u)
-    size = stroke.stop - stroke.start
-    others = np.count_nonzero(index == u) - size
-    if not others:
+        First dots and crossings that come late; then strokes at the end of a word during which the attention was at the
+        next word already, or the other way round. The stroke that gains most is moved first, once and for all: it may
+        be the reason why another one seemed misplaced.
+        """
+        strokes = [s for s in stroke_slices(self.points) if (self.index[s] == self.index[s.start]).all()]
+        for late in (True, False):
+            moves = {k: self.best_move(stroke, late) for k, stroke in enumerate(strokes)}
+            for _ in strokes:
+                k = max(moves, key=lambda k: moves[k][0], default=None)
+                if k is None or moves[k][0] <= 0:
+                    break
+                touched = {int(self.index[strokes[k].start]), moves[k][1]}
+                self.index[strokes[k]] = moves.pop(k)[1]
+                for j in moves:
+                    u = int(self.index[strokes[j].start])
+                    if any(abs(u - v) <= 2 for v in touched):
+                        moves[j] = self.best_move(strokes[j], late)
+
+    def best_move(self, stroke, late):
+        """(gain in x-heights, character) of the best other character for a stroke; without one the gain is negative.
+
+        late: looks among the characters before for one that takes dots or crossings, else among the two neighbours.
+        """
+        u = int(self.index[stroke.start])
+        best = (-np.inf, u)
+        size = stroke.stop - stroke.start
+        others = np.count_nonzero(self.index == u) - size
+        if not others:
+            return best
+        inked = [v for v, c in enumerate(self.text) if c != " "]
+        width, height = np.ptp(self.points[stroke, :2], axis=0) / self.unit
+        dot, bar = max(width, height) < MAX_DOT_SIZE, height < MAX_BAR_HEIGHT and width > height
+        k = inked.index(u)
+        if late:
+            takers = (DOTTED if dot else frozenset()) | (CROSSED if bar else frozenset())
+            word_before = self.text.rfind(" ", 0, max(self.text.rfind(" ", 0, u), 0)) + 1
+            candidates = [v for v in inked[:k] if v >= word_before and self.text[v] in takers]
+            margin = LATE_STROKE_MARGIN
+        else:
+            candidates = inked[max(k - 1, 0) : k] + inked[k + 1 : k + 2]
+            margin = NEIGHBOUR_MARGIN if others > size else NEIGHBOUR_MARGIN + MAIN_STROKE_MARGIN
+        here = self.distance(u, stroke, late and bar)[0]
+        for v in candidates:
+            away, above = self.distance(v, stroke, late and bar)
+            if late and dot and (above < -0.1 or away > MAX_DOT_DISTANCE):  # beside the stem: not its dot
+                continue
+            best = max(best, (here - away - margin, v))
         return best
-    width, height = np.ptp(points[stroke, :2], axis=0) / unit
-    dot, bar = max(width, height) < MAX_DOT_SIZE, height < MAX_BAR_HEIGHT and width > height
-    k = inked.index(u)
-    if late:
-        takers = (DOTTED if dot else frozenset()) | (CROSSED if bar else frozenset())
-        word_before = text.rfind(" ", 0, max(text.rfind(" ", 0, u), 0)) + 1
-        candidates = [v for v in inked[:k] if v >= word_before and text[v] in takers]
-        margin = LATE_STROKE_MARGIN
-    else:
-        candidates = inked[max(k - 1, 0) : k] + inked[k + 1 : k + 2]
-        margin = NEIGHBOUR_MARGIN if others > size else NEIGHBOUR_MARGIN + MAIN_STROKE_MARGIN
-    here = _away(points, index, u, stroke, unit, late and bar)[0]
-    for v in candidates:
-        away, above = _away(points, index, v, stroke, unit, late and bar)
-        if late and dot and (above < -0.1 or away > MAX_DOT_DISTANCE):  # what stands beside the stem is no dot of it
-            continue
-        best = max(best, (here - away - margin, v))
-    return best
 
-
-def _away(points, index, u, stroke, unit, bar):
-    """How far the middle of a stroke is from the other ink of character u, infinite where there is none, and how far
-    above the lower end of that ink's highest quarter; in x-heights. To the left and right; for a bar also up and down.
-    """
-    own = index == u
-    own[stroke] = False
-    if not own.any():
-        return np.inf, 0.0
-    (x, y), middle = points[own, :2].T, points[stroke, :2].mean(axis=0)
-    away = max(x.min() - middle[0], middle[0] - x.max(), 0.0)
-    if bar:  # that of a T stands over the letter after it, too, but higher
-        away += 0.5 * max(y.min() - middle[1], middle[1] - y.max(), 0.0)
-    return away / unit, (y.min() + 0.25 * np.ptp(y) - middle[1]) / unit
+    def distance(self, u, stroke, bar):
+        """(how far the middle of a stroke is from the other ink of character u, infinite where there is none; how far
+        above the lower end of that ink's highest quarter), in x-heights. Left and right count; for a bar also up and
+        down.
+        """
+        own = self.index == u
+        own[stroke] = False
+        if not own.any():
+            return np.inf, 0.0
+        (x, y), middle = self.points[own, :2].T, self.points[stroke, :2].mean(axis=0)
+        away = max(x.min() - middle[0], middle[0] - x.max(), 0.0)
+        if bar:  # that of a T stands over the letter after it, too, but higher
+            away += 0.5 * max(y.min() - middle[1], middle[1] - y.max(), 0.0)
+        return away / self.unit, (y.min() + 0.25 * np.ptp(y) - middle[1]) / self.unit
 
 
 def character_boxes(points: NDArray, index: NDArray, count: int) -> NDArray:

@@ -4,7 +4,7 @@ Real handwriting has few digits and small x, z and q, and hardly any Q, X or Z; 
 cannot write it. But most digits and capitals, and about a quarter of the small letters, are written apart from their
 neighbours, so their strokes can be taken out of one line and put in the place of a character of another: a new line, in
 which every stroke was made by a person. For signs that no line holds (&, *) and the rarest capitals there are a few
-drawn shapes, varied at random. NumPy only; `augment_data.py` is the command.
+drawn shapes, varied at random. NumPy alone; `augment_data.py` is the command.
 
 Lines are absolute here: points [n, 3] with x, y (y grows downwards), pen lift. Glyphs are in x-heights of their line,
 x from their left edge, y from the baseline.
@@ -22,7 +22,7 @@ from scribe.ink.strokes import ink_lengths, stroke_ends, stroke_slices
 from scribe.ink.typical import CAPITALS, DIGITS
 from scribe.ink.written import WrittenText
 
-MIN_OWN = 0.75  # share of a stroke's points, and of a character's, that have to agree that they belong together
+MIN_OWN = 0.75  # share of a stroke's points that belong to its characters, and of theirs that are in such strokes
 TOUCHING = 0.12  # x-heights between strokes that still belong to one character
 HEIGHTS = {
     "digit": (0.9, 3.2),
@@ -46,16 +46,18 @@ class Glyph:
     """
 
     character: str
-    points: np.ndarray
+    points: NDArray
     slant: float
     donor: int
 
     @property
-    def ink(self):
+    def ink(self) -> float:
+        """The length of its ink, in x-heights."""
         return float(np.sum(ink_lengths(self.points)[1:]))
 
     @property
-    def width(self):
+    def width(self) -> float:
+        """In x-heights."""
         return float(self.points[:, 0].max())
 
 
@@ -71,6 +73,8 @@ class WrittenLine(WrittenText):
         x_height, slant: see `measure.Metrics`; baseline_at(x).
     """
 
+    index: NDArray
+
     def __init__(self, text: str, points: NDArray, index: NDArray):
         super().__init__(text, np.asarray(points, float), np.asarray(index))
         self.slices = stroke_slices(self.points)
@@ -80,7 +84,7 @@ class WrittenLine(WrittenText):
         self.x_height, self.slant = self.metrics.x_height, self.metrics.slant
         self.baseline_at = self.metrics.baseline_at
 
-    def strokes_of(self, start, end):
+    def strokes_of(self, start: int, end: int) -> list[int] | None:
         """Numbers of the strokes that hold the characters [start, end) and nothing else; None if they are not apart."""
         inside = (self.index >= start) & (self.index < end)
         own = [k for k, s in enumerate(self.slices) if inside[s].mean() >= MIN_OWN]
@@ -90,11 +94,11 @@ class WrittenLine(WrittenText):
             return None
         return own
 
-    def clusters(self, start, end):
+    def clusters(self, start: int, end: int) -> list[list[int]] | None:
         """The strokes of the characters [start, end), grouped by where they stand: those above one another go together.
 
         The attention tells to which word a stroke belongs, but often gives the last stroke of a 4 or a K to the next
-        character; where the strokes are tells better.
+        character; the place of the strokes is more reliable.
 
         Returns:
             a list of lists of stroke numbers from left to right, or None if those characters are not apart.
@@ -102,25 +106,24 @@ class WrittenLine(WrittenText):
         own = self.strokes_of(start, end)
         if own is None or not self.x_height:
             return None
-        groups = []
+        groups: list[tuple[list[int], float]] = []
         for k in sorted(own, key=lambda k: self.strokes[k][:, 0].min()):
             left, right = self.strokes[k][:, 0].min(), self.strokes[k][:, 0].max()
             if groups and left < groups[-1][1] + TOUCHING * self.x_height:
-                groups[-1][0].append(k)
-                groups[-1][1] = max(groups[-1][1], right)
+                groups[-1] = ([*groups[-1][0], k], max(groups[-1][1], right))
             else:
-                groups.append([[k], right])
+                groups.append(([k], right))
         return [sorted(strokes) for strokes, _ in groups]
 
-    def glyphs(self, start, end, donor=-1):
-        """The characters [start, end) of a word as Glyphs, if each stands apart; else an empty list."""
+    def glyphs(self, start: int, end: int, donor: int = -1) -> list[Glyph]:
+        """The characters [start, end) of a word as Glyphs; an empty list unless each stands apart."""
         groups = self.clusters(start, end)
         if groups is None or len(groups) != end - start:
             return []
         return [self.glyph(u, strokes, donor) for u, strokes in zip(range(start, end), groups)]
 
-    def initial(self, u, end, donor=-1):
-        """The first character u of a word that goes on to `end` as a Glyph, if it stands apart; else None."""
+    def initial(self, u: int, end: int, donor: int = -1) -> Glyph | None:
+        """The first character of the word [u, end) as a Glyph, if it stands apart; else None."""
         groups = self.clusters(u, end)
         if not groups or len(groups) < 2:
             return None
@@ -130,7 +133,7 @@ class WrittenLine(WrittenText):
             return None
         return self.glyph(u, groups[0], donor)
 
-    def small_apart(self, start, end):
+    def small_apart(self, start: int, end: int) -> list[tuple[int, list[int]]]:
         """The small letters of a word [start, end) that stand apart: a list of (character, numbers of its strokes)."""
         found = []
         for strokes in self.clusters(start, end) or []:
@@ -142,8 +145,8 @@ class WrittenLine(WrittenText):
                 found.append((u, strokes))
         return found
 
-    def glyph(self, u, strokes, donor=-1):
-        """The character u, which is written with strokes of these numbers, as a Glyph."""
+    def glyph(self, u: int, strokes: list[int], donor: int = -1) -> Glyph:
+        """The character u as a Glyph; strokes: the numbers of those that it is written with."""
         points = np.concatenate([self.strokes[k] for k in strokes])
         points[:, 1] -= self.baseline_at(points[:, 0])
         points[:, 0] -= points[:, 0].min()
@@ -151,7 +154,7 @@ class WrittenLine(WrittenText):
         return Glyph(self.text[u], points, self.slant, donor)
 
 
-def kind_of(character):
+def kind_of(character: str) -> str:
     """A key of HEIGHTS."""
     if character in DIGITS:
         return "digit"
@@ -162,7 +165,7 @@ def kind_of(character):
     return "dot" if character in ".-" else "sign"
 
 
-def is_plausible(glyph):
+def is_plausible(glyph: Glyph) -> bool:
     """Whether a glyph has the size and place of its character: others were cut out wrongly."""
     low, high = HEIGHTS[kind_of(glyph.character)]
     height, bottom = np.ptp(glyph.points[:, 1]), glyph.points[:, 1].max()
@@ -173,11 +176,11 @@ def is_plausible(glyph):
     return glyph.character in "Jq" or kind_of(glyph.character) in ("sign", "dot") or -0.6 < bottom < 0.8
 
 
-def crossed(glyph):
-    """An x whose strokes have one order and direction: from the upper left downwards, then from the upper right.
+def crossed(glyph: Glyph) -> Glyph:
+    """An x with its strokes in one order and direction: from the upper left downwards, then from the upper right.
 
     Some people begin the second at its lower end. A model that has seen few x covers both ends with one component of
-    its density, and a bias leaves the middle of that: where the strokes should cross, the second begins.
+    its density, and a bias draws from the middle of that: the second stroke begins where the two should cross.
     """
     first_end = int(stroke_ends(glyph.points)[0])
     strokes = []
@@ -188,7 +191,7 @@ def crossed(glyph):
     return dataclasses.replace(glyph, points=np.concatenate(strokes))
 
 
-def collect_glyphs(lines):
+def collect_glyphs(lines: list[WrittenLine]) -> dict[str, list[Glyph]]:
     """All characters that stand apart in numbers, signs and at the beginning of words, and RARE_SMALL ones in words.
 
     Args:
@@ -198,19 +201,20 @@ def collect_glyphs(lines):
         A dict: character -> list of plausible Glyphs; those with far less or more ink than is usual for their character
         are left out, since they were cut out wrongly.
     """
-    found = {}
+    found: dict[str, list[Glyph]] = {}
     for donor, line in enumerate(lines):
         for match in re.finditer(r"\S+", line.text):
             start, end = match.span()
             word = match.group()
             glyphs = line.glyphs(start, end, donor) if not word.isalpha() or word.isupper() else []
-            if not glyphs and word[0] in CAPITALS:
-                glyphs = [line.initial(start, end, donor)]
+            initial = line.initial(start, end, donor) if not glyphs and word[0] in CAPITALS else None
+            if initial is not None:
+                glyphs = [initial]
             if word.isalpha() and set(word) & set(RARE_SMALL):
                 apart = line.small_apart(start, end)
                 glyphs += [line.glyph(u, own, donor) for u, own in apart if line.text[u] in RARE_SMALL]
             for glyph in glyphs:
-                if glyph is not None and is_plausible(glyph):
+                if is_plausible(glyph):
                     found.setdefault(glyph.character, []).append(glyph)
     kept = {}
     for character, glyphs in found.items():
@@ -224,21 +228,31 @@ def collect_glyphs(lines):
 # --------------------------------------------------------------------------------------------------- new lines
 
 
-def set_glyphs(line, own, start, end, glyphs, rng, gap=0.35):
-    """Sets glyphs in the place of some strokes of a line.
+def set_glyphs(
+    line: WrittenLine,
+    own: list[int],
+    start: int,
+    end: int,
+    glyphs: list[Glyph | None],
+    *,
+    rng: np.random.Generator,
+    gap: float = 0.35,
+) -> WrittenLine:
+    """Replaces some strokes of a line by glyphs.
 
     The glyphs take the line's x-height and slant; what comes after them moves by the difference of the widths.
 
     Args:
-        line: a WrittenLine. own: numbers of the strokes that are replaced. start, end: the characters [start, end) that
-            they are. glyphs: Glyphs; None is a space. rng: a NumPy Generator. gap: between glyphs, in x-heights.
+        line: with an x-height. own: numbers of the strokes that are replaced. start, end: the characters [start, end)
+            that they are. glyphs: at least one Glyph; None is a space. gap: between glyphs, in x-heights.
 
     Returns:
         a WrittenLine.
     """
+    assert line.x_height is not None, "a line without letters has no size that glyphs could take"
     old = np.concatenate([line.strokes[k] for k in own])
     left, right = old[:, 0].min(), old[:, 0].max()
-    x, new, index = left, [], []
+    x, new, characters = left, [], []
     for u, glyph in enumerate(glyphs, start):
         if glyph is None:
             x += line.x_height * rng.uniform(0.8, 1.4)
@@ -250,29 +264,30 @@ def set_glyphs(line, own, start, end, glyphs, rng, gap=0.35):
         points[:, 0] += x
         points[:, 1] += line.baseline_at(points[:, 0])
         new.append(points)
-        index.append(np.full(len(points), u))
+        characters.append(np.full(len(points), u))
         x = points[:, 0].max() + line.x_height * gap * rng.uniform(0.6, 1.4)
     shift = new[-1][:, 0].max() - right
     longer = len(glyphs) - (end - start)
-    before, after = ([], []), ([], [])
-    for k, (stroke, rows) in enumerate(zip(line.strokes, line.slices)):
-        if k in own:
-            continue
-        if line.first[k] >= end:
-            stroke = stroke + [shift, 0, 0]
-        strokes, characters = before if k < own[0] else after
-        strokes.append(stroke)
-        characters.append(np.where(line.index[rows] >= end, line.index[rows] + longer, line.index[rows]))
+
+    def stroke(k):
+        return line.strokes[k] + [shift, 0, 0] if line.first[k] >= end else line.strokes[k]
+
+    def index_of(k):
+        index = line.index[line.slices[k]]
+        return np.where(index >= end, index + longer, index)
+
+    kept = [k for k in range(len(line.strokes)) if k not in own]
+    before, after = [k for k in kept if k < own[0]], [k for k in kept if k > own[0]]
+    points = np.concatenate([*map(stroke, before), *new, *map(stroke, after)])
+    index = np.concatenate([*map(index_of, before), *characters, *map(index_of, after)])
     text = "".join(" " if glyph is None else glyph.character for glyph in glyphs)
-    points = np.concatenate(before[0] + new + after[0])
-    index = np.concatenate(before[1] + index + after[1])
     return WrittenLine(line.text[:start] + text + line.text[end:], points, index)
 
 
 # ----------------------------------------------------------------------------------------------- drawn shapes
 
 # Strokes as corners (x to the right, y upwards from the baseline, in capital heights); "~" marks strokes to be rounded.
-SHAPES = {
+SHAPES: dict[str, list[list]] = {
     "X": [[[(0, 1), (0.7, 0)], [(0.7, 1), (0, 0)]], [[(0.68, 1), (0.02, 0)], [(0, 0.98), (0.72, 0.02)]]],
     "Z": [
         [[(0, 0.97), (0.65, 1), (0, 0.02), (0.7, 0)]],
@@ -306,7 +321,7 @@ SHAPES = {
 }  # fmt: skip
 
 
-def draw_shape(character, rng, capital=1.95):
+def draw_shape(character: str, rng: np.random.Generator, capital: float = 1.95) -> Glyph:
     """A drawn shape of one of SHAPES, varied: corners, size, direction and speed differ every time.
 
     Args:
@@ -336,7 +351,7 @@ def draw_shape(character, rng, capital=1.95):
 
 
 def _bowed(start, end, amount):
-    """A straight way as a slight bow: nobody draws with a ruler."""
+    """The straight way between two points, slightly bent, as a hand without a ruler draws it."""
     u = np.linspace(0, 1, 12)[:, None]
     along = end - start
     return start + u * along + 4 * u * (1 - u) * amount * np.array([-along[1], along[0]])

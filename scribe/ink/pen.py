@@ -1,4 +1,4 @@
-"""Where a pen puts its points: a stroke from anywhere, with the points that a pen of the training data would have.
+"""Where a pen puts its points: resamples strokes of any source as a pen of the training data would have recorded them.
 
     from scribe.ink.pen import resample, unsteady
     points = unsteady(resample(stroke), np.random.default_rng(0))
@@ -7,36 +7,38 @@ Fitted to IAM-OnDB; lengths are in x-heights. NumPy alone.
 """
 
 import numpy as np
+from numpy.typing import ArrayLike, NDArray
 
 from scribe.ink.strokes import hermite
 
-# The time of the pen, in points: of a stroke in itself, for each x-height of its way, for each radian that it turns by.
+# How much time the pen takes, in points: for a stroke in itself, for each x-height of way, for each radian of turning.
 # Fitted to the number of points of 7,000 strokes of IAM-OnDB, of which it explains 92% of the variance.
 STROKE_TIME, WAY_TIME, TURN_TIME = 3.35, 2.19, 1.58
-# The share of these points that a style gets: a swift pen. After a slow one, the network more often rests and never
+# The share of these points that a style gets: a fast pen. After a slow one, the network more often rests and never
 # goes on (docs/STYLES.md).
 PACE = 0.75
-# In x-heights: how dense the way is measured, over how much it is smoothed before, how far around a turn and from the
-# ends of a stroke the pen is slow. So chosen that steps and their changes have the distribution of IAM-OnDB; a pen that
-# rests longer in its turns makes the network rest and never go on.
+# In x-heights: the step in which the way is measured, the width over which it is smoothed before, and how far around a
+# turn and from the ends of a stroke the pen is slow. Chosen so that steps and their changes are distributed as in
+# IAM-OnDB; a pen that rests longer in its turns makes the network rest and never go on.
 WAY_STEP, SMOOTHING, SLOW_TURN, SLOW_END = 0.04, 0.05, 0.13, 0.2
-# How far a pen is from keeping time, in points, and from its way. Where all steps follow from those before, the network
-# grows too sure of itself and gets stuck: of 156 lines 74% came out whole at once without the two, 86% with them.
-UNSTEADY, TREMOR = 0.22, 0.01
-# A dot, as pens write it: a tick hardly longer than the line is wide.
+# Jitter of the pen: in time, in points, and in place, in x-heights (standard deviations). Where all steps follow from
+# those before, the network grows too certain and gets stuck: of 156 lines 74% came out without a failure on the first
+# attempt without the two, 86% with them.
+TIME_JITTER, PLACE_JITTER = 0.22, 0.01
+# A dot as pens write it: a tick hardly longer than the line is wide.
 DOT_SHAPE = np.array([[0.0, 0.0], [0.02, 0.05], [0.03, 0.07], [0.01, 0.04]])
-CORNER = np.cos(np.radians(50))  # a way that turns by more at a point has a corner there
+CORNER_COSINE = np.cos(np.radians(50))  # a way that turns by more than that at a point has a corner there
 
 
-def resample(stroke, smoothing=SMOOTHING, pace=PACE):
-    """A stroke with points where a pen of the training data would have them, whatever points it came with.
+def resample(stroke: ArrayLike, smoothing: float = SMOOTHING, pace: float = PACE) -> NDArray:
+    """A stroke with its points where a pen of the training data would have put them, whatever points it came with.
 
     A pen is slow where it turns, and where a stroke begins and ends. So each part of the way takes a time for its
     length and one for how far it turns, and points are even in time.
 
     Args:
-        stroke: [n, 2], in x-heights. smoothing: over how much of its way it is smoothed, in x-heights. pace: how many
-            points, as a share of what a pen of the training data has.
+        stroke: [n, 2], in x-heights. smoothing: width over which its way is smoothed, in x-heights. pace: number of
+            points as a share of that of a pen of the training data.
 
     Returns:
         float64 [m, 2], m > 1; the first and the last point are those of the stroke.
@@ -61,13 +63,13 @@ def resample(stroke, smoothing=SMOOTHING, pace=PACE):
     return np.column_stack([np.interp(at, clock, way[:, axis]) for axis in (0, 1)])
 
 
-def unsteady(points, rng):
-    """Points [n, 2] of a stroke a little before or after their time, and beside their place."""
+def unsteady(points: NDArray, rng: np.random.Generator) -> NDArray:
+    """The points [n, 2] of a stroke, jittered in time and in place as those of a hand; in x-heights."""
     n = len(points)
-    at = np.arange(n) + np.concatenate([[0.0], rng.normal(0.0, UNSTEADY, n - 2), [0.0]])
+    at = np.arange(n) + np.concatenate([[0.0], rng.normal(0.0, TIME_JITTER, n - 2), [0.0]])
     at = np.sort(np.clip(at, 0, n - 1))
     points = np.column_stack([np.interp(at, np.arange(n), points[:, axis]) for axis in (0, 1)])
-    return points + rng.normal(0.0, TREMOR, [n, 2])
+    return points + rng.normal(0.0, PLACE_JITTER, [n, 2])
 
 
 def _smooth_way(points, smoothing):
@@ -80,7 +82,7 @@ def _smooth_way(points, smoothing):
     even = np.linspace(0.0, along[-1], max(2, 1 + round(along[-1] / WAY_STEP)))
     way = np.column_stack([np.interp(even, along, points[:, axis]) for axis in (0, 1)])
     reach = min(round(3 * smoothing / WAY_STEP), len(way) - 1)
-    # Turned round its ends, so that they stay where they are.
+    # Continued point-symmetrically beyond its ends, so that they stay where they are.
     before, after = 2 * way[0] - way[reach:0:-1], 2 * way[-1] - way[-2 : -reach - 2 : -1]
     longer = np.concatenate([before, way, after])
     return np.column_stack([np.convolve(longer[:, axis], _bell(smoothing, reach), "valid") for axis in (0, 1)])
@@ -103,7 +105,7 @@ def _curved(points):
     clock = np.concatenate([[0.0], np.cumsum(np.sqrt(lengths))])
     velocity = np.gradient(points, clock, axis=0, edge_order=2)
     cosines = (steps[1:] * steps[:-1]).sum(axis=1) / (lengths[1:] * lengths[:-1])
-    velocity[1:-1][cosines < CORNER] = 0.0
+    velocity[1:-1][cosines < CORNER_COSINE] = 0.0
     which = np.repeat(np.arange(len(steps)), pieces)
     u = (np.arange(len(which)) - np.repeat(np.cumsum(pieces) - pieces, pieces)) / pieces[which]
     u, duration = u[:, None], np.sqrt(lengths)[which][:, None]

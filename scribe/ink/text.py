@@ -3,13 +3,14 @@
 import unicodedata
 
 import numpy as np
+from numpy.typing import NDArray
 
 ALPHABET = " !\"#%&'()*+,-./0123456789:;?ABCDEFGHIJKLMNOPQRSTUVWXYZ[]abcdefghijklmnopqrstuvwxyz"
 
 MAX_CHARACTERS = 40  # of a segment
 
 
-def to_one_hot(s, ascii_steps=None, alphabet=ALPHABET):
+def to_one_hot(s: str, ascii_steps: int | None = None, alphabet: str = ALPHABET) -> NDArray:
     """Text -> float32 [ascii_steps, len(alphabet) + 1]; a character outside the alphabet gets index 0.
 
     Args:
@@ -24,7 +25,7 @@ def to_one_hot(s, ascii_steps=None, alphabet=ALPHABET):
     return one_hot
 
 
-# What has no decomposition in Unicode: characters that people paste from a word processor, and a few letters.
+# Characters without a decomposition in Unicode: those that people paste from a word processor, and a few letters.
 _CLOSEST = {
     "“": '"', "”": '"', "„": '"', "«": '"', "»": '"', "‘": "'", "’": "'", "‚": "'", "`": "'", "´": "'", "′": "'",
     "–": "-", "—": "-", "‐": "-", "‑": "-", "−": "-", "_": "-", "~": "-", "•": "*", "·": ".", "×": "*", "÷": "/",
@@ -35,12 +36,12 @@ _CLOSEST = {
 }  # fmt: skip
 
 
-def fit_to_alphabet(text, alphabet=ALPHABET):
+def fit_to_alphabet(text: str, alphabet: str = ALPHABET) -> tuple[str, dict[str, str], list[str]]:
     """Writes `text` with the characters of `alphabet` alone.
 
     Returns:
-        (fitted text, replaced, dropped): replaced maps every character that was written as the closest that exists to
-        what stands for it; dropped lists the characters that were left out, each once, in order.
+        (fitted text, replaced, dropped): replaced maps every character that was written as a close one to what stands
+        for it; dropped lists the characters that were left out, each once, in order.
     """
     fitted, replaced, dropped = [], {}, []
     for c in text:
@@ -59,16 +60,16 @@ def fit_to_alphabet(text, alphabet=ALPHABET):
     return "".join(fitted), replaced, dropped
 
 
-def split_text(text, max_characters=MAX_CHARACTERS, newlines="auto"):
-    """A text as paragraphs of segments.
+def split_text(text: str, max_characters: int = MAX_CHARACTERS, newlines: str = "auto") -> list[list[str]]:
+    """Splits a text into paragraphs of segments.
 
     Args:
         text: any text. White space within a line counts as one space. Blank lines separate paragraphs.
         max_characters: of a segment; a longer word is a segment of its own, whatever its length.
         newlines: "keep": every line of the text begins a new line on the page. "join": only blank lines do. "auto": a
             newline is kept unless the line before it was full, that is, the first word of the next line would have made
-            it longer than the longest line of the text, and that has more than 45 characters. So an address keeps its
-            lines, and a text that an editor has wrapped flows again.
+            it longer than the longest line of the text, and that line has more than 45 characters. So an address keeps
+            its lines, and a text that an editor has wrapped flows again.
 
     Returns:
         a list with a list of segments (strings without white space at their ends) for each line that begins anew, and
@@ -83,7 +84,8 @@ def split_text(text, max_characters=MAX_CHARACTERS, newlines="auto"):
         raise ValueError(f"max_characters is {max_characters}: it has to be 1 or more.")
     lines = [" ".join(line.split()) for line in text.splitlines()]
     longest = max(map(len, lines), default=0)
-    paragraphs, previous = [], ""
+    paragraphs: list[str] = []
+    previous = ""
     for line in lines:
         if not line:
             if paragraphs and paragraphs[-1]:
@@ -103,25 +105,24 @@ def split_text(text, max_characters=MAX_CHARACTERS, newlines="auto"):
     return [split_line(paragraph, max_characters) for paragraph in paragraphs]
 
 
-def split_line(text, max_characters=MAX_CHARACTERS):
-    """A text as the fewest segments of at most `max_characters`, of lengths as equal as words allow."""
+def split_line(text: str, max_characters: int = MAX_CHARACTERS) -> list[str]:
+    """Splits a text into the fewest segments of at most `max_characters`, of lengths as equal as words allow."""
     words = text.split()
     if not words:
         return []
-    # cost[k]: (segments, sum of squared lengths) of the first k words at best. Fewest first; then the most equal ones.
+    # cost[k]: the lowest (segments, sum of squared lengths) of the first k words: few segments first, then equal ones.
     cost, first = [(0, 0)], [0]
     for k in range(1, len(words) + 1):
-        best = None
+        candidates = []
         length = -1
         for j in range(k - 1, -1, -1):
             length += 1 + len(words[j])
             if length > max_characters and j < k - 1:
                 break
-            candidate = (cost[j][0] + 1, cost[j][1] + length * length, j)
-            if best is None or candidate < best:
-                best = candidate
-        cost.append(best[:2])
-        first.append(best[2])
+            candidates.append((cost[j][0] + 1, cost[j][1] + length * length, j))
+        fewest, squares, start = min(candidates)
+        cost.append((fewest, squares))
+        first.append(start)
     segments, k = [], len(words)
     while k:
         segments.append(" ".join(words[first[k] : k]))

@@ -59,7 +59,7 @@ def split_words(segment: WrittenText, force: bool = False) -> list[WrittenText]:
     known = segment.index is not None
     spaces = [k for k, c in enumerate(text) if c == " "]
     lifts = stroke_ends(points[:-1]) - 1  # the last one separates nothing
-    cuts = _choose_cuts(points, index, known, text, spaces, lifts, -99.0 if force else NO_GAP)
+    cuts = _choose_cuts(points, index, text, known=known, lifts=lifts, skip=-99.0 if force else NO_GAP)
     words, start, first = [], 0, 0
     for space, cut in [*zip(spaces, cuts, strict=True), (len(text), len(points) - 1)]:
         if cut is None:
@@ -90,11 +90,12 @@ def _index_of(segment, text, n):
     return index
 
 
-def _choose_cuts(points, index, known, text, spaces, lifts, skip):
+def _choose_cuts(points, index, text, *, known, lifts, skip):
     """For every space the point of `lifts` after which the next word begins, or None; increasing.
 
     skip: score of a space without a cut, as a gap in characters.
     """
+    spaces = [k for k, c in enumerate(text) if c == " "]
     if not spaces or not len(lifts):
         return [None] * len(spaces)
     # Gap in ink at every lift: from the right edge of what was written before to the left edge of the stroke after it.

@@ -41,10 +41,11 @@ def x_height_of_tops(heights: NDArray, characters: NDArray, text: str, spread: f
     if big and not any(characters):
         tall = np.ones(len(heights), bool)  # no index: what the text says has to do
     if tall.any():
-        ratio = [DIGIT_HEIGHT if c.isdigit() else TALL_HEIGHT for c in characters[tall]]
+        ratios = np.array([DIGIT_HEIGHT if c.isdigit() else TALL_HEIGHT for c in characters[tall]])
         if not any(characters):
-            ratio = DIGIT_HEIGHT if sum(map(str.isdigit, text)) * 2 > len(text.replace(" ", "")) else TALL_HEIGHT
-        height, letters = _mode(heights[tall] / ratio, np.ones(tall.sum()), 0.18)
+            mostly_digits = sum(map(str.isdigit, text)) * 2 > len(text.replace(" ", ""))
+            ratios[:] = DIGIT_HEIGHT if mostly_digits else TALL_HEIGHT
+        height, letters = _mode(heights[tall] / ratios, np.ones(tall.sum()), 0.18)
         return height, 0.7 * letters
     return None, 0.0
 
@@ -65,7 +66,7 @@ def x_height_of_characters(points: NDArray, index: NDArray, text: str) -> float:
         points: [n, 2 or more], x and y (positions) first. index: int [n], the character of every point, -1 for none.
         text: U characters.
     """
-    heights = {}
+    heights: dict[str, list[float]] = {}
     for u in np.unique(index[index >= 0]):
         kind = "small" if text[u] in SMALL else "tall" if text[u] in TALL else "other"
         heights.setdefault(kind, []).append(np.ptp(points[index == u, 1]))

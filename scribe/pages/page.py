@@ -7,6 +7,7 @@ import dataclasses
 import re
 
 import numpy as np
+from numpy.typing import NDArray
 
 from scribe.ink.strokes import hermite
 
@@ -152,8 +153,8 @@ def simplify(points, tolerance):
     return points[keep]
 
 
-def smooth(points, steps=4):
-    """Rounds the way from point to point as a hand does: a curve through all points, with the speed that they tell.
+def smooth(points: NDArray, steps: int = 4) -> NDArray:
+    """Rounds the way from point to point as a hand does: a curve through all points, at the speed that they imply.
 
     Points are a unit of time apart, so the uniform Catmull-Rom curve has about the pen's own velocity at each of them:
     a sharp turn, where the pen is slow, stays sharp.

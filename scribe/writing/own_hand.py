@@ -1,20 +1,21 @@
-"""Makes a few lines of somebody's handwriting a style that the network can go on from. NumPy alone.
+"""Turns a few lines of somebody's handwriting into a style that the network can continue. NumPy alone.
 
     from scribe.writing.own_hand import load_own_hand
     strokes, text = load_own_hand("me.inkml", data_scale=model.config.data_scale, alphabet=model.config.alphabet)
     strokes, text = load_own_hand("me.svg", "what I wrote there", data_scale=50, alphabet=ALPHABET)
     line = sample_batch(["Dear Jon,"], model, style=(strokes, text))[0]
 
-The network has seen the hands of IAM-OnDB alone: of about one size, on a level line, with a point every few hundredths
-of a second. What a tablet or a drawing program writes is none of that, so it is brought there: scaled by the height of
-its small letters, straightened, and given new points along its way, dense where a pen is slow. What is the writer's
-own stays: shapes, slant, width, spaces, where the pen lifts.
+The network has only seen the hands of IAM-OnDB: of about one size, on a level line, with a point every few hundredths
+of a second. A recording of a tablet or a drawing program differs in all of that, so it is converted: scaled by the
+height of its small letters, straightened, and given new points along its way, dense where a pen is slow. What is the
+writer's own stays: shapes, slant, width, spaces, where the pen lifts.
 """
 
 import os
 import re
 
 import numpy as np
+from numpy.typing import NDArray
 
 from scribe.files.recordings import read_ink
 from scribe.ink.measure import measure_line, straighten
@@ -28,7 +29,7 @@ from scribe.ink.x_height import x_height_of_ink
 # The longest style; docs/STYLES.md has what was measured. A style of fewer characters than the least says too little.
 MAX_STYLE_CHARACTERS, MIN_STYLE_CHARACTERS = 50, 10
 MAX_LINES = 12  # of a file that is taken as a whole; of more, one has to be named
-GRID_SMOOTHING = 1.6  # in units of a grid that all points lie on, such as pixels: its stairs are no tremor of the hand
+GRID_SMOOTHING = 1.6  # in units of a grid that all points lie on, such as pixels: its steps are no tremor of the hand
 
 # Where a new line of a sheet begins, in x-heights: this far to the left of what was written, and this far below it.
 LINE_BACK, LINE_DOWN = 3.0, 1.6
@@ -39,14 +40,21 @@ INK_RANGE, WIDTH_RANGE = (0.45, 2.4), (0.38, 2.5)
 
 
 def load_own_hand(
-    path, text=None, *, data_scale, alphabet=ALPHABET, line=None, sort=False, max_characters=MAX_STYLE_CHARACTERS
-):
+    path: str | os.PathLike,
+    text: str | None = None,
+    *,
+    data_scale: float,
+    alphabet: str = ALPHABET,
+    line: int | None = None,
+    sort: bool = False,
+    max_characters: int = MAX_STYLE_CHARACTERS,
+) -> tuple[NDArray, str]:
     """Reads handwriting from a file and makes it a style.
 
     Args:
         path: of a file that `recordings.read_ink` knows; "me.p#3" is its line 3, the first is 0.
         text: what is written there; None: what the file itself says. A newline may stand where a line ends.
-        data_scale: raw units of the data in one of the network (`model.config.data_scale`).
+        data_scale: raw units in one unit of the network (`model.config.data_scale`).
         alphabet: characters that the network knows.
         line: which line, as "#3" in the path; None: all of them, as far as `max_characters` allow.
         sort: the strokes are not in the order in which they were written: puts them from left to right, line by line.
@@ -57,27 +65,27 @@ def load_own_hand(
         as it does after the last point; the text in characters of the alphabet.
 
     Raises:
-        ValueError: the file cannot be used as a style; one line that says why and what would help.
+        ValueError: the file cannot be used as a style; the message is one line that says why and what would help.
         OSError: it cannot be read.
     """
-    path, line = _chosen_line(os.fspath(path), line)
-    pieces = read_ink(path)
+    file, line = _chosen_line(os.fspath(path), line)
+    pieces = read_ink(file)
     if line is not None and len(pieces) > 1:
-        pieces, line = [_nth(pieces, line, path)], None
+        pieces, line = [_nth(pieces, line, file)], None
     if len(pieces) > MAX_LINES and text is None and all(piece.text for piece in pieces):
-        raise ValueError(f"{path} has {len(pieces):,} lines: name one of them, such as {path}#0.")
+        raise ValueError(f"{file} has {len(pieces):,} lines: name one of them, such as {file}#0.")
     text = "\n".join(" ".join(row.split()) for row in (text or "").splitlines() if row.strip())
     known = text or " ".join(piece.text or "" for piece in pieces)
     lines = _lines(pieces, known if line is None else "", sort)
     if line is not None:
-        lines = [_nth(lines, line, path)]
-    lines, text = _texts(lines, text, pieces, path)
+        lines = [_nth(lines, line, file)]
+    lines, text = _texts(lines, text, pieces, file)
     lines = [(strokes, fit_to_alphabet(part, alphabet)[0] if part else None) for strokes, part in lines]
     text = fit_to_alphabet(text, alphabet)[0].strip()
     points, text, unit = _joined(lines, text, max_characters)
-    points, text = _cut(points, text, max_characters, path)
+    points, text = _cut(points, text, max_characters, file)
     smoothing = max(SMOOTHING, GRID_SMOOTHING * _grid(pieces) / unit)
-    _check(points, text, path)
+    _check(points, text, file)
     return _offsets(points, data_scale, smoothing), text
 
 
@@ -105,7 +113,7 @@ def _nth(lines, n, path):
 def _lines(pieces, text, sort):
     """Pieces of a file as lines of writing: (strokes, text or None) each.
 
-    A piece may be a line, a word, a character or a whole page: where lines end is seen from where the pen goes.
+    A piece may be a line, a word, a character or a whole page, so the ends of lines are found by where the pen goes.
 
     Args:
         pieces: `recordings.Piece`s. text: of all; "" where it is not known. sort: as `load_own_hand`.
@@ -126,7 +134,7 @@ def _lines(pieces, text, sort):
         distance = np.abs((low[before, 0] + high[before, 0]) / 2 - low[k, 0])
         nearest = np.argsort(distance, kind="stable")[:6]
         below = middle[k] - np.median(middle[before][nearest]) > LINE_DOWN * unit
-        # Lines that were recorded one by one may all lie in the same place: then the next begins where they do.
+        # Lines that were recorded one by one may all lie in the same place: then the next begins where they begin.
         anew = owner[k] != owner[k - 1] and low[k, 0] - low[before, 0].min() < LINE_BACK * unit
         if back and (below or anew):
             starts.append(k)
@@ -201,7 +209,7 @@ def _joined(lines, text, max_characters):
 def _level(strokes, text):
     """A line of strokes as points [n, 3] without its tilt, and its `measure.Metrics`.
 
-    What is measured are points as the training data would have them: where a recording has many, it would count more.
+    The measures are taken on resampled points: else a part with many recorded points would count more.
     """
     points, even = join_strokes(strokes), join_strokes([resample(stroke) for stroke in strokes])
     if np.ptp(even[:, 0]) > 10:  # else a word is too short to have a direction

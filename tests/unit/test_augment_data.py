@@ -90,7 +90,7 @@ def test_glyphs_with_far_less_ink_than_usual_are_left_out():
 def test_a_replacement_keeps_all_else_and_moves_what_follows():
     line = line_of("in may we")
     own = line.strokes_of(3, 6)
-    new_line = set_glyphs(line, own, 3, 6, [figure("7"), figure("3")], np.random.default_rng(0))
+    new_line = set_glyphs(line, own, 3, 6, [figure("7"), figure("3")], rng=np.random.default_rng(0))
     points = new_line.points
     assert new_line.text == "in 73 we"
     assert [new_line.strokes_of(start, end) is not None for start, end in ((0, 2), (3, 5), (6, 8))] == [True] * 3
@@ -110,7 +110,7 @@ def test_a_replacement_keeps_all_else_and_moves_what_follows():
 def test_a_glyph_takes_the_slant_and_the_tilt_of_its_line():
     line = line_of("in may we went home then", slant=0.5, tilt=0.1)
     own = line.strokes_of(3, 6)
-    points = set_glyphs(line, own, 3, 6, [figure("7")], np.random.default_rng(0)).points
+    points = set_glyphs(line, own, 3, 6, [figure("7")], rng=np.random.default_rng(0)).points
     new = points[sum(len(line.strokes[k]) for k in range(own[0])) :][:4]
     left = new[1] - new[0]  # upwards
     assert left[0] / -left[1] == pytest.approx(line.slant, abs=0.06)
