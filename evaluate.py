@@ -20,7 +20,7 @@ from types import SimpleNamespace
 
 import numpy as np
 
-from model import load_model, log_density
+from model import load_model
 from sample import DEFAULT_TRIES, sample_batch, sample_whole
 from scribe.files.atomic import save_json
 from scribe.files.safe_pickle import UnsafePickleError
@@ -28,6 +28,7 @@ from scribe.ink.batch import make_batch
 from scribe.ink.strokes import absolute_points
 from scribe.network.checkpoint import CheckpointError, find_checkpoint, load_config
 from scribe.network.config import POINT_SIZE
+from scribe.network.density import log_density
 from scribe.network.tf_setup import one_thread_per_operation, tf
 from scribe.writing.failures import KINDS, MISREAD, attention_summary, find_failures
 from scribe.writing.recogniser import error_share, load_reader
