@@ -1,0 +1,49 @@
+"""scripts/train_recogniser.py: the recogniser learns to read, and what it has learned is written."""
+
+import numpy as np
+import pytest
+
+from data_helpers import write_data
+from scribe.ink.text import ALPHABET
+from scribe.network.tf_setup import tf
+from scribe.training.run import WeightAverage
+from scribe.writing.recogniser import Recogniser, load_recogniser, pad, path_features
+from scripts import train_recogniser
+from writing_helpers import write_text
+
+
+@pytest.mark.slow
+def test_a_reader_learns_the_lines_that_it_is_shown():
+    texts = ["dig a", "add 11", "A gag", "A1 aid"]  # of letters that differ in the synthetic hand
+    lines = [write_text(text)[0] for text in texts]
+    recogniser = Recogniser()
+    step = train_recogniser.make_train_step(recogniser, tf.keras.optimizers.Adam(), WeightAverage([], 0.0))
+    x, lengths = pad([path_features(line) for line in lines])
+    labels = train_recogniser.sparse_labels(texts, ALPHABET)
+    losses = [float(step(x, lengths, labels, 2e-3, k)) for k in range(150)]
+    assert losses[-1] < 0.1 < losses[0]
+    assert recogniser.read(lines) == texts
+
+
+def test_the_command_writes_a_reader_and_says_how_it_reads(tmp_path, capsys):
+    write_data(tmp_path, lines=41)
+    flags = ["--data_dir", str(tmp_path), "--output", str(tmp_path / "reader.npz"), "--epochs", "1"]
+    assert train_recogniser.main(flags) == 0
+    assert "% of the characters of the validation lines" in capsys.readouterr().err
+    recogniser = load_recogniser(str(tmp_path / "reader.npz"))
+    Recogniser().save(tmp_path / "untrained.npz")
+    untrained = load_recogniser(str(tmp_path / "untrained.npz"))
+    assert not np.array_equal(recogniser.trainable_variables[0], untrained.trainable_variables[0])
+    logits, _ = recogniser.logits(*pad([np.ones([4, 6], np.float32)]))
+    assert recogniser.alphabet == ALPHABET and np.isfinite(logits).all()
+
+
+def test_lines_that_are_too_short_for_their_text_or_unknown_are_left_out():
+    offsets = np.array([[0, 0, 0], [0, 10, 0], [0, 10, 1]], float)
+    lines, texts = train_recogniser.readable([offsets] * 3, ["l", "l" * 40, "\u00e9"], ALPHABET)
+    assert texts == ["l"] and len(lines) == 1
+
+
+def test_the_command_says_what_is_missing(tmp_path, capsys):
+    assert train_recogniser.main(["--data_dir", str(tmp_path), "--output", str(tmp_path / "reader.npz")]) == 1
+    assert "Error" in capsys.readouterr().err and not (tmp_path / "reader.npz").exists()
