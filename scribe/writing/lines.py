@@ -21,7 +21,7 @@ from numpy.typing import ArrayLike, NDArray
 from scribe.ink.text import fit_to_alphabet, to_one_hot
 from scribe.network.config import POINT_SIZE
 from scribe.network.tf_setup import tf
-from scribe.writing.sampler import DOTTED, MAYBE_PASSED, PreparedLines, sampler_of
+from scribe.writing.sampler import LATE_DOT, MAYBE_PASSED, PreparedLines, sampler_of
 
 DEFAULT_BIAS = 1.0
 # Real handwriting has about 21 pen points a character and rarely more than 36; a line that is not finished after this
@@ -163,7 +163,7 @@ def _make_lines(texts, biases, point, prime_text, alphabet):
         point=np.tile(point, [len(texts), 1]),
         bias=biases[:, None],
         limit=np.array([MAX_POINTS_PER_CHARACTER * len(text) + EXTRA_POINTS for text in texts], np.int32),
-        passed_at=np.array([np.inf if text[-1] in DOTTED else MAYBE_PASSED for text in texts], np.float32),
+        passed_at=np.array([np.inf if text[-1] in LATE_DOT else MAYBE_PASSED for text in texts], np.float32),
     )
 
 

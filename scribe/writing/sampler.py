@@ -87,7 +87,7 @@ def draw_point(y, nmixtures, bias, noise, resting=0.0, begins=0.0, inside=0.0):
 # go on to the right of all ink: left of it are dots and crossings.
 SURELY_PASSED, MAYBE_PASSED = 0.55, 0.1
 INSIDE_BEFORE = -1.0  # up to here the text goes on
-DOTTED = set("ij!:")  # as last characters: their dot may stand to the right of all ink, so only SURELY_PASSED counts
+LATE_DOT = set("ij!:")  # as last characters: their dot may stand to the right of all ink; only SURELY_PASSED counts
 
 
 class PreparedLines(NamedTuple):
@@ -98,7 +98,7 @@ class PreparedLines(NamedTuple):
     point: Any  # [N, 3]: the first input of the network
     bias: Any  # [N, 1]
     limit: Any  # int32 [N]: most points
-    passed_at: Any  # [N]: position of the window from which the line may end at a pen lift
+    passed_at: Any  # [N]: position of the window after which a pen lift may be the last one
 
 
 class _Text(NamedTuple):
@@ -121,7 +121,7 @@ class _Rows(NamedTuple):
     point: tf.Tensor  # [B, 3]: dx, dy, pen lift of the last point
     x: tf.Tensor  # [B]: where the pen is
     right: tf.Tensor  # [B]: the rightmost ink of the line
-    may_end: tf.Tensor  # bool [B]: the line ends if the pen goes on to the right of its ink
+    may_end: tf.Tensor  # bool [B]: the last pen lift may have ended the line: it has if the pen goes on to the right
 
 
 class _Queue(NamedTuple):
@@ -170,7 +170,8 @@ def _step(loop, queue, model, weights):
     finished = writes & (beyond | lifts & (position > SURELY_PASSED))
     done = finished | writes & (rows.i + 1 >= tf.gather(queue.limit, rows.line))
     belongs_to = tf.where(beyond | ~writes, -1, rows.line)
-    values = (drawn, phi, state[1], belongs_to, tf.where(finished, rows.line, -1))
+    _, kappa, _ = state
+    values = _Written(drawn, phi, kappa, line=belongs_to, finished=tf.where(finished, rows.line, -1))
     written = _Written(*(array.write(loop.t, value) for array, value in zip(loop.written, values, strict=True)))
     rows = _Rows(
         line=rows.line,

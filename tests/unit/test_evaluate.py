@@ -129,6 +129,20 @@ def test_misread_characters_are_counted_on_first_tries_and_on_those_that_are_kep
     assert result["read"] == [["abcdefghij", "defghij"], ["klmno", "no"]]
 
 
+def test_every_figure_of_the_table_stands_under_its_name():
+    figures = {kind: 0.5 for kind in evaluate.KINDS}
+    figures |= {"bias": 1.0, "lines": 200, "whole": 0.91, "tries": 5, "whole_after_tries": 0.99}
+    figures |= {"read_after_tries": 0.97, "monotony": 0.9, "width": 1.5}
+    figures |= {"misread": 0.04, "misread_after_tries": 0.02, "points_per_character": [21.0, 36.0], "failed": []}
+    head, row = evaluate.sampling_table([figures]).splitlines()[1:3]
+    for name, value in (
+        ("whole@1", "91.0%"), ("whole@5", "99.0%"), ("legible@5", "97.0%"), ("misread@1", "4.0%"),
+        ("misread@5", "2.0%"), ("points/char", "21.0"), ("width", "1.50"),
+    ):  # fmt: skip
+        end = head.index(name) + len(name)
+        assert row[:end].endswith(" " + value), name
+
+
 @pytest.fixture
 def folder(model, tmp_path):
     save_model(str(tmp_path / "checkpoint"), model)
