@@ -1,4 +1,4 @@
-"""Turns a checkpoint of the first scribe (TensorFlow 1) into one of this suite, without loss.
+"""Turns a checkpoint of the TF1 scribe (Sam Greydanus' scribe, TensorFlow 1) into one of this suite, without loss.
 
     python3 convert_tf1.py old/saved/model.ckpt-500 --name mine                         # writes saved/mine
     python3 convert_tf1.py old/saved/model.ckpt-500 --name mine --text "Hello World"    # ... and a picture with it
@@ -18,22 +18,23 @@ import numpy as np
 
 from legacy_tf1.extract_weights_tf1 import WeightsError, read_weights, sizes
 from model import HandwritingModel
+from scribe.console import SuiteError, run_command
 from scribe.ink.text import ALPHABET
 from scribe.network.checkpoint import SAVED, CheckpointError, save_model
 from scribe.network.config import POINT_SIZE, ModelConfig
 from utils import Logger
 
-FIRST_ALPHABET = " abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"  # the first scribe's default
+FIRST_ALPHABET = " abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"  # the default of the TF1 scribe
 FORGET_BIAS = 1.0  # what LSTMCell of TensorFlow 1 adds to the forget gate as it runs
 CHECKPOINT = "checkpoint"  # the prefix within saved/NAME
 
 
 def convert(weights, alphabet=None, new_alphabet=None, data_scale=None):
-    """Builds the network that computes what the first scribe's did.
+    """Builds the network that computes what that of the TF1 scribe did.
 
     Args:
         weights: a dict of arrays, from `read_weights`.
-        alphabet: the characters it was trained with, in their order; None: the first scribe's default.
+        alphabet: the characters it was trained with, in their order; None: the default of the TF1 scribe.
         new_alphabet: the characters of the new network, in any order; None: the same. A character that the old network
             did not know is written as the old one wrote it: as the unknown character.
         data_scale: raw units in one model unit of length; None: the default of both programs, 50.
@@ -57,7 +58,7 @@ def convert(weights, alphabet=None, new_alphabet=None, data_scale=None):
         kmixtures=found["kmixtures"],
         alphabet=new_alphabet,
         data_scale=ModelConfig.data_scale if data_scale is None else data_scale,
-        first_pen=1,  # the sampler of the first scribe starts so
+        first_pen=1,  # as the sampler of the TF1 scribe starts
     )
     model = HandwritingModel(config)
     # Row i of the window's weights in the new network is this row of the old one; 0 is the unknown character.
@@ -72,7 +73,7 @@ def _checked_alphabet(alphabet, char_vec_len):
         alphabet = FIRST_ALPHABET
         if len(alphabet) + 1 != char_vec_len:
             raise ValueError(
-                f"the checkpoint knows {char_vec_len - 1} characters, not the {len(alphabet)} of the first scribe's "
+                f"the checkpoint knows {char_vec_len - 1} characters, not the {len(alphabet)} of the TF1 scribe's "
                 "default: give them with --alphabet, in the order they were trained with"
             )
     if len(alphabet) + 1 != char_vec_len:
@@ -191,25 +192,31 @@ def parse_args(argv=None):
 
 def main(argv=None):
     args = parse_args(argv)
-    logger = Logger()
     sample_flags = None
     if args.text is not None:
-        import sample  # costs a second, which only who draws pays
+        import sample  # late: it costs a second, which only who draws pays
 
         given = {name: getattr(args, name) for name in ("text", "bias", "seed", "log_dir")}
         sample_flags = ["--save_path", os.path.join(SAVED, args.name)]
         sample_flags += [part for name, value in given.items() if value is not None for part in (f"--{name}", value)]
         sample.parse_args(sample_flags)  # a wrong flag ends here, before anything is written
+    logger = Logger()
+    code = run_command(lambda: convert_files(args, logger), logger.write)
+    return code if code or sample_flags is None else sample.main(sample_flags)
+
+
+def convert_files(args, logger):
+    """Converts the checkpoint that the flags name, and prints the new folder. Returns the exit code."""
     try:
-        model = convert(read_weights(args.checkpoint), args.alphabet, args.pad_alphabet, args.data_scale)
-        folder = save(args.name, model)
-    except (WeightsError, CheckpointError, ValueError, OSError) as error:
-        logger.write(f"Error: {error}")
-        return 1
+        weights = read_weights(args.checkpoint)
+        model = convert(weights, args.alphabet, args.pad_alphabet, args.data_scale)
+    except WeightsError as error:
+        raise SuiteError(error) from None
+    folder = save(args.name, model)
     config = dataclasses.asdict(model.config)
     logger.write(f"Converted {args.checkpoint}: " + ", ".join(f"{name} {value!r}" for name, value in config.items()))
     print(folder)
-    return 0 if sample_flags is None else sample.main(sample_flags)
+    return 0
 
 
 if __name__ == "__main__":

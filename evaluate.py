@@ -6,9 +6,9 @@
     python3 evaluate.py --part sampling --texts texts.txt --biases 0 0.5 1 2 --seeds 1 2 3
 
 Two parts, each a table on stdout. Likelihood: nats per point and per line, in the suite's units and in the paper's, the
-squared error of the foretold offset, and whether the pen lifts as often as foretold. Sampling: over texts, biases and
-seeds, the share of lines that came out whole, what went wrong with the others, how many characters a recogniser of
-handwriting (scribe/writing/recogniser.py) misreads, and how the attention moved.
+squared error of the predicted offset, and whether the pen lifts as often as predicted. Sampling: over texts, biases and
+seeds, the share of lines that came out whole (without failures), what went wrong with the others, how many characters
+the recogniser (scribe/writing/recogniser.py) misreads, and how the attention moved.
 """
 
 import argparse
@@ -20,17 +20,19 @@ from types import SimpleNamespace
 
 import numpy as np
 
-from model import load_model, log_density
-from sample import DEFAULT_TRIES, sample_batch, sample_whole
+from model import load_model
+from scribe.console import run_command
 from scribe.files.atomic import save_json
-from scribe.files.safe_pickle import UnsafePickleError
 from scribe.ink.batch import make_batch
 from scribe.ink.strokes import absolute_points
-from scribe.network.checkpoint import CheckpointError, find_checkpoint, load_config
+from scribe.network.checkpoint import find_checkpoint, load_config
 from scribe.network.config import POINT_SIZE
+from scribe.network.density import log_density
 from scribe.network.tf_setup import one_thread_per_operation, tf
 from scribe.writing.failures import KINDS, MISREAD, attention_summary, find_failures
-from scribe.writing.recogniser import error_share, load_reader
+from scribe.writing.lines import sample_batch
+from scribe.writing.proofread import DEFAULT_ATTEMPTS, sample_checked
+from scribe.writing.recogniser import error_share, load_recogniser
 from utils import DataLoader, Logger
 
 TEXTS_FILE = os.path.join(os.path.dirname(os.path.abspath(__file__)), "data", "evaluation_texts.txt")
@@ -45,7 +47,7 @@ def make_measure_step(model):
     """A tf.function: (x, y, char_seq) -> what is measured at every point, each [B, T].
 
     In this order: nats of the offset, nats of the pen lift, squared error of the expected offset along x and along y,
-    the foretold probability of a pen lift. x, y [B, T, 3], char_seq [B, U, A] as in `utils.Batch`.
+    the predicted probability of a pen lift. x, y [B, T, 3], char_seq [B, U, A] as in `batch.Batch`.
     """
     spec = tf.TensorSpec
     points = spec([None, None, POINT_SIZE])
@@ -106,7 +108,7 @@ def measure_likelihood(model, strokes, texts, deviations, batch_size=32):
 
 
 def calibration(probability, happened, bins=PEN_LIFT_BINS):
-    """Whether what was foretold with probability p happened in a share p of the cases.
+    """Whether what was predicted with probability p happened in a share p of the cases.
 
     Args:
         probability, happened: [n], in 0 .. 1. bins: how many equal intervals of probability.
@@ -117,7 +119,7 @@ def calibration(probability, happened, bins=PEN_LIFT_BINS):
     """
     which = np.minimum((probability * bins).astype(int), bins - 1)
     table = [[int(m.sum()), float(probability[m].mean()), float(happened[m].mean())] for m in _groups(which, bins)]
-    error = sum(count * abs(foretold - share) for count, foretold, share in table) / max(1, len(probability))
+    error = sum(count * abs(predicted - share) for count, predicted, share in table) / max(1, len(probability))
     return {"error": error, "bins": table}
 
 
@@ -129,25 +131,30 @@ def _groups(which, count):
 # ---------------------------------------------------------------------------------------------------------- sampling
 
 
-def measure_sampling(model, texts, bias, seeds, reader, tries=1):
-    """How often lines come out whole and how well they can be read, on the first try and after several.
+def measure_sampling(model, texts, bias, seeds, recogniser, attempts=1):
+    """How often lines come out whole and legible, at the first attempt and after several.
 
     Args:
         model: a HandwritingModel. texts: list of strings. bias: a number. seeds: a list; every text is written once
-            with each. reader: a `recogniser.Reader`. tries: how often a line is written at most, as by
-            `sample.sample_whole`.
+            with each. recogniser: a `Recogniser`. attempts: per line, as in `proofread.sample_checked`.
 
     Returns:
-        A dict: "lines"; the shares "whole" (no failure at all on the first try), "whole_after_tries",
-        "read_after_tries" (whole, and not misread more than the sampler tolerates), and one for each kind of failure,
-        all but the second and third of first tries, as is what follows; "points_per_character"
-        (median and 95th percentile over the lines); "monotony" and "width" of the attention; "failed", a list of
-        [text, seed, what failed]. "misread" and "misread_after_tries": misread characters over all characters, of first
-        tries and of those that are kept (too low a figure, since the same reader chose them), without lines that the
-        reader lacks characters for; "read": [text, what was read instead], of first tries.
+        A dict. Figures are of first attempts unless the key says after_tries: then of the attempts that are kept.
+            bias, tries: as given. lines: number of texts times seeds.
+            whole: share of lines without any failure.
+            whole_after_tries: share of lines whose attention shows no failure.
+            read_after_tries: share of lines that are also not misread more than `recogniser.tolerated_errors`.
+            each of `failures.KINDS`: share of lines with such a failure.
+            points_per_character: median and 95th percentile over the lines.
+            monotony, width: means over the lines of `failures.attention_summary`.
+            failed: a list of [text, seed, what failed].
+            misread: misread characters over all characters, without lines that the recogniser lacks characters for.
+            misread_after_tries: the same; too low a figure, since the same recogniser has chosen the attempts.
+            read: a list of [text, what was read instead].
     """
     failed, shares, rates, attention = [], dict.fromkeys(KINDS, 0), [], []
-    lost, unread, firsts, kept = 0, 0, [], []  # the last two: lines
+    not_whole, not_legible = 0, 0  # of the lines that are kept
+    firsts, kept = [], []  # lines
     for seed in seeds:
         lines = sample_batch(texts, model, bias=bias, seed=seed)
         firsts += lines
@@ -159,22 +166,22 @@ def measure_sampling(model, texts, bias, seeds, reader, tries=1):
                 failed.append([line.text, seed, "; ".join(failure.describe(line.text) for failure in failures)])
             rates.append(len(line.strokes) / len(line.text))
             attention.append(attention_summary(line.phis))
-        # Writes the first tries once more: what the sampler makes of them is measured as people get it.
-        lines, found, _ = sample_whole(texts, model, bias=bias, seed=seed, tries=tries, reader=reader)
-        kept += lines
-        lost += sum(any(failure.kind != MISREAD for failure in failures) for failures in found)
-        unread += sum(map(bool, found))
-    first_texts, first_reads = read_lines(reader, [line.text for line in firsts], [line.strokes for line in firsts])
-    kept_texts, kept_reads = read_lines(reader, [line.text for line in kept], [line.strokes for line in kept])
+        # Writes the first attempts once more, so that the figures are those of what people get from the sampler.
+        checked = sample_checked(texts, model, bias=bias, seed=seed, attempts=attempts, recogniser=recogniser)
+        kept += checked.lines
+        not_whole += sum(any(failure.kind != MISREAD for failure in failures) for failures in checked.failures)
+        not_legible += sum(map(bool, checked.failures))
+    first_texts, first_reads = read_lines(recogniser, [line.text for line in firsts], [line.strokes for line in firsts])
+    kept_texts, kept_reads = read_lines(recogniser, [line.text for line in kept], [line.strokes for line in kept])
     count = len(rates)
     monotony, width = np.mean(attention, axis=0)
     return {
         "bias": bias,
         "lines": count,
         "whole": 1 - len(failed) / count,
-        "tries": tries,
-        "whole_after_tries": 1 - lost / count,
-        "read_after_tries": 1 - unread / count,
+        "tries": attempts,
+        "whole_after_tries": 1 - not_whole / count,
+        "read_after_tries": 1 - not_legible / count,
         **{kind: number / count for kind, number in shares.items()},
         "points_per_character": [float(np.median(rates)), float(np.percentile(rates, 95))],
         "monotony": float(monotony),
@@ -186,17 +193,17 @@ def measure_sampling(model, texts, bias, seeds, reader, tries=1):
     }
 
 
-def read_lines(reader, texts, strokes):
-    """The texts that the reader has all characters for, and what it makes of their strokes [n, 3] or [n, 6]."""
-    known = [i for i, text in enumerate(texts) if reader.knows(text)]
-    return [texts[i] for i in known], reader.read([strokes[i] for i in known])
+def read_lines(recogniser, texts, strokes):
+    """The texts whose characters the recogniser knows, and what it reads in their strokes [n, 3] or [n, 6]."""
+    known = [i for i, text in enumerate(texts) if recogniser.knows(text)]
+    return [texts[i] for i in known], recogniser.read([strokes[i] for i in known])
 
 
 # ------------------------------------------------------------------------------------------------------------ tables
 
 
 def likelihood_table(measured):
-    """What `measure_likelihood` returned, for people."""
+    """What `measure_likelihood` returned, as text."""
     m = SimpleNamespace(**measured)
     rows = [
         ("", "this model", "paper's units"),
@@ -207,31 +214,41 @@ def likelihood_table(measured):
         ("squared error per point", f"{m.squared_error_per_point:.4f}", f"{m.paper_squared_error_per_point:.4f}"),
     ]
     text = "\n".join(f"{name:<28}{own:>12}{paper:>16}" for name, own, paper in rows)
-    lifts = "\n".join(f"{count:>12}{foretold:>12.3f}{share:>12.3f}" for count, foretold, share in m.pen_lift["bins"])
+    lifts = "\n".join(f"{count:>12}{expected:>12.3f}{share:>12.3f}" for count, expected, share in m.pen_lift["bins"])
     return (
         f"Likelihood of {m.lines} lines, {m.points} points\n{text}\n\n"
         f"Pen lifts: mean distance of probability and share {m.pen_lift['error']:.4f}\n"
-        f"{'points':>12}{'foretold':>12}{'lifted':>12}\n{lifts}"
+        f"{'points':>12}{'predicted':>12}{'lifted':>12}\n{lifts}"
     )
 
 
 def sampling_table(results, real_rate=None, real_misread=None):
-    """A list of what `measure_sampling` returned, for people.
+    """A list of what `measure_sampling` returned, as text.
 
     real_rate, real_misread: points per character of real lines, and the share of their characters that is misread.
     """
-    head = f"{'bias':>5}{'lines':>7}{'whole':>8}{'in the end':>12}{'and read':>10}"
+    n = results[0]["tries"]
+    head = f"{'bias':>5}{'lines':>7}{'whole@1':>9}{f'whole@{n}':>10}{f'legible@{n}':>12}"
     head += "".join(f"{kind:>14}" for kind in KINDS)
-    head += f"{'misread':>9}{'kept':>7}{'points/char':>13}{'95%':>7}{'monotony':>10}{'width':>7}"
+    head += f"{'misread@1':>11}{f'misread@{n}':>12}{'points/char':>13}{'95%':>7}{'monotony':>10}{'width':>7}"
     rows = [
-        f"{r['bias']:>5g}{r['lines']:>7}{r['whole']:>8.1%}{r['whole_after_tries']:>12.1%}{r['read_after_tries']:>10.1%}"
+        f"{r['bias']:>5g}{r['lines']:>7}{r['whole']:>9.1%}{r['whole_after_tries']:>10.1%}{r['read_after_tries']:>12.1%}"
         + "".join(f"{r[kind]:>14.1%}" for kind in KINDS)
-        + f"{r['misread']:>9.1%}{r['misread_after_tries']:>7.1%}"
+        + f"{r['misread']:>11.1%}{r['misread_after_tries']:>12.1%}"
         + f"{r['points_per_character'][0]:>13.1f}{r['points_per_character'][1]:>7.1f}"
         + f"{r['monotony']:>10.3f}{r['width']:>7.2f}"
         for r in results
     ]  # fmt: skip
-    real = f"; real lines: {real_rate:.1f} points a character, {real_misread:.1%} misread" if real_rate else ""
+    legend = [
+        f"  @1: first attempts; @{n}: the best of up to {n} attempts per line, as sample.py keeps it",
+        "  whole: lines without failures; legible: whole, and not misread more than sample.py tolerates",
+        f"  {KINDS[0]} ... {KINDS[-1]}: lines with such a failure, of first attempts",
+        "  misread: characters that the recogniser misreads, of all characters",
+        "  points/char, 95%: pen points per character, median and 95th percentile of the lines",
+        "  monotony: steps at which the attention does not go back; width: characters attended to at once",
+    ]
+    if real_rate:
+        legend.append(f"  real lines: {real_rate:.1f} points per character, {real_misread:.1%} misread")
     failed = [
         f"  bias {r['bias']:g}, seed {seed}: {text!r}: {what}" for r in results for text, seed, what in r["failed"]
     ]
@@ -239,15 +256,7 @@ def sampling_table(results, real_rate=None, real_misread=None):
         failed[:MAX_SHOWN]
         + [f"  ... and {len(failed) - MAX_SHOWN} more (all of them with --json)"][: len(failed) > MAX_SHOWN]
     )
-    return "\n".join(
-        [
-            f"Sampling, first tries (in the end: after at most {results[0]['tries']}; and read: nor misread too much),"
-            f" characters misread in first tries and in those that are kept{real}",
-            head,
-            *rows,
-            *(["Failed:", *shown] if failed else []),
-        ]
-    )
+    return "\n".join(["Sampling", head, *rows, *legend, *(["Failed first attempts:", *shown] if failed else [])])
 
 
 # ------------------------------------------------------------------------------------------------------ command line
@@ -261,7 +270,7 @@ def parse_args(argv=None):
         help="a checkpoint or the folder of a training run (default: the newest run in saved/, else saved/checkpoint)",
     )
     p.add_argument("--part", choices=["likelihood", "sampling", "both"], default="both", help="what is measured")
-    p.add_argument("--json", metavar="FILE", default=None, help="write all figures there, every failed line included")
+    p.add_argument("--json", metavar="FILE", default=None, help="file for all figures, with every failed line")
     g = p.add_argument_group("likelihood")
     g.add_argument("--data_dir", default="data", help="folder with strokes_training_data.cpkl")
     g.add_argument(
@@ -277,7 +286,7 @@ def parse_args(argv=None):
     )
     g.add_argument("--biases", type=float, nargs="+", default=[0.0, 0.5, 1.0, 2.0], help="as in sample.py")
     g.add_argument("--seeds", type=int, nargs="+", default=[1], help="every text is written once with each of them")
-    g.add_argument("--tries", type=int, default=DEFAULT_TRIES, help="as in sample.py, for the share in the end")
+    g.add_argument("--tries", type=int, default=DEFAULT_ATTEMPTS, help="attempts per line before the best one is kept")
     args = p.parse_args(argv)
     if args.tries < 1:
         p.error(f"--tries is {args.tries}: it has to be 1 or more")
@@ -301,45 +310,46 @@ def load_texts(path):
 def main(argv=None):
     args = parse_args(argv)
     logger = Logger()
-    try:
-        prefix = find_checkpoint(args.save_path)
-        config = load_config(prefix)
-        report = {"checkpoint": prefix, "config": dataclasses.asdict(config)}
-        texts = load_texts(args.texts) if args.part != "likelihood" else []
-        one_thread_per_operation()
-        model = load_model(prefix)
-        reader = load_reader()
-        logger.write(f"Measuring {prefix}.")
-        real_rate = real_misread = None
-        if args.part != "sampling":
-            loader_args = SimpleNamespace(
-                data_dir=args.data_dir, data_scale=config.data_scale, alphabet=config.alphabet, tsteps=args.tsteps
-            )
-            loader = DataLoader(loader_args, logger)
-            strokes, line_texts = lines_of(loader, args.split)
-            # The paper normalises by the training lines; a file that is not trained on stands for itself.
-            deviations = np.concatenate(loader.stroke_data)[:, :2].std(axis=0, dtype=np.float64)
-            measured = measure_likelihood(model, strokes, line_texts, deviations)
-            real_rate = float(np.median([len(s) / len(t) for s, t in zip(strokes, line_texts, strict=True)]))
-            real_misread = error_share(*read_lines(reader, line_texts, [absolute_points(line) for line in strokes]))
-            report["likelihood"] = {
-                "data": loader.path, "split": args.split, "offset_deviations": deviations.tolist(),
-                "points_per_character": real_rate, "misread": real_misread, **measured,
-            }  # fmt: skip
-            print(likelihood_table(measured), flush=True)
-        if args.part != "likelihood":
-            report["sampling"] = []
-            for bias in args.biases:
-                logger.write(f"Writing {len(texts) * len(args.seeds)} lines with bias {bias:g}.")
-                report["sampling"].append(measure_sampling(model, texts, bias, args.seeds, reader, args.tries))
-            table = sampling_table(report["sampling"], real_rate, real_misread)
-            print(("\n" if args.part == "both" else "") + table, flush=True)
-        if args.json:
-            save_json(args.json, report)
-        return 0
-    except (CheckpointError, UnsafePickleError, ValueError, OSError) as error:
-        logger.write(f"Error: {error}")
-        return 1
+    return run_command(lambda: measure(args, logger), logger.write)
+
+
+def measure(args, logger):
+    """Measures what the flags ask for, and prints the tables. Returns the exit code."""
+    prefix = find_checkpoint(args.save_path)
+    config = load_config(prefix)
+    report = {"checkpoint": prefix, "config": dataclasses.asdict(config)}
+    texts = load_texts(args.texts) if args.part != "likelihood" else []
+    one_thread_per_operation()
+    model = load_model(prefix)
+    recogniser = load_recogniser()
+    logger.write(f"Measuring {prefix}.")
+    real_rate = real_misread = None
+    if args.part != "sampling":
+        loader_args = SimpleNamespace(
+            data_dir=args.data_dir, data_scale=config.data_scale, alphabet=config.alphabet, tsteps=args.tsteps
+        )
+        loader = DataLoader(loader_args, logger)
+        strokes, line_texts = lines_of(loader, args.split)
+        # The paper normalises by the training lines; a file that is not trained on stands for itself.
+        deviations = np.concatenate(loader.stroke_data)[:, :2].std(axis=0, dtype=np.float64)
+        measured = measure_likelihood(model, strokes, line_texts, deviations)
+        real_rate = float(np.median([len(s) / len(t) for s, t in zip(strokes, line_texts, strict=True)]))
+        real_misread = error_share(*read_lines(recogniser, line_texts, [absolute_points(line) for line in strokes]))
+        report["likelihood"] = {
+            "data": loader.path, "split": args.split, "offset_deviations": deviations.tolist(),
+            "points_per_character": real_rate, "misread": real_misread, **measured,
+        }  # fmt: skip
+        print(likelihood_table(measured), flush=True)
+    if args.part != "likelihood":
+        report["sampling"] = []
+        for bias in args.biases:
+            logger.write(f"Writing {len(texts) * len(args.seeds)} lines with bias {bias:g}.")
+            report["sampling"].append(measure_sampling(model, texts, bias, args.seeds, recogniser, args.tries))
+        table = sampling_table(report["sampling"], real_rate, real_misread)
+        print(("\n" if args.part == "both" else "") + table, flush=True)
+    if args.json:
+        save_json(args.json, report)
+    return 0
 
 
 def lines_of(loader, split):

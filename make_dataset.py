@@ -238,11 +238,12 @@ def make_writer(prefix, styles, tries):
     """Loads the model; returns a function that writes a batch of lines, as `dataset.write_lines` takes it.
 
     Args:
-        prefix: of the checkpoint. styles: number -> (strokes [n, 3], text). tries: as in `sample_whole`.
+        prefix: of the checkpoint. styles: number -> (strokes [n, 3], text). tries: as in `sample_checked`.
     """
     from model import load_model
-    from sample import sample_batch, sample_whole
+    from sample import sample_batch
     from scribe.network.tf_setup import one_thread_per_operation
+    from scribe.writing.proofread import sample_checked
 
     one_thread_per_operation()
     model = load_model(prefix)
@@ -250,7 +251,7 @@ def make_writer(prefix, styles, tries):
     sample_batch([model.config.alphabet.strip()[0]], model, tsteps=1)
 
     def write(texts, biases, seeds, style):
-        return sample_whole(texts, model, bias=biases, seed=seeds, tries=tries, style=styles.get(style))[:2]
+        return sample_checked(texts, model, bias=biases, seed=seeds, attempts=tries, style=styles.get(style))[:2]
 
     return write
 
@@ -336,8 +337,8 @@ def make_dataset(args, logger):
     beam = _import_beam() if args.runner is not None else None
     folder = beam.open_folder(args.output) if beam else Folder(args.output)
     options = beam.parse_options(args.runner, args.beam) if beam else None
-    from sample import load_style
     from scribe.network.checkpoint import find_checkpoint, load_config
+    from scribe.writing.styles import load_style
 
     prefix = find_checkpoint(args.save_path)
     config = load_config(prefix)

@@ -5,6 +5,9 @@
     out = model({"stroke_data": strokes, "char_seq": one_hot})
     loss = compute_loss(out, targets, mask)
 
+load_model() gives the network that comes with the suite, with its trained weights. The mixture density that the outputs
+describe, and its loss, are in scribe/network/density.py; the fast recurrences in scribe/network/recurrent.py.
+
 Letters: B batch, T pen points, U characters, A alphabet + 1, H rnn_size, K kmixtures, M nmixtures.
 
     h0_t = LSTM0([x_t ; w_{t-1}], h0_{t-1})        the attention LSTM
@@ -21,7 +24,8 @@ import math
 import os
 
 from scribe.network.checkpoint import SHIPPED, check_size, load_config, restore_weights
-from scribe.network.config import LOG_SIGMA_MAX, LOG_SIGMA_MIN, POINT_SIZE, RHO_MAX, ModelConfig
+from scribe.network.config import POINT_SIZE, ModelConfig
+from scribe.network.density import loss_sum_and_count, split_head
 from scribe.network.recurrent import attention_lstm_sequence, lstm_sequence, lstm_step, text_mask, window_step
 from scribe.network.tf_setup import GPUS, tf
 
@@ -67,7 +71,7 @@ class AttentionLSTMCell(tf.keras.layers.Layer):
         self.built = True
 
     def build(self, input_shape=None):
-        """Nothing is left to build: all sizes are known when the cell is made."""
+        """Does nothing: all weights are made with the cell."""
 
     def call(self, inputs, states, training=False):
         """inputs [B, 3], states (h [B, H], c [B, H], kappa [B, K], w [B, A]) -> output [B, H + A], new states."""
@@ -100,8 +104,8 @@ class HandwritingModel(tf.keras.Model):
     """The whole network.
 
     Args:
-        args: any object with rnn_size, nmixtures, kmixtures and alphabet (see `ModelConfig`). `args.dropout`, if there
-            is one, is the probability to keep an output of an LSTM in training.
+        args: any object with rnn_size, nmixtures, kmixtures and alphabet (see `ModelConfig`). `args.dropout`,
+            optional, is the probability to keep an output of an LSTM in training.
     """
 
     def __init__(self, args, **kwargs):
@@ -138,7 +142,7 @@ class HandwritingModel(tf.keras.Model):
         return self.lstm0.attention
 
     def build(self, input_shape=None):
-        """Nothing is left to build: all sizes are known when the model is made."""
+        """Does nothing: all weights are made with the model."""
 
     def call(self, inputs, training=False):
         """Runs the network over whole sequences.
@@ -221,7 +225,7 @@ class HandwritingModel(tf.keras.Model):
             y [B, 1 + 6M] (see `split_head`), phi [B, U], and the new state.
         """
         ((h0, c0), (h1, c1), (h2, c2)), kappa, w = state
-        # The products with the states before the step wait for nothing, so TensorFlow runs them beside the others.
+        # The products with the old states depend on nothing else in this step, so TensorFlow runs them side by side.
         (kernel0, _, _), (kernel1, _, _), (kernel2, _, _) = weights
         z0, z1, z2 = (tf.matmul(h, weight[1]) + weight[2] for h, weight in zip((h0, h1, h2), weights, strict=True))
         h0, c0, _ = lstm_step(tf.matmul(tf.concat([x, w], -1), kernel0) + z0, c0)
@@ -260,25 +264,6 @@ class HandwritingModel(tf.keras.Model):
         return drop
 
 
-def load_model(prefix=None):
-    """Builds the network that a checkpoint belongs to and restores its weights.
-
-    Args:
-        prefix: path of the checkpoint without its extensions, see `find_checkpoint`; None: the model that comes with
-            the suite, wherever the program was started.
-
-    Raises:
-        CheckpointError: the checkpoint is missing, broken, or belongs to another network.
-    """
-    if prefix is None:
-        prefix = os.path.join(os.path.dirname(os.path.abspath(__file__)), SHIPPED)
-    config = load_config(prefix)
-    check_size(prefix, config)
-    model = HandwritingModel(config)
-    restore_weights(prefix, model)
-    return model
-
-
 class _NamedWeights(tf.Module):
     """Gives every weight a name in checkpoints that is the same in all versions of Keras; its layers' names differ."""
 
@@ -294,81 +279,29 @@ def _tensors(*variables):
     return [tf.convert_to_tensor(v) for v in variables]
 
 
-# ----------------------------------------------------------------------------------------------- the mixture density
-
-
-def split_head(y, nmixtures, bias=0.0):
-    """Turns the output of the head into the density of the next point (eq. 17-22).
-
-    Args:
-        y: [..., 1 + 6M]: pen lift, then M each of component weights, mu1, mu2, sigma1, sigma2, rho, all unbounded.
-        nmixtures: M.
-        bias: sharpens the density (eq. 61-62): 0 is the density as learned, 1 is clearly neater. A number or [..., 1].
-
-    Returns:
-        A dict with eos [..., 1], pi, mu1, mu2, sigma1, sigma2, rho [..., M], and the raw eos_hat, pi_hat, sigma1_hat,
-        sigma2_hat (these without the bias). Lengths are in units of data_scale.
-    """
-    eos_hat, pi_hat, mu1, mu2, sigma1_hat, sigma2_hat, rho_hat = tf.split(y, [1] + [nmixtures] * 6, axis=-1)
-    # The paper has 1 / (1 + exp(y)) in eq. 18; the sign is absorbed by the weights.
-    return {
-        "eos": tf.sigmoid(eos_hat),
-        "pi": tf.nn.softmax(pi_hat * (1.0 + bias)),
-        "mu1": mu1,
-        "mu2": mu2,
-        "sigma1": tf.exp(_clip_log_sigma(sigma1_hat - bias)),
-        "sigma2": tf.exp(_clip_log_sigma(sigma2_hat - bias)),
-        "rho": tf.clip_by_value(tf.tanh(rho_hat), -RHO_MAX, RHO_MAX),
-        "eos_hat": eos_hat,
-        "pi_hat": pi_hat,
-        "sigma1_hat": sigma1_hat,
-        "sigma2_hat": sigma2_hat,
-    }
-
-
-def _clip_log_sigma(log_sigma):
-    return tf.clip_by_value(log_sigma, LOG_SIGMA_MIN, LOG_SIGMA_MAX)
-
-
-def log_density(out, offsets):
-    """log sum_j pi_j N(offset | mu_j, sigma_j, rho_j), eq. 23-25, never outside log space.
-
-    Args:
-        out: what the model returns; its pi_hat, mu1, mu2, sigma1_hat, sigma2_hat and rho [..., M] are used.
-        offsets: [..., 2], in units of data_scale.
-
-    Returns:
-        [...], in nats.
-    """
-    log_pi = tf.nn.log_softmax(out["pi_hat"])
-    log_sigma1, log_sigma2 = _clip_log_sigma(out["sigma1_hat"]), _clip_log_sigma(out["sigma2_hat"])
-    z1 = (offsets[..., 0:1] - out["mu1"]) * tf.exp(-log_sigma1)
-    z2 = (offsets[..., 1:2] - out["mu2"]) * tf.exp(-log_sigma2)
-    rho = tf.clip_by_value(out["rho"], -RHO_MAX, RHO_MAX)
-    one_minus_rho2 = (1.0 - rho) * (1.0 + rho)
-    # Eq. 25 as a sum of two squares: no cancellation, so the exponent is never positive.
-    exponent = -0.5 * (tf.square(z1 - rho * z2) / one_minus_rho2 + tf.square(z2))
-    log_normal = exponent - math.log(2 * math.pi) - log_sigma1 - log_sigma2 - 0.5 * tf.math.log(one_minus_rho2)
-    return tf.reduce_logsumexp(log_pi + log_normal, axis=-1)
-
-
-def loss_sum_and_count(out, targets, mask=None):
-    """The loss of eq. 26 as (sum over real points in nats, number of real points).
-
-    Args:
-        out: what the model returns for points x_1 .. x_T.
-        targets: [B, T, 3], the points x_2 .. x_{T+1}.
-        mask: [B, T], 1 for a real target and 0 for padding; None if all are real.
-    """
-    pen_lift = tf.nn.sigmoid_cross_entropy_with_logits(labels=targets[..., 2], logits=out["eos_hat"][..., 0])
-    nats = pen_lift - log_density(out, targets[..., :2])  # [B, T]
-    if mask is None:
-        return tf.reduce_sum(nats), tf.cast(tf.size(nats), nats.dtype)
-    mask = tf.cast(mask, nats.dtype)
-    return tf.reduce_sum(nats * mask), tf.reduce_sum(mask)
+# -------------------------------------------------------------------------------------------------- loss, loading
 
 
 def compute_loss(out, targets, mask=None):
     """The loss of eq. 26 in nats per real point, a scalar; 0 if there is none. Arguments as `loss_sum_and_count`."""
     total, count = loss_sum_and_count(out, targets, mask)
     return total / tf.maximum(count, 1.0)
+
+
+def load_model(prefix: str | None = None) -> HandwritingModel:
+    """Builds the network that a checkpoint belongs to and restores its weights.
+
+    Args:
+        prefix: path of the checkpoint without its extensions, as `checkpoint.find_checkpoint` returns it; None: the
+            model that comes with the suite, whatever the working directory.
+
+    Raises:
+        CheckpointError: the checkpoint is missing, broken, or belongs to another network.
+    """
+    if prefix is None:
+        prefix = os.path.join(os.path.dirname(os.path.abspath(__file__)), SHIPPED)
+    config = load_config(prefix)
+    check_size(prefix, config)
+    model = HandwritingModel(config)
+    restore_weights(prefix, model)
+    return model

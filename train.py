@@ -19,12 +19,13 @@ from tqdm import tqdm
 
 from model import HandwritingModel, loss_sum_and_count
 from scribe.files.safe_pickle import UnsafePickleError
-from scribe.network.checkpoint import CheckpointError, TrainingRun, WeightAverage, find_checkpoint, restore_weights
+from scribe.network.checkpoint import CheckpointError, find_checkpoint, restore_weights
 from scribe.network.config import POINT_SIZE
 from scribe.network.tf_setup import GPUS, one_thread_per_operation, tf
 from scribe.training.cluster import SINGLE_WORKER, read_cluster
 from scribe.training.devices import ALONE, LOST, Silence, explain, start
 from scribe.training.flags import parse_training_flags
+from scribe.training.run import TrainingRun, WeightAverage
 from scribe.training.schedule import MAX_BAD_STEPS, Interrupt, learning_rate
 from utils import DataLoader, Logger
 

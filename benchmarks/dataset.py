@@ -29,9 +29,9 @@ def measure_sampling(prefix, shards):
 
     from evaluate import load_texts
     from model import load_model
-    from sample import sample_whole
     from scribe.dataset.dataset import SHARD
     from scribe.network.tf_setup import one_thread_per_operation
+    from scribe.writing.proofread import sample_checked
 
     one_thread_per_operation()
     model = load_model(prefix)
@@ -41,7 +41,7 @@ def measure_sampling(prefix, shards):
     for shard in range(shards + 1):
         some = [texts[i] for i in rng.integers(len(texts), size=SHARD)]
         start = time.perf_counter()
-        written, _, again = sample_whole(some, model, bias=rng.uniform(*BIASES, SHARD), seed=shard)
+        written, _, again = sample_checked(some, model, bias=rng.uniform(*BIASES, SHARD), seed=shard)
         times.append(time.perf_counter() - start)
         lines += written
         tries += again

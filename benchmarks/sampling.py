@@ -48,8 +48,8 @@ def seconds_of(function):
 
 def measure_rates(model, counts, repeats):
     """For each number of lines a dict: points per second, that of the limit, and the share of it."""
-    from sample import jobs_for, sample_batch
     from scribe.network.tf_setup import tf
+    from scribe.writing.lines import groups_of, sample_batch
 
     parameters = sum(int(np.prod(v.shape)) for v in model.trainable_variables)
     a, b = (tf.random.normal([SQUARE, SQUARE]) for _ in range(2))
@@ -70,7 +70,7 @@ def measure_rates(model, counts, repeats):
             points = sum(len(line.strokes) for line in sample_batch([TEXT] * count, model, seed=seed, tsteps=POINTS))
             rates.append(points / (time.perf_counter() - start))
         rate = statistics.median(rates[1:])  # the first one warms up
-        groups = min(os.cpu_count() or 1, jobs_for(count))
+        groups = min(os.cpu_count() or 1, groups_of(count))
         # A product runs on one core here, as within the sampler.
         limit = min(flops * groups / (2 * parameters), reads * count)
         results.append({"lines": count, "points_per_second": rate, "limit": limit, "share": rate / limit})
@@ -96,9 +96,9 @@ def measure_cold_start(prefix, repeats):
 def main(argv=None):
     p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     p.add_argument("--save_path", default=os.path.join(ROOT, "saved", "checkpoint"), help="prefix of the checkpoint")
-    p.add_argument("--lines", type=int, nargs="+", default=[1, 8, 64, 256], help="how many lines at once")
-    p.add_argument("--repeats", type=int, default=5, help="the median of so many counts")
-    p.add_argument("--json", metavar="FILE", help="write everything that was measured there")
+    p.add_argument("--lines", type=int, nargs="+", default=[1, 8, 64, 256], help="numbers of lines written at once")
+    p.add_argument("--repeats", type=int, default=5, help="runs, of which the median counts")
+    p.add_argument("--json", metavar="FILE", help="file for everything that was measured")
     args = p.parse_args(argv)
     whole, parts = measure_cold_start(args.save_path, min(3, args.repeats))
     print(

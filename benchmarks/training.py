@@ -35,9 +35,9 @@ from model import AttentionLSTMCell, HandwritingModel, loss_sum_and_count, split
 from scribe.files.atomic import save_json
 from scribe.ink.batch import Batch, make_batch
 from scribe.ink.text import ALPHABET
-from scribe.network.checkpoint import WeightAverage
 from scribe.network.config import POINT_SIZE
 from scribe.network.tf_setup import GPUS, one_thread_per_operation, tf
+from scribe.training.run import WeightAverage
 from train import default_towers, make_evaluate_step, make_optimizer, make_train_step
 from utils import DataLoader
 

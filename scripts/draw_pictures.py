@@ -14,14 +14,15 @@ import draw_losses  # noqa: E402
 from diagrams import draw_timestep, draw_unrolled  # noqa: E402
 
 from model import load_model  # noqa: E402
-from sample import load_style, sample_whole  # noqa: E402
 from scribe.files.stroke_file import STYLES_FILE, load_strokes  # noqa: E402
 from scribe.network.checkpoint import SHIPPED  # noqa: E402
 from scribe.pages.figures import draw_attention, draw_line, draw_lines  # noqa: E402
 from scribe.pages.formats import Options, write  # noqa: E402
 from scribe.pages.layout import PageStyle, compose  # noqa: E402
 from scribe.pages.letter import text_rows, write_rows  # noqa: E402
-from scribe.writing.recogniser import load_reader  # noqa: E402
+from scribe.writing.proofread import sample_checked  # noqa: E402
+from scribe.writing.recogniser import load_recogniser  # noqa: E402
+from scribe.writing.styles import load_style  # noqa: E402
 
 LETTER = """Dear Victoria,
 
@@ -50,34 +51,38 @@ def main(argv=None):
     )
     args = p.parse_args(argv)
     os.makedirs(args.output, exist_ok=True)
-    model, reader = load_model(args.save_path), load_reader()
+    model, recogniser = load_model(args.save_path), load_recogniser()
     seed, seed_of_biases, seed_of_author, *seeds_of_hands, seed_of_letter = args.seeds
 
-    (hello, snow), _, _ = sample_whole(["Hello World", SNOW], model, bias=1.5, seed=seed, reader=reader)
+    (hello, snow), _, _ = sample_checked(["Hello World", SNOW], model, bias=1.5, seed=seed, recogniser=recogniser)
     draw_line(hello.strokes, os.path.join(args.output, "hello_world.png"))
     draw_attention(snow.phis, snow.strokes, snow.text, os.path.join(args.output, "attention.png"))
     text = "What I cannot create I do not understand"
     seeds = [(seed_of_biases,)] * 4  # the same numbers for all
-    lines, _, _ = sample_whole([text] * 4, model, bias=[0.0, 0.5, 1.0, 2.0], seed=seeds, reader=reader)
+    lines, _, _ = sample_checked([text] * 4, model, bias=[0.0, 0.5, 1.0, 2.0], seed=seeds, recogniser=recogniser)
     draw_lines([line.strokes for line in lines], os.path.join(args.output, "biases.png"))
 
-    author, _, _ = sample_whole(["after Alex Graves, 2013"], model, bias=1.0, seed=seed_of_author, reader=reader)
+    author, _, _ = sample_checked(
+        ["after Alex Graves, 2013"], model, bias=1.0, seed=seed_of_author, recogniser=recogniser
+    )
     draw_lines([line.strokes for line in author], os.path.join(args.output, "author.png"))
     snows = []
     for number, seed_of_hand in zip((PRINT, CURSIVE), seeds_of_hands, strict=True):
         hand = load_style(number, os.path.join(ROOT, "data"), model.config.data_scale)
-        snows += sample_whole([SNOW], model, bias=1.0, seed=seed_of_hand, style=hand, reader=reader)[0]
+        snows += sample_checked([SNOW], model, bias=1.0, seed=seed_of_hand, style=hand, recogniser=recogniser)[0]
     draw_lines([line.strokes for line in snows], os.path.join(args.output, "print_and_cursive.png"))
     count = len(load_strokes(os.path.join(ROOT, "data", STYLES_FILE))[0])
     hands = [load_style(n, os.path.join(ROOT, "data"), model.config.data_scale) for n in range(count)]
-    sheet = [sample_whole([SNOW], model, bias=1.0, seed=seed, style=hand, reader=reader)[0][0] for hand in hands]
+    sheet = [
+        sample_checked([SNOW], model, bias=1.0, seed=seed, style=hand, recogniser=recogniser)[0][0] for hand in hands
+    ]
     draw_lines([line.strokes for line in sheet], os.path.join(args.output, "styles.png"), labels=range(count))
     draw_timestep(os.path.join(args.output, "timestep.png"))
     draw_unrolled(os.path.join(args.output, "unrolled.png"))
     draw_losses.main(["--output", os.path.join(args.output, "losses.png")])
 
     def by_the_model(texts, biases, seeds, style):
-        return sample_whole(texts, model, bias=biases, seed=seeds, style=style, reader=reader)[0]
+        return sample_checked(texts, model, bias=biases, seed=seeds, style=style, recogniser=recogniser)[0]
 
     paragraphs = write_rows(text_rows(LETTER, bias=1.5), by_the_model, seed_of_letter)
     pages = compose(paragraphs, PageStyle("a6", margin_mm=10))

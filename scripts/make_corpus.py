@@ -21,12 +21,13 @@ ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 sys.path.insert(0, ROOT)
 
 from model import load_model  # noqa: E402
-from sample import load_style, sample_whole  # noqa: E402
 from scribe.files.stroke_file import DATA_FILE, save_strokes  # noqa: E402
 from scribe.ink.strokes import raw_offsets  # noqa: E402
 from scribe.network.checkpoint import SHIPPED  # noqa: E402
 from scribe.network.tf_setup import one_thread_per_operation  # noqa: E402
-from scribe.writing.recogniser import load_reader  # noqa: E402
+from scribe.writing.proofread import sample_checked  # noqa: E402
+from scribe.writing.recogniser import load_recogniser  # noqa: E402
+from scribe.writing.styles import load_style  # noqa: E402
 from utils import line_fault  # noqa: E402
 from verify_data import ORIGIN_FILE  # noqa: E402
 
@@ -61,8 +62,8 @@ def main(argv=None):
         style = load_style(group // 3, args.data_dir, scale) if group % 3 == 2 else None
         rows = list(range(group, len(texts), GROUPS))
         seeds = [(args.seed, i) for i in rows]
-        lines, faults, _ = sample_whole(
-            [texts[i] for i in rows], model, bias=biases[rows], seed=seeds, style=style, reader=load_reader()
+        lines, faults, _ = sample_checked(
+            [texts[i] for i in rows], model, bias=biases[rows], seed=seeds, style=style, recogniser=load_recogniser()
         )
         for i, line, found in zip(rows, lines, faults, strict=True):
             strokes = raw_offsets(line.strokes, scale)

@@ -28,7 +28,7 @@ from scribe.ink.strokes import raw_offsets, transformed  # noqa: E402
 from scribe.network.checkpoint import SHIPPED  # noqa: E402
 from scribe.network.tf_setup import one_thread_per_operation  # noqa: E402
 from scribe.writing.failures import find_failures  # noqa: E402
-from scribe.writing.recogniser import count_errors, error_share, load_reader  # noqa: E402
+from scribe.writing.recogniser import count_errors, error_share, load_recogniser  # noqa: E402
 
 # About as long as the lines of the data, and of many different letters.
 STYLE_TEXTS = (
@@ -156,7 +156,9 @@ def main(argv=None):
     model = load_model(args.save_path)
     one_thread_per_operation()
     hands = list(
-        candidate_hands(model, load_reader(), args.candidates, args.bias, args.trial_bias, args.most_misread, args.seed)
+        candidate_hands(
+            model, load_recogniser(), args.candidates, args.bias, args.trial_bias, args.most_misread, args.seed
+        )
     )
     print(f"{len(hands)} of {args.candidates} hands are whole and legible.", file=sys.stderr)
     if len(hands) < args.count:

@@ -140,7 +140,7 @@ for device in ["CPU:0"] + [f"GPU:{i}" for i in range(len(GPUS))]:
     if not error < 0.5:
         sys.exit(f"{device} computes matrix products that are wrong.")
 
-from scribe.network.checkpoint import WeightAverage
+from scribe.training.run import WeightAverage
 from model import HandwritingModel
 from train import make_optimizer, make_train_step, parse_args
 from utils import ALPHABET, make_batch

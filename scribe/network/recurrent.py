@@ -48,7 +48,7 @@ def window_step(abk_hat, kappa, char_seq, mask):
     """
     alpha, beta, step = tf.split(tf.exp(abk_hat), 3, axis=-1)  # [B, K] each
     kappa = kappa + step
-    phi = tf.reduce_sum(_bumps(alpha, beta, kappa, char_seq)[0], axis=1) * mask
+    phi = tf.reduce_sum(_window_terms(alpha, beta, kappa, char_seq)[0], axis=1) * mask
     return tf.linalg.matvec(char_seq, phi, transpose_a=True), phi, kappa
 
 
@@ -57,7 +57,7 @@ def text_mask(char_seq):
     return tf.cast(tf.reduce_any(char_seq != 0, axis=-1), char_seq.dtype)
 
 
-def _bumps(alpha, beta, kappa, char_seq):
+def _window_terms(alpha, beta, kappa, char_seq):
     """The terms of eq. 46, alpha exp(-beta (kappa - u)^2), and the distances kappa - u: both [B, K, U]."""
     distance = kappa[:, :, None] - tf.cast(tf.range(tf.shape(char_seq)[1]), kappa.dtype)
     return alpha[:, :, None] * tf.exp(-beta[:, :, None] * distance**2), distance
@@ -157,7 +157,7 @@ def attention_lstm_sequence(
             dh_out_t, dw_out_t, dphi_out_t, dkappa_out_t, abk_t, kappa_t, *factors_t = [r.read(t) for r in reads]
             # The window: w = sum_u phi_u c_u, phi = mask sum_k bump, bump = alpha exp(-beta distance^2).
             alpha, beta, kappa_step = tf.split(abk_t, 3, axis=-1)  # [B, K] each
-            bump, distance = _bumps(alpha, beta, kappa_t, char_seq)  # [B, K, U]
+            bump, distance = _window_terms(alpha, beta, kappa_t, char_seq)  # [B, K, U]
             dw += dw_out_t
             dphi = (tf.linalg.matvec(char_seq, dw) + dphi_out_t) * mask  # [B, U]
             dlog_bump = dphi[:, None, :] * bump

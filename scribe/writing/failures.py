@@ -1,7 +1,7 @@
 """Tells from a written line and its attention where the writing failed. NumPy only; knows nothing of the network.
 
     from scribe.writing.failures import find_failures
-    for failure in find_failures(line):       # a `sample.Line`
+    for failure in find_failures(line):       # a `lines.Line`
         print(failure)
 
 The attention says which character every pen point belongs to, so each character has its points and its ink: the length
@@ -43,7 +43,7 @@ class Failure(NamedTuple):
     start: int
     end: int
 
-    def describe(self, text):
+    def describe(self, text: str) -> str:
         """In words, for a message: 'skipped "l" in "Hello"'."""
         if self.kind in (UNFINISHED, OFF_BASELINE):
             return {UNFINISHED: "not finished", OFF_BASELINE: "left its baseline"}[self.kind]
@@ -58,7 +58,7 @@ def find_failures(line):
     """What went wrong in a line, in the order of the text.
 
     Args:
-        line: has text (U characters), strokes [n, 6], phis [n, U], finished; a `sample.Line`.
+        line: has text (U characters), strokes [n, 6], phis [n, U], finished; a `lines.Line`.
 
     Returns:
         A list of `Failure`, empty for a line that is whole.
@@ -96,14 +96,14 @@ def find_failures(line):
 
 
 def _size(amounts, typical, words):
-    """How many times what is typical this hand needs: the median over letters and digits."""
+    """The size of the hand: the median ratio of amounts to what is typical, over the characters of `words`."""
     if not words.any():
         return 1.0
     return float(np.clip(np.median(amounts[words] / typical[words]), 0.3, 3.0))
 
 
 def _returns(characters, lengths, typical_ink):
-    """Where the attention went back over characters that were written already, and the pen wrote there again.
+    """Where the attention went back over characters already written, and the pen wrote there again.
 
     characters, lengths: [n], of every point. typical_ink: [U].
     """
@@ -141,7 +141,7 @@ def _too_small(text, ink, typical_ink):
 
 
 def _leaves_baseline(text, strokes, characters):
-    """Whether the line climbs or falls steeply, or bends away from straight by more than a letter's height."""
+    """Whether the line climbs or falls steeply, or departs from a straight line by more than LARGEST_DRIFT."""
     spots, heights = [], []
     for u, c in enumerate(text):
         if c in LARGE_ON_BASELINE:

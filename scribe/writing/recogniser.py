@@ -1,65 +1,69 @@
-"""Reads pen strokes: what a stranger would take a written line for.
+"""The recogniser: reads pen strokes as a stranger would, to find lines that are not legible.
 
-    from scribe.writing.recogniser import load_reader
-    reader = load_reader()
-    reader.read([line.strokes])          # ["Hello Wonld"]
+    from scribe.writing.recogniser import load_recogniser
+    recogniser = load_recogniser()
+    recogniser.read([line.strokes])          # ["Hello Wonld"]
 
-The attention tells which character the pen meant to write, not whether it can be read. A recogniser that was trained on
-people's handwriting can: convolutions over the path of the pen, then two bidirectional LSTMs, trained with CTC (Graves
-et al., 2006), without a language model, so it reads what stands on the paper. `scripts/train_recogniser.py` trains it.
+The attention tells which character the pen meant to write, not whether it can be read. The recogniser, trained on
+people's handwriting, tells that: convolutions over the path of the pen, then two bidirectional LSTMs, trained with CTC
+(Graves et al., 2006). It has no language model, so it reads what stands on the paper. `scripts/train_recogniser.py`
+trains it.
 
-Neither the size of the writing nor the speed of the pen matter to it: each line is followed in steps of a quarter of a
-letter's height.
+Its input does not depend on the size of the writing or the speed of the pen: each line is resampled in steps of a
+quarter of the x-height.
 """
 
 import difflib
 import functools
 import math
 import os
+from collections.abc import Sequence
 
 import numpy as np
+from numpy.typing import NDArray
 
+from scribe.files.atomic import written_aside
 from scribe.ink.text import ALPHABET
 from scribe.network.recurrent import lstm_sequence
 from scribe.network.tf_setup import tf
 from scribe.writing.failures import MISREAD, Failure
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
-SHIPPED_READER = os.path.join(ROOT, "data", "reader.npz")
-FEATURES = 6  # of a step of the path
-STEP = 0.25  # letter heights
-MOST_STEPS = 4000  # of a line that is drawn with one stroke; 50 characters have about 800
-# Half of the ink of a line of small letters lies within this many letter heights; the others have ascenders.
-MIDDLE_HALF = 0.79
-FILTERS, UNITS = 128, 128
-BLOCKS = 3
-BATCH = 32
+SHIPPED_RECOGNISER = os.path.join(ROOT, "data", "reader.npz")
+FEATURES = 6  # numbers for each step of the path
+STEP = 0.25  # length of a step, in x-heights
+MAX_STEPS = 4000  # in a line of a single stroke; 50 characters have about 800
+# The middle half of the ink of a line of small letters lies within this many x-heights; other lines have ascenders.
+MIDDLE_HALF_HEIGHT = 0.79
+FILTERS, UNITS = 128, 128  # of each convolution, of each LSTM in each direction
+BLOCKS = 3  # convolutions with a residual connection
+BATCH = 32  # lines that are read together
 # A line of U characters is written again while more than 0.5 + WANTED_SHARE exp(-STRICTNESS bias) U are misread. If no
-# try has fewer than that with TOLERATED_SHARE, it has failed: between the two, the reader may well be wrong.
+# attempt stays below that with TOLERATED_SHARE, it has failed: between the two, the recogniser may well be wrong.
 WANTED_SHARE, TOLERATED_SHARE, STRICTNESS = 0.1, 0.2, 1.2
 
 
 # ---------------------------------------------------------------------------------------------- what the network sees
 
 
-def path_features(points, rng=None):
+def path_features(points: NDArray, rng: np.random.Generator | None = None) -> NDArray[np.float32]:
     """A line as steps of equal length along the path of the pen.
 
     Args:
         points: [n, 3] or [n, 6], absolute x, y first (any unit, y grows downwards), the pen lift last.
-        rng: a NumPy Generator, which changes width, slant and size a little, for training. None: the line as it is.
+        rng: a NumPy Generator that varies width, slant and size a little, for training. None: the line as it is.
 
     Returns:
-        float32 [t, FEATURES]: on ink dx, dy of the step, in steps; where the pen is lifted dx, dy of the jump, in
-        letter heights; each zero in the other's rows; the height of its end above the middle of the line in letter
-        heights, and 1 where the pen is lifted.
+        float32 [t, FEATURES]. Columns 0, 1: dx, dy of a step on ink, in units of STEP, else 0. Columns 2, 3: dx, dy of
+        a jump with the pen lifted, in x-heights, else 0. Column 4: height of the end of the step above the middle of
+        the line, in x-heights. Column 5: 1 where the pen is lifted.
     """
     if not len(points):
         return np.zeros([1, FEATURES], np.float32)
     xy, lifts = np.asarray(points[:, :2], float), np.asarray(points[:, -1]) > 0.5
     xy = xy - xy[0]
     ink = np.hypot(*np.diff(xy, axis=0).T) * ~lifts[:-1]
-    middle, height = _letter_height(xy, ink)
+    middle, height = _middle_and_x_height(xy, ink)
     xy[:, 1] -= middle
     if rng is not None:
         width, size, slant = np.exp(rng.normal(0, 0.12)), np.exp(rng.normal(0, 0.12)), rng.normal(0, 0.15)
@@ -91,12 +95,18 @@ def path_features(points, rng=None):
     return np.clip(np.concatenate(rows), -6, 6).astype(np.float32)
 
 
-def _letter_height(xy, ink):
-    """y of the middle of the line at every point [n], and the height of a small letter; from where the ink lies."""
+def _middle_and_x_height(xy, ink):
+    """y of the middle of the line at every point [n], and the x-height, estimated from the distribution of ink over y.
+
+    It needs no text, unlike `measure.measure_line`, and makes do with lines of any kind.
+
+    Args:
+        xy: [n, 2] positions. ink: [n - 1], length drawn from each point to the next, 0 where the pen is lifted.
+    """
     extent = max(float(np.ptp(xy[:, 0])), float(np.ptp(xy[:, 1])))
     if not ink.any():
         return np.full(len(xy), xy[:, 1].mean()), max(extent, 1e-6)
-    # Ink is spread evenly over the way from point to point, or a slow pen would seem to write larger.
+    # Four samples on the way from each point to the next, so that the distance of the points does not matter.
     parts = (np.arange(4) + 0.5)[:, None, None] / 4
     x, y = (xy[:-1] + parts * np.diff(xy, axis=0))[:, ink > 0].reshape(-1, 2).T
     ink = np.tile(ink[ink > 0], 4)
@@ -108,27 +118,28 @@ def _letter_height(xy, ink):
     order = np.argsort(level)
     share = np.cumsum(ink[order]) / ink.sum()
     low, middle, high = np.interp([0.25, 0.5, 0.75], share, level[order])
-    # A pen that scribbled on the spot or ran away is no letter height, and shall not cost memory.
-    smallest = max(0.02 * extent, ink.sum() / 4 / (STEP * MOST_STEPS), 1e-6)
-    return middle + slope * xy[:, 0], max(float(high - low) / MIDDLE_HALF, smallest)
+    # Bound the height from below, so that a pen that scribbles on the spot or runs away cannot blow up the number of
+    # steps.
+    smallest = max(0.02 * extent, ink.sum() / 4 / (STEP * MAX_STEPS), 1e-6)
+    return middle + slope * xy[:, 0], max(float(high - low) / MIDDLE_HALF_HEIGHT, smallest)
 
 
 # -------------------------------------------------------------------------------------------------------- the network
 
 
-class Reader(tf.Module):
-    """The recogniser.
+class Recogniser(tf.Module):
+    """The network.
 
     Args:
         alphabet: the characters that it can read, A of them.
-        seed: of the first weights.
+        seed: seed of the initial weights.
     """
 
     def __init__(self, alphabet=ALPHABET, seed=0):
         super().__init__()
         self.alphabet = alphabet
         self._seed = seed
-        self._variables = {}  # in the order of their names' first use
+        self._variables = {}  # by name, in the order of creation
         self._kernel("convolution0", [5, FEATURES, FILTERS // 2])
         self._kernel("convolution1", [5, FILTERS // 2, FILTERS])
         for k in range(BLOCKS):
@@ -150,14 +161,14 @@ class Reader(tf.Module):
             self._variables[name + "_bias"] = tf.Variable(tf.zeros(shape[-1]), name=name + "_bias")
 
     def __call__(self, x, lengths, dropout_seed=None, keep=1.0):
-        """Computes what stands in every frame of two steps.
+        """Classifies every frame of two steps.
 
         Args:
-            x: [B, T, FEATURES], zero after the end of a line; T even, see `pad`. lengths: int [B].
+            x: [B, T, FEATURES], zero after the end of a line; T even, see `pad`. lengths: int [B], steps of each line.
             dropout_seed: int [2], for training: outputs of layers are kept with the probability `keep`.
 
         Returns:
-            logits [T', B, A + 1], the last one for "no character" (the blank of CTC), and int [B]: of how many frames.
+            logits [T', B, A + 1], the last one for "no character" (the blank of CTC), and int [B], frames of each line.
         """
         v = self._variables
 
@@ -167,7 +178,7 @@ class Reader(tf.Module):
             kept = tf.random.stateless_uniform(tf.shape(h), tf.random.fold_in(dropout_seed, k)) < keep
             return h * tf.cast(kept, h.dtype) / keep
 
-        # Masked after every layer, so that a line is read alike whatever it shares a batch with.
+        # Masked after every layer, so that the result does not depend on the other lines of the batch.
         h = self._convolve(x, "convolution0", lengths)
         lengths = (lengths + 1) // 2
         h = drop(self._convolve(h, "convolution1", lengths, stride=2), 0)
@@ -180,9 +191,9 @@ class Reader(tf.Module):
             for way in ("forward", "backward"):
                 name = f"lstm{layer}_{way}"
                 weights = [tf.convert_to_tensor(v[n]) for n in (name, name + "_recurrent", name + "_bias")]
-                turned = self._turn(h, lengths) if way == "backward" else h
-                out, _ = lstm_sequence(turned, zero, zero, *weights)
-                ways.append(self._turn(out, lengths) if way == "backward" else out)
+                inputs = self._reverse(h, lengths) if way == "backward" else h
+                out, _ = lstm_sequence(inputs, zero, zero, *weights)
+                ways.append(self._reverse(out, lengths) if way == "backward" else out)
             h = drop(tf.concat(ways, axis=-1), 2 + layer)
         return tf.einsum("tbi,ij->tbj", h, v["characters"]) + v["characters_bias"], lengths
 
@@ -195,21 +206,22 @@ class Reader(tf.Module):
         return out * tf.sequence_mask(lengths, tf.shape(out)[1], dtype=out.dtype)[:, :, None]
 
     @staticmethod
-    def _turn(h, lengths):
+    def _reverse(h, lengths):
+        """[T, B, I] with each line reversed within its length."""
         return tf.reverse_sequence(h, lengths, seq_axis=0, batch_axis=1)
 
-    def knows(self, text):
-        """Whether it can read all characters of a text."""
+    def knows(self, text: str) -> bool:
+        """Whether it knows all characters of a text."""
         return set(text) <= set(self.alphabet)
 
-    def read(self, lines):
+    def read(self, lines: Sequence[NDArray]) -> list[str]:
         """Reads lines.
 
         Args:
             lines: list of [n, 3] or [n, 6], as in `path_features`.
 
         Returns:
-            list of strings: the likeliest character of every frame, repetitions merged.
+            list of strings: the likeliest character of every frame, repetitions merged (greedy CTC decoding).
         """
         features = [path_features(points) for points in lines]
         order = np.argsort([len(f) for f in features], kind="stable")
@@ -225,22 +237,17 @@ class Reader(tf.Module):
                 texts[i] = "".join(self.alphabet[c] for c in codes[new]).strip()
         return texts
 
-    def save(self, path):
-        """Writes the weights as a NumPy file of half-precision arrays: aside, then renamed."""
+    def save(self, path: str | os.PathLike) -> None:
+        """Writes the weights as a NumPy file of half-precision arrays, as `written_aside` does."""
         arrays = {name: v.numpy().astype(np.float16) for name, v in self._variables.items()}
-        aside = f"{path}.tmp-{os.getpid()}.npz"
-        try:
-            np.savez_compressed(aside, alphabet=np.array(self.alphabet), **arrays)
-            os.replace(aside, path)
-        finally:
-            if os.path.exists(aside):
-                os.remove(aside)
+        with written_aside(path) as aside, open(aside, "wb") as file:
+            np.savez_compressed(file, alphabet=np.array(self.alphabet), **arrays)
 
 
-def pad(features):
+def pad(features: Sequence[NDArray]) -> tuple[NDArray[np.float32], NDArray[np.int32]]:
     """Lines [t, F] as one array [B, T, F], zero after their ends, and their lengths, int32 [B].
 
-    T is even: with an odd one, TensorFlow would begin the convolution of stride 2 a step earlier.
+    T is even: if it is odd, TensorFlow begins the convolution of stride 2 a step earlier.
     """
     lengths = np.array([len(f) for f in features], np.int32)
     x = np.zeros([len(features), max(lengths) + max(lengths) % 2, FEATURES], np.float32)
@@ -250,48 +257,48 @@ def pad(features):
 
 
 @functools.cache
-def load_reader(path=SHIPPED_READER):
-    """The reader with the weights of a file that `Reader.save` wrote."""
+def load_recogniser(path: str = SHIPPED_RECOGNISER) -> Recogniser:
+    """The recogniser with the weights of a file that `Recogniser.save` wrote; the shipped one by default."""
     with np.load(path, allow_pickle=False) as arrays:
-        reader = Reader(str(arrays["alphabet"]))
-        for name, variable in reader._variables.items():
+        recogniser = Recogniser(str(arrays["alphabet"]))
+        for name, variable in recogniser._variables.items():
             variable.assign(arrays[name].astype(np.float32))
-    return reader
+    return recogniser
 
 
 # --------------------------------------------------------------------------------------------------- what is misread
 
 
-def wanted_errors(text, bias):
-    """With more misread characters than this a line is written again: fewer, the neater it is meant to be."""
+def wanted_errors(text: str, bias: float) -> float:
+    """A line with more misread characters than this is written again; the higher the bias, the fewer."""
     return 0.5 + WANTED_SHARE * math.exp(-STRICTNESS * bias) * len(text)
 
 
-def tolerated_errors(text, bias):
-    """With more misread characters than this a line has failed."""
+def tolerated_errors(text: str, bias: float) -> float:
+    """A line with more misread characters than this has failed."""
     return 0.5 + TOLERATED_SHARE * math.exp(-STRICTNESS * bias) * len(text)
 
 
-def find_misread(text, read):
+def find_misread(text: str, read: str) -> list[Failure]:
     """Which characters of a text were not read.
 
     Args:
-        text: what was to be written. read: what `Reader.read` made of it.
+        text: what was to be written. read: what `Recogniser.read` returned.
 
     Returns:
-        `failures.Failure`s, one for each stretch; none if both are the same. Their number of characters may differ from
-        what `count_errors` says.
+        a Failure for each stretch of misread characters; none if both are the same. They may name another number of
+        characters than `count_errors`, which compares in another way.
     """
     failures = []
     for tag, start, end, _, _ in difflib.SequenceMatcher(None, text, read, autojunk=False).get_opcodes():
-        if tag != "equal":  # what was read too much has no characters: it is told by the one before which it stands
+        if tag != "equal":  # an insertion has no character of its own: report the one it precedes
             start = min(start, len(text) - 1)
             failures.append(Failure(MISREAD, start, max(end, start + 1)))
     return failures
 
 
-def count_errors(text, read):
-    """The least number of characters to insert, delete or replace that make one string of the other (Levenshtein)."""
+def count_errors(text: str, read: str) -> int:
+    """The Levenshtein distance: how few characters to insert, delete or replace make one string of the other."""
     row = list(range(len(read) + 1))
     for i, c in enumerate(text, 1):
         diagonal, row[0] = row[0], i
@@ -300,6 +307,6 @@ def count_errors(text, read):
     return row[-1]
 
 
-def error_share(texts, reads):
-    """Misread characters over all characters of the texts; 0 if there are none."""
+def error_share(texts: Sequence[str], reads: Sequence[str]) -> float:
+    """Misread characters over all characters of the texts (character error rate); 0 if there are none."""
     return sum(map(count_errors, texts, reads)) / max(1, sum(map(len, texts)))

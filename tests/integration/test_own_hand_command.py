@@ -54,21 +54,21 @@ def test_a_text_is_written_in_the_hand_of_a_file(run, recorded, tmp_path):
 
 def test_it_is_what_a_script_gets_from_load_own_hand(run, recorded, tmp_path, monkeypatch):
     seen = []
-    write = sample.sample_whole
+    write = sample.sample_checked
 
     def remember(texts, model, **how):
         seen.append(how["style"])
         return write(texts, model, **how)
 
-    monkeypatch.setattr(sample, "sample_whole", remember)
+    monkeypatch.setattr(sample, "sample_checked", remember)
     assert run(*WRITE, "--style_file", recorded, "--style_text", "thé pen movéd over")[0] == 0
     strokes, text = load_own_hand(recorded, TEXT, data_scale=50.0)
     assert seen[0][1] == text and np.array_equal(seen[0][0], strokes)
 
 
 def test_a_text_that_does_not_show_in_the_strokes_is_warned_of(run, recorded, monkeypatch):
-    for worth, warned in ((sample.LEAST_WORTH / 2, True), (2 * sample.LEAST_WORTH, False), (float("nan"), True)):
-        monkeypatch.setattr(sample, "worth_of_text", lambda style, model, worth=worth: worth)
+    for gain, warned in ((sample.MIN_TEXT_GAIN / 2, True), (2 * sample.MIN_TEXT_GAIN, False), (float("nan"), True)):
+        monkeypatch.setattr(sample, "text_gain", lambda style, model, gain=gain: gain)
         code, _, err = run(*WRITE, "--style_file", recorded)
         assert code == 0 and ("does not look like" in err) == warned
 

@@ -72,14 +72,14 @@ def test_the_seed_that_is_told_repeats_the_picture(run):
 
 def test_an_unfinished_line_is_told(run):
     code, _, err = run("--text", "a long line of words", "--tsteps", "9", "--seed", "1")
-    assert code == 0 and "not finished" in err and "after 5 tries" in err
+    assert code == 0 and "not finished" in err and "after 5 attempts" in err
 
 
 def test_tries_limits_how_often_a_failed_line_is_written(run):
     _, _, err = run("--text", "a long line of words", "--tsteps", "9", "--seed", "1", "--tries", "1")
-    assert "not finished" in err and "tries:" not in err
+    assert "not finished" in err and "attempts:" not in err
     _, _, err = run("--text", "a long line of words", "--tsteps", "9", "--seed", "1", "--tries", "2")
-    assert "after 2 tries" in err
+    assert "after 2 attempts" in err
 
 
 def test_lines_that_a_later_try_mended_are_named_or_if_many_counted(capsys):
@@ -90,11 +90,11 @@ def test_lines_that_a_later_try_mended_are_named_or_if_many_counted(capsys):
         return capsys.readouterr().err.splitlines()
 
     assert told(1, 1) == []
-    assert told(1, 3, 2) == ["'line 1' is the best of 3 tries.", "'line 2' is the best of 2 tries."]
-    assert told(1, *[2] * 6, 4) == ["7 of 8 lines were written up to 4 times, and the best tries kept."]
+    assert told(1, 3, 2) == ["'line 1' is the best of 3 attempts.", "'line 2' is the best of 2 attempts."]
+    assert told(1, *[2] * 6, 4) == ["7 of 8 lines were written up to 4 times, and the best attempts kept."]
     failed = told(5, 1, 2, failures=[0])
-    assert failed[0] == "'line 2' is the best of 2 tries."
-    assert failed[1].startswith("Warning: 'line 0' has failures after 5 tries: skipped") and "--seed" in failed[2]
+    assert failed[0] == "'line 2' is the best of 2 attempts."
+    assert failed[1].startswith("Warning: 'line 0' has failures after 5 attempts: skipped") and "--seed" in failed[2]
 
 
 def test_characters_outside_the_alphabet_are_named(run):

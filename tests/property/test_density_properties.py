@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from model import log_density, split_head
+from scribe.network.density import log_density, split_head
 from scribe.network.recurrent import text_mask, window_step
 
 import tensorflow as tf  # isort: skip

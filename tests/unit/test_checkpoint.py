@@ -15,13 +15,12 @@ from model import HandwritingModel, load_model
 from scribe.files.atomic import save_json
 from scribe.network.checkpoint import (
     CheckpointError,
-    TrainingRun,
-    WeightAverage,
     find_checkpoint,
     load_config,
     restore_weights,
     save_model,
 )
+from scribe.training.run import TrainingRun, WeightAverage
 from train import make_optimizer
 
 import tensorflow as tf  # isort: skip

@@ -8,16 +8,16 @@ import numpy as np
 import pytest
 
 import evaluate
-import sample
 from data_helpers import loader_args, make_lines, write_data
 from evaluate import calibration, load_texts, measure_likelihood, measure_sampling
 from model import HandwritingModel, compute_loss
 from scribe.ink.batch import make_batch
 from scribe.ink.text import ALPHABET
 from scribe.network.checkpoint import save_model
+from scribe.writing import proofread
 from utils import DataLoader
 
-# A reader that judges no line.
+# A recogniser that judges no line.
 READS_ALL = SimpleNamespace(knows=lambda text: False, read=lambda lines: [""] * len(lines))
 
 
@@ -97,16 +97,16 @@ def test_shares_of_failures_count_lines_over_all_seeds(model, monkeypatch):
 def test_the_share_in_the_end_counts_what_no_try_mended(model, monkeypatch):
     failure = SimpleNamespace(kind="skipped", describe=lambda text: "skipped")
     monkeypatch.setattr(evaluate, "find_failures", lambda line: [] if line.text == "a" else [failure])
-    monkeypatch.setattr(sample, "find_failures", lambda line: [failure] if line.text == "c" else [])
-    result = measure_sampling(model, ["a", "b", "c", "a"], 1.0, [3], READS_ALL, tries=2)
+    monkeypatch.setattr(proofread, "find_failures", lambda line: [failure] if line.text == "c" else [])
+    result = measure_sampling(model, ["a", "b", "c", "a"], 1.0, [3], READS_ALL, attempts=2)
     assert (result["whole"], result["whole_after_tries"], result["tries"]) == (0.5, 0.75, 2)
 
 
 def test_lines_that_the_reader_never_reads_are_whole_but_not_read_in_the_end(model, monkeypatch):
-    reader = SimpleNamespace(knows=lambda text: True, read=lambda lines: ["zzzzzz" for _ in lines])
+    recogniser = SimpleNamespace(knows=lambda text: True, read=lambda lines: ["zzzzzz" for _ in lines])
     monkeypatch.setattr(evaluate, "find_failures", lambda line: [])
-    monkeypatch.setattr(sample, "find_failures", lambda line: [])
-    result = measure_sampling(model, ["zzzzzz", "abcdef"], 1.0, [3], reader, tries=2)
+    monkeypatch.setattr(proofread, "find_failures", lambda line: [])
+    result = measure_sampling(model, ["zzzzzz", "abcdef"], 1.0, [3], recogniser, attempts=2)
     assert (result["whole_after_tries"], result["read_after_tries"]) == (1.0, 0.5)
 
 
@@ -124,9 +124,23 @@ def test_misread_characters_are_counted_on_first_tries_and_on_those_that_are_kep
             known = dict(zip(bad, (text[3:] for text in texts)))
             return [known.get(line.tobytes(), texts[k % 2]) for k, line in enumerate(lines)]
 
-    result = measure_sampling(model, texts, 9.0, [3], Reads(), tries=2)
+    result = measure_sampling(model, texts, 9.0, [3], Reads(), attempts=2)
     assert (result["misread"], result["misread_after_tries"]) == (6 / 15, 0.0)
     assert result["read"] == [["abcdefghij", "defghij"], ["klmno", "no"]]
+
+
+def test_every_figure_of_the_table_stands_under_its_name():
+    figures = {kind: 0.5 for kind in evaluate.KINDS}
+    figures |= {"bias": 1.0, "lines": 200, "whole": 0.91, "tries": 5, "whole_after_tries": 0.99}
+    figures |= {"read_after_tries": 0.97, "monotony": 0.9, "width": 1.5}
+    figures |= {"misread": 0.04, "misread_after_tries": 0.02, "points_per_character": [21.0, 36.0], "failed": []}
+    head, row = evaluate.sampling_table([figures]).splitlines()[1:3]
+    for name, value in (
+        ("whole@1", "91.0%"), ("whole@5", "99.0%"), ("legible@5", "97.0%"), ("misread@1", "4.0%"),
+        ("misread@5", "2.0%"), ("points/char", "21.0"), ("width", "1.50"),
+    ):  # fmt: skip
+        end = head.index(name) + len(name)
+        assert row[:end].endswith(" " + value), name
 
 
 @pytest.fixture
@@ -150,7 +164,7 @@ def run(folder, capsys):
 def test_the_command_prints_tables_and_writes_every_figure(run, folder):
     report_file = folder / "report.json"
     code, out, _ = run("--texts", str(folder / "texts.txt"), "--biases", "0", "2", "--json", str(report_file))
-    assert code == 0 and "Likelihood of 3 lines" in out and "Sampling, first tries" in out
+    assert code == 0 and "Likelihood of 3 lines" in out and "whole@1" in out and "legible@5" in out
     report = json.loads(report_file.read_text())
     assert report["likelihood"]["lines"] == 3 and report["config"]["rnn_size"] == 8
     assert [(r["bias"], r["lines"]) for r in report["sampling"]] == [(0.0, 2), (2.0, 2)]

@@ -7,8 +7,9 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from model import AttentionLSTMCell, HandwritingModel, compute_loss, log_density, loss_sum_and_count, split_head
+from model import AttentionLSTMCell, HandwritingModel, compute_loss
 from scribe.network.config import RHO_MAX, ModelConfig
+from scribe.network.density import log_density, loss_sum_and_count, split_head
 from scribe.network.recurrent import text_mask
 
 import tensorflow as tf  # isort: skip

@@ -6,23 +6,15 @@ import types
 import numpy as np
 import pytest
 
-import sample as sampling
 from model import HandwritingModel, load_model, split_head
-from sample import (
-    COMPONENT_BIAS,
-    LEAST_WORTH,
-    STROKE_BIAS,
-    draw_point,
-    load_style,
-    parse_args,
-    sample,
-    sample_batch,
-    sample_whole,
-    to_one_hot,
-    worth_of_text,
-)
+from sample import parse_args, sample, sample_batch, to_one_hot
 from scribe.files.stroke_file import save_strokes
 from scribe.network.tf_setup import tf
+from scribe.writing import lines as written_lines
+from scribe.writing import proofread
+from scribe.writing.proofread import sample_checked
+from scribe.writing.sampler import COMPONENT_BIAS, STROKE_BIAS, draw_point, sampler_of
+from scribe.writing.styles import MIN_TEXT_GAIN, load_style, text_gain
 
 ALPHABET = " abcde."
 
@@ -132,7 +124,7 @@ def test_sample_returns_strokes_phis_and_kappas_of_the_documented_shapes(model):
 def test_lines_that_wait_for_a_row_are_the_same_as_when_all_begin_at_once(model, monkeypatch):
     texts = ["a", "bc de", "abc", "de. abc", "ba", "cab de", "e", "d d"]
     at_once = sample_batch(texts, model, bias=0.5, seed=4)
-    monkeypatch.setattr("sample.ROWS", 3)
+    monkeypatch.setattr(written_lines, "ROWS", 3)
     waiting = sample_batch(texts, model, bias=0.5, seed=4)
     for line, same in zip(at_once, waiting, strict=True):
         assert line.text == same.text and line.finished == same.finished
@@ -230,8 +222,8 @@ def shipped():
 def test_a_text_is_worth_much_where_it_is_what_is_written_and_nothing_elsewhere(shipped, number):
     strokes, text = load_style(number, "data", 50.0)
     # Styles may share a text; none of them says this one.
-    assert worth_of_text((strokes, text), shipped) > 2 * LEAST_WORTH
-    assert worth_of_text((strokes, "nobody here has written these words"), shipped) < LEAST_WORTH
+    assert text_gain((strokes, text), shipped) > 2 * MIN_TEXT_GAIN
+    assert text_gain((strokes, "nobody here has written these words"), shipped) < MIN_TEXT_GAIN
 
 
 def test_white_space_at_the_ends_is_not_written(model):
@@ -253,7 +245,7 @@ def test_a_style_is_continued_and_not_returned(model):
     assert line.text == "abc" and line.phis.shape[1] == 3 and (line.strokes[0, :2] == 0).all()
     assert line.strokes.shape != plain.strokes.shape or not np.allclose(line.strokes, plain.strokes)
     # The window starts where the priming left it: the positions are counted from the first character of the text.
-    state = sampling._sampler_of(model).prime(
+    state = sampler_of(model).prime(
         style[0][None, :-1].astype(np.float32), to_one_hot("dead abc", None, ALPHABET)[None]
     )
     assert (line.kappas[0] > state[1].numpy()[0] - 5).all()
@@ -321,14 +313,14 @@ def failing(monkeypatch, is_whole):
         seen.append(line)
         return [] if is_whole(line, len(seen)) else ["failure"]
 
-    monkeypatch.setattr(sampling, "find_failures", find)
+    monkeypatch.setattr(proofread, "find_failures", find)
     return seen
 
 
 def test_only_lines_that_failed_are_written_again(model, monkeypatch):
     texts = ["abc", "bad", "cab"]
     seen = failing(monkeypatch, lambda line, count: line.text != "bad" or count > 4)
-    lines, failures, written = sample_whole(texts, model, seed=3, tsteps=20)
+    lines, failures, written = sample_checked(texts, model, seed=3, tsteps=20)
     assert [line.text for line in seen] == ["abc", "bad", "cab", "bad", "bad"]
     assert written == [1, 3, 1] and failures == [[], [], []]
     first = sample_batch(texts, model, seed=3, tsteps=20)
@@ -338,15 +330,15 @@ def test_only_lines_that_failed_are_written_again(model, monkeypatch):
 
 def test_tries_are_other_lines_and_repeatable(model, monkeypatch):
     seen = failing(monkeypatch, lambda line, count: False)
-    lines, failures, written = sample_whole(["abcde"], model, seed=3, tries=3, tsteps=20)
+    lines, failures, written = sample_checked(["abcde"], model, seed=3, attempts=3, tsteps=20)
     assert written == [3] and failures == [["failure"]]
     assert np.array_equal(lines[0].strokes, seen[0].strokes)  # none was better than the first
     assert len({line.strokes.tobytes() for line in seen}) == 3
-    sample_whole(["abcde"], model, seed=3, tries=3, tsteps=20)
+    sample_checked(["abcde"], model, seed=3, attempts=3, tsteps=20)
     assert [line.strokes.tobytes() for line in seen[:3]] == [line.strokes.tobytes() for line in seen[3:]]
 
 
-class FakeReader:
+class FakeRecogniser:
     """Misreads so many first characters of a text each time that it is read; knows the letters a to d."""
 
     def __init__(self, **errors):
@@ -365,9 +357,11 @@ class FakeReader:
 
 def test_lines_that_cannot_be_read_are_written_again_and_the_most_legible_is_kept(model, monkeypatch):
     seen = failing(monkeypatch, lambda line, count: True)
-    reader = FakeReader(abcdabcd=[8, 3, 5], dcbadcba=[0])
-    lines, failures, written = sample_whole(["abcdabcd", "dcbadcba"], model, seed=3, tries=3, tsteps=20, reader=reader)
-    assert written == [3, 1] and reader.texts == [["abcdabcd", "dcbadcba"], ["abcdabcd"], ["abcdabcd"]]
+    recogniser = FakeRecogniser(abcdabcd=[8, 3, 5], dcbadcba=[0])
+    lines, failures, written = sample_checked(
+        ["abcdabcd", "dcbadcba"], model, seed=3, attempts=3, tsteps=20, recogniser=recogniser
+    )
+    assert written == [3, 1] and recogniser.texts == [["abcdabcd", "dcbadcba"], ["abcdabcd"], ["abcdabcd"]]
     assert np.array_equal(lines[0].strokes, seen[2].strokes)  # of 8, 3 and 5 misread characters
     assert [failure.kind for failure in failures[0]] == ["misread"] and not failures[1]
     assert failures[0][0].describe("abcdabcd") == 'misread "abc" in "abcdabcd"'
@@ -375,37 +369,42 @@ def test_lines_that_cannot_be_read_are_written_again_and_the_most_legible_is_kep
 
 def test_a_line_that_the_attention_finds_whole_goes_before_one_that_is_better_to_read(model, monkeypatch):
     seen = failing(monkeypatch, lambda line, count: count == 1)
-    reader = FakeReader(abcdabcd=[6, 4, 2])
-    lines, _, written = sample_whole(["abcdabcd"], model, seed=3, tries=3, tsteps=20, reader=reader)
+    recogniser = FakeRecogniser(abcdabcd=[6, 4, 2])
+    lines, _, written = sample_checked(["abcdabcd"], model, seed=3, attempts=3, tsteps=20, recogniser=recogniser)
     assert written == [3] and np.array_equal(lines[0].strokes, seen[0].strokes)
 
 
 def test_a_line_that_could_be_better_to_read_is_written_again_but_has_not_failed(model, monkeypatch):
     seen = failing(monkeypatch, lambda line, count: True)
-    reader = FakeReader(abcdabcd=[2, 2, 2])  # at bias 0 more than 1 is too many for another try, more than 2 a failure
-    lines, failures, written = sample_whole(["abcdabcd"], model, bias=0, seed=3, tries=3, tsteps=20, reader=reader)
+    # At bias 0 a line with more than 1 misread character is written again, one with more than 2 has failed.
+    recogniser = FakeRecogniser(abcdabcd=[2, 2, 2])
+    lines, failures, written = sample_checked(
+        ["abcdabcd"], model, bias=0, seed=3, attempts=3, tsteps=20, recogniser=recogniser
+    )
     assert written == [3] and failures == [[]] and np.array_equal(lines[0].strokes, seen[0].strokes)
-    reader = FakeReader(abcdabcd=[2, 1])
-    lines, failures, written = sample_whole(["abcdabcd"], model, bias=0, seed=3, tries=3, tsteps=20, reader=reader)
+    recogniser = FakeRecogniser(abcdabcd=[2, 1])
+    lines, failures, written = sample_checked(
+        ["abcdabcd"], model, bias=0, seed=3, attempts=3, tsteps=20, recogniser=recogniser
+    )
     assert written == [2] and failures == [[]] and np.array_equal(lines[0].strokes, seen[1].strokes)
 
 
 def test_texts_that_the_reader_has_no_characters_for_are_not_judged_by_it(model, monkeypatch):
     failing(monkeypatch, lambda line, count: True)
-    _, failures, written = sample_whole(["eee"], model, seed=3, tsteps=20, reader=FakeReader(eee=[3]))
+    _, failures, written = sample_checked(["eee"], model, seed=3, tsteps=20, recogniser=FakeRecogniser(eee=[3]))
     assert written == [1] and failures == [[]]
 
 
 def test_every_kind_of_seed_means_the_same_for_one_try_and_for_several(model):
     for seed in (5, [5], (5,), np.array([5]), [(5, 0)]):
         once, several = (sample("abcde", model, seed=seed, tsteps=20, tries=tries)[0] for tries in (1, 2))
-        whole = sample_whole(["abcde"], model, seed=seed, tsteps=20, tries=1)[0][0].strokes
-        assert np.array_equal(once, whole) and several.shape[1] == 6
+        checked = sample_checked(["abcde"], model, seed=seed, tsteps=20, attempts=1)[0][0].strokes
+        assert np.array_equal(once, checked) and several.shape[1] == 6
 
 
 def test_tries_have_to_be_one_or_more(model):
-    with pytest.raises(ValueError, match="tries"):
-        sample_whole(["abc"], model, tries=0)
+    with pytest.raises(ValueError, match="attempts"):
+        sample_checked(["abc"], model, attempts=0)
 
 
 # --------------------------------------------------------------------------------------------- where a line ends
@@ -475,7 +474,7 @@ def test_what_a_primed_line_still_writes_of_its_style_is_cut_off():
     points[[1, 3], 5] = 1  # strokes of 2, 2 and 2 points
     phis = np.zeros((6, 4))
     phis[[0, 1, 2, 3, 4, 5], [1, 1, 2, 2, 2, 3]] = 1
-    assert sampling._own_start(points, phis, first=2) == 2
-    assert sampling._own_start(points, phis, first=1) == 0
+    assert written_lines._own_start(points, phis, first=2) == 2
+    assert written_lines._own_start(points, phis, first=1) == 0
     points[:, 5] = 0  # the pen never lifted: nothing can be cut
-    assert sampling._own_start(points, phis, first=2) == 0
+    assert written_lines._own_start(points, phis, first=2) == 0

@@ -1,4 +1,4 @@
-"""The recogniser: what the reader sees does not depend on size or speed, and what it reads not on the other lines."""
+"""The recogniser: its input does not depend on size or speed, and what it reads not on the other lines."""
 
 import os
 
@@ -10,12 +10,12 @@ from scribe.ink.strokes import absolute_points
 from scribe.ink.text import ALPHABET
 from scribe.writing.recogniser import (
     FEATURES,
-    MOST_STEPS,
-    Reader,
+    MAX_STEPS,
+    Recogniser,
     count_errors,
     error_share,
     find_misread,
-    load_reader,
+    load_recogniser,
     pad,
     path_features,
     tolerated_errors,
@@ -28,8 +28,8 @@ LINES = [write_text(text, seed=k)[0] for k, text in enumerate(["Tall ships", "a"
 
 
 @pytest.fixture(scope="module")
-def reader():
-    return Reader(seed=1)
+def recogniser():
+    return Recogniser(seed=1)
 
 
 def test_size_and_place_of_a_line_do_not_matter():
@@ -75,38 +75,38 @@ def test_a_lift_is_a_jump_and_ink_is_steps():
         np.array([[0, 0, 0], [0, 1, 1], [10, 0, 1]], float),  # a stroke straight down, and a dot far to the right
     ],
 )
-def test_lines_with_hardly_any_ink_have_features_too(points, reader):
+def test_lines_with_hardly_any_ink_have_features_too(points, recogniser):
     features = path_features(points)
     assert features.shape[1] == FEATURES and len(features) >= 1 and np.isfinite(features).all()
-    assert isinstance(reader.read([points])[0], str)
+    assert isinstance(recogniser.read([points])[0], str)
 
 
 def test_a_pen_that_ran_wild_costs_no_more_memory_than_a_long_line():
     wild = np.zeros([1000, 3])
     wild[:, 0] = 100.0 * (np.arange(1000) % 2)
-    assert len(path_features(wild)) <= MOST_STEPS + 1
+    assert len(path_features(wild)) <= MAX_STEPS + 1
 
 
-def test_a_line_is_read_alike_whatever_it_is_read_with(reader):
+def test_a_line_is_read_alike_whatever_it_is_read_with(recogniser):
     features = [path_features(line) for line in LINES]
-    together, frames = reader.logits(*pad(features))
+    together, frames = recogniser.logits(*pad(features))
     for k, f in enumerate(features):
-        alone, count = reader.logits(*pad([f]))
+        alone, count = recogniser.logits(*pad([f]))
         assert count[0] == frames[k] == (len(f) + 1) // 2
         assert np.allclose(alone[: count[0], 0], together[: count[0], k], atol=1e-5)
 
 
-def test_lines_come_back_in_the_order_in_which_they_were_given(reader):
+def test_lines_come_back_in_the_order_in_which_they_were_given(recogniser):
     lines = [write_text(ALPHABET[10 : 10 + n], seed=n)[0] for n in (9, 2, 14, 5)] * 10
-    assert reader.read(lines) == [reader.read([line])[0] for line in lines]
+    assert recogniser.read(lines) == [recogniser.read([line])[0] for line in lines]
 
 
-def test_a_saved_reader_reads_as_before(reader, tmp_path):
-    reader.save(tmp_path / "reader.npz")
-    again = load_reader(str(tmp_path / "reader.npz"))
-    assert again.alphabet == reader.alphabet
+def test_a_saved_reader_reads_as_before(recogniser, tmp_path):
+    recogniser.save(tmp_path / "reader.npz")
+    again = load_recogniser(str(tmp_path / "reader.npz"))
+    assert again.alphabet == recogniser.alphabet
     features = pad([path_features(line) for line in LINES])
-    assert np.allclose(reader.logits(*features)[0], again.logits(*features)[0], atol=0.05)  # half precision
+    assert np.allclose(recogniser.logits(*features)[0], again.logits(*features)[0], atol=0.05)  # half precision
 
 
 @pytest.mark.parametrize(
@@ -143,5 +143,5 @@ def test_the_share_of_errors_is_over_all_characters():
 @pytest.mark.smoke
 def test_the_shipped_reader_reads_the_shipped_corpus():
     strokes, texts = load_strokes(os.path.join(ROOT, "data", DATA_FILE))
-    reads = load_reader().read([absolute_points(line) for line in strokes[:60]])
+    reads = load_recogniser().read([absolute_points(line) for line in strokes[:60]])
     assert error_share(texts[:60], reads) < 0.12

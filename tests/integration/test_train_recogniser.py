@@ -1,13 +1,13 @@
-"""scripts/train_recogniser.py: the reader learns to read, and what it has learned is written."""
+"""scripts/train_recogniser.py: the recogniser learns to read, and what it has learned is written."""
 
 import numpy as np
 import pytest
 
 from data_helpers import write_data
 from scribe.ink.text import ALPHABET
-from scribe.network.checkpoint import WeightAverage
 from scribe.network.tf_setup import tf
-from scribe.writing.recogniser import Reader, load_reader, pad, path_features
+from scribe.training.run import WeightAverage
+from scribe.writing.recogniser import Recogniser, load_recogniser, pad, path_features
 from scripts import train_recogniser
 from writing_helpers import write_text
 
@@ -16,13 +16,13 @@ from writing_helpers import write_text
 def test_a_reader_learns_the_lines_that_it_is_shown():
     texts = ["dig a", "add 11", "A gag", "A1 aid"]  # of letters that differ in the synthetic hand
     lines = [write_text(text)[0] for text in texts]
-    reader = Reader()
-    step = train_recogniser.make_train_step(reader, tf.keras.optimizers.Adam(), WeightAverage([], 0.0))
+    recogniser = Recogniser()
+    step = train_recogniser.make_train_step(recogniser, tf.keras.optimizers.Adam(), WeightAverage([], 0.0))
     x, lengths = pad([path_features(line) for line in lines])
     labels = train_recogniser.sparse_labels(texts, ALPHABET)
     losses = [float(step(x, lengths, labels, 2e-3, k)) for k in range(150)]
     assert losses[-1] < 0.1 < losses[0]
-    assert reader.read(lines) == texts
+    assert recogniser.read(lines) == texts
 
 
 def test_the_command_writes_a_reader_and_says_how_it_reads(tmp_path, capsys):
@@ -30,11 +30,12 @@ def test_the_command_writes_a_reader_and_says_how_it_reads(tmp_path, capsys):
     flags = ["--data_dir", str(tmp_path), "--output", str(tmp_path / "reader.npz"), "--epochs", "1"]
     assert train_recogniser.main(flags) == 0
     assert "% of the characters of the validation lines" in capsys.readouterr().err
-    reader = load_reader(str(tmp_path / "reader.npz"))
-    Reader().save(tmp_path / "untrained.npz")
-    untrained = load_reader(str(tmp_path / "untrained.npz"))
-    assert not np.array_equal(reader.trainable_variables[0], untrained.trainable_variables[0])
-    assert reader.alphabet == ALPHABET and np.isfinite(reader.logits(*pad([np.ones([4, 6], np.float32)]))[0]).all()
+    recogniser = load_recogniser(str(tmp_path / "reader.npz"))
+    Recogniser().save(tmp_path / "untrained.npz")
+    untrained = load_recogniser(str(tmp_path / "untrained.npz"))
+    assert not np.array_equal(recogniser.trainable_variables[0], untrained.trainable_variables[0])
+    logits, _ = recogniser.logits(*pad([np.ones([4, 6], np.float32)]))
+    assert recogniser.alphabet == ALPHABET and np.isfinite(logits).all()
 
 
 def test_lines_that_are_too_short_for_their_text_or_unknown_are_left_out():

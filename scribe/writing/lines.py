@@ -1,0 +1,221 @@
+"""From texts to written lines: `sample_batch` writes each text once; scribe/writing/proofread.py repeats what fails.
+
+    from model import load_model
+    from scribe.writing.lines import sample_batch
+    lines = sample_batch(["Hello World", "Dear Jon,"], load_model(), bias=1.0, seed=7)
+
+Letters: N lines, n points of a line, U characters, A alphabet + 1, K window components.
+"""
+
+import dataclasses
+import itertools
+import math
+import os
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from scribe.ink.text import fit_to_alphabet, to_one_hot
+from scribe.network.config import POINT_SIZE
+from scribe.network.tf_setup import tf
+from scribe.writing.sampler import LATE_DOT, MAYBE_PASSED, PreparedLines, sampler_of
+
+DEFAULT_BIAS = 1.0
+# Real handwriting has about 21 pen points a character and rarely more than 36; a line that is not finished after this
+# many has gone astray.
+MAX_POINTS_PER_CHARACTER, EXTRA_POINTS = 45, 100
+ROWS = 64  # lines that one loop writes at a time
+LINES_PER_GROUP = 128  # lines that one loop writes in all
+LINES_FOR_TWO_GROUPS = 32  # more lines than this are worth a second core
+LINES_PRIMED_TOGETHER = 32  # each takes megabytes, since all points of the style are kept
+
+Style = tuple[NDArray[Any], str]  # strokes [n, 3], offsets in units of data_scale, and their text
+
+
+@dataclasses.dataclass
+class Line:
+    """One written line; n points, U characters, K window components.
+
+    Attributes:
+        text: what was to be written, in the characters of the model's alphabet.
+        strokes: float32 [n, 6]: x, y (absolute, y grows downwards), sigma1, sigma2, rho of the component that the point
+            was drawn from, pen lift (1 where the pen lifts after the point). Lengths in units of data_scale.
+        phis: float32 [n, U], the weight of every character at every point (eq. 46).
+        kappas: float32 [n, K], the window positions in characters; 0 is the first character of `text`.
+        finished: whether the line ended after its last character, within the limit.
+    """
+
+    text: str
+    strokes: NDArray[np.float32]
+    phis: NDArray[np.float32]
+    kappas: NDArray[np.float32]
+    finished: bool
+
+
+def sample_batch(
+    texts: Sequence[str],
+    model,
+    *,
+    bias: ArrayLike = DEFAULT_BIAS,
+    seed: Any = 0,
+    tsteps: int | None = None,
+    style: Style | None = None,
+    initial_states: dict | None = None,
+) -> list[Line]:
+    """Writes many lines at once.
+
+    Args:
+        texts: strings. What the alphabet lacks is written as the closest character that exists, or left out;
+            `fit_to_alphabet` in scribe/ink/text.py says what.
+        model: a HandwritingModel.
+        bias: 0 writes as the model learned it, higher is neater; a number, or one for each line.
+        seed: the same seed gives the same lines for the same texts. Line i draws its numbers from (seed, i); a sequence
+            gives each line a seed of its own, a number or a tuple of numbers.
+        tsteps: most points of a line; None: 45 for each character and 100 more.
+        style: (strokes [n, 3], text): a line to go on from in the same hand; offsets in units of data_scale.
+        initial_states: instead of a style, what `model()` returned for other points: its "states", "kappa" [B, K, 1]
+            and "window" [B, A] are gone on from. The text is read on from where kappa stands in it.
+
+    Returns:
+        a `Line` for each text.
+
+    Raises:
+        ValueError: a text has no character that the model can write, or an argument is out of range.
+    """
+    alphabet = model.config.alphabet
+    texts = [fit_to_alphabet(text, alphabet)[0].strip() for text in texts]
+    biases = np.broadcast_to(np.asarray(bias, np.float32), [len(texts)])
+    if not np.isfinite(biases).all() or (biases < 0).any():
+        raise ValueError(f"bias is {bias}: it has to be 0 or more (0 as learned, 1 natural, 2 neat).")
+    if tsteps is not None and tsteps < 1:
+        raise ValueError(f"tsteps is {tsteps}: it has to be 1 or more.")
+    for i, text in enumerate(texts):
+        if not text:
+            raise ValueError(f"text {i} has no character that this model can write; it knows {alphabet!r}.")
+    if not texts:
+        return []
+    if style is not None and initial_states is not None:
+        raise ValueError("style and initial_states exclude each other: give one of them.")
+    prime_strokes, prime_text = np.array([[0, 0, model.config.first_pen]], np.float32), ""
+    if style is not None:
+        prime_strokes, prime_text = _checked_style(style, alphabet)
+    lines = _make_lines(texts, biases, prime_strokes[-1], prime_text, alphabet)
+    if tsteps is not None:
+        lines.limit[:] = tsteps
+    noise = [_noise(s, limit) for s, limit in zip(line_seeds(seed, len(texts)), lines.limit, strict=True)]
+    sampler = sampler_of(model)
+
+    def states_of(rows):
+        """The states that some of the lines go on from: after all points of the style but the last, the first input."""
+        if initial_states is not None:
+            pairs = tuple(tuple(pair) for pair in initial_states["states"])
+            states = pairs, initial_states["kappa"][:, :, 0], initial_states["window"]
+            return tf.nest.map_structure(lambda values: tf.gather(values, rows), states)
+        if len(prime_strokes) < 2:
+            return model.zero_state(len(rows))
+        return _primed(sampler, prime_strokes[:-1], lines.char_seq[rows])
+
+    def write(rows):
+        """What is written of some of the lines."""
+        T = lines.limit[rows].max()
+        padded = np.stack([np.pad(noise[i], [(0, T - len(noise[i])), (0, 0)]) for i in rows])  # [N, T, 4]
+        group = PreparedLines(*(values[rows] for values in lines))
+        return _split_by_line(sampler.write(group, states_of(rows), padded, np.int32(ROWS)), len(rows))
+
+    # The groups run side by side, each with lines of all lengths, the longest first: at the end, when no line is left
+    # to begin, the short ones fill the rows.
+    longest_first = np.argsort(-lines.length, kind="stable")
+    count = groups_of(len(texts))
+    groups = [longest_first[k::count] for k in range(count)]
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        written = itertools.chain.from_iterable(pool.map(write, groups))
+    by_line = dict(zip(np.concatenate(groups), written, strict=True))
+    return [_as_line(text, *by_line[i], first=len(prime_text)) for i, text in enumerate(texts)]
+
+
+def groups_of(lines: int) -> int:
+    """In how many groups so many lines are written; as many cores are used at most.
+
+    It must not depend on the machine: it changes the rounding of the products, and with it the lines.
+    """
+    return max(math.ceil(lines / LINES_PER_GROUP), min(2, math.ceil(lines / LINES_FOR_TWO_GROUPS)))
+
+
+def line_seeds(seed: Any, count: int) -> list[tuple]:
+    """The seed of each of `count` lines, a tuple of numbers; `seed` as in `sample_batch`."""
+    if not isinstance(seed, Sequence | np.ndarray):
+        return [(seed, i) for i in range(count)]
+    if len(seed) != count:
+        raise ValueError(f"there are {count} texts but {len(seed)} seeds.")
+    return [tuple(np.atleast_1d(s)) for s in seed]
+
+
+def _make_lines(texts, biases, point, prime_text, alphabet):
+    """The `PreparedLines` of texts, which begin after `point` and the text of the style."""
+    full_texts = [prime_text + text for text in texts]
+    length = np.array([len(text) for text in full_texts], np.int32)
+    return PreparedLines(
+        char_seq=np.stack([to_one_hot(text, length.max(), alphabet) for text in full_texts]),
+        length=length,
+        point=np.tile(point, [len(texts), 1]),
+        bias=biases[:, None],
+        limit=np.array([MAX_POINTS_PER_CHARACTER * len(text) + EXTRA_POINTS for text in texts], np.int32),
+        passed_at=np.array([np.inf if text[-1] in LATE_DOT else MAYBE_PASSED for text in texts], np.float32),
+    )
+
+
+def _noise(seed, tsteps):
+    """[tsteps, 4] two normals, two uniforms; the first rows do not depend on how many there are."""
+    normal, uniform = (np.random.default_rng([*seed, stream]) for stream in (0, 1))
+    parts = [g([tsteps, 2], dtype=np.float32) for g in (normal.standard_normal, uniform.random)]
+    return np.concatenate(parts, axis=1)
+
+
+def _checked_style(style, alphabet):
+    """A style as float32 strokes, and its text with a space after it."""
+    strokes, text = style
+    strokes = np.asarray(strokes, np.float32)
+    text = fit_to_alphabet(text.strip(), alphabet)[0]
+    if strokes.ndim != 2 or strokes.shape[1] != POINT_SIZE or not len(strokes) or not text:
+        raise ValueError(f"a style is (strokes [n, 3], text), but this one has {strokes.shape} strokes and {text!r}.")
+    return strokes, text + " "
+
+
+def _primed(sampler, strokes, char_seq):
+    """The states after strokes [n, 3], for each of the texts [N, U, A]."""
+    parts = [char_seq[k : k + LINES_PRIMED_TOGETHER] for k in range(0, len(char_seq), LINES_PRIMED_TOGETHER)]
+    primed = [sampler.prime(np.tile(strokes[None], [len(part), 1, 1]), part) for part in parts]
+    return tf.nest.map_structure(lambda *states: tf.concat(states, axis=0), *primed)
+
+
+def _split_by_line(written, count):
+    """`_Written` as one tuple for each of `count` lines: points [n, 6], phis [n, U], kappas [n, K], finished."""
+    *values, line, finished = (t.numpy().swapaxes(0, 1) for t in written)
+    # Row after row, the points of a line follow one another.
+    values, line = [v.reshape(-1, v.shape[-1]) for v in values], line.ravel()
+    order = np.argsort(line, kind="stable")
+    edges = np.searchsorted(line[order], np.arange(count + 1))
+    finished = np.isin(np.arange(count), finished)
+    return [(*(v[order[edges[k] : edges[k + 1]]] for v in values), bool(finished[k])) for k in range(count)]
+
+
+def _as_line(text, points, phis, kappas, finished, *, first):
+    """The `Line` of what was written after the `first` characters, those of the style."""
+    if first:
+        points, phis, kappas = (part[_own_start(points, phis, first) :] for part in (points, phis, kappas))
+    strokes = points.copy()
+    strokes[0, :2] = 0.0  # the line starts at the origin, wherever the style ended
+    strokes[:, :2] = np.cumsum(strokes[:, :2], axis=0)
+    return Line(text, strokes, phis[:, first : first + len(text)].copy(), kappas - first, finished)
+
+
+def _own_start(points, phis, first):
+    """Where a primed line begins: after the strokes that still belong to the style's text, its first characters."""
+    reached = np.flatnonzero(np.argmax(phis, axis=1) >= first)
+    if not len(reached):
+        return 0
+    lifts = np.flatnonzero(points[: reached[0], 5] > 0.5)
+    return int(lifts[-1]) + 1 if len(lifts) else 0

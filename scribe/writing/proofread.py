@@ -1,0 +1,89 @@
+"""Attempts: writes lines, judges each by its attention and by a recogniser, and writes those that failed again.
+
+    from scribe.writing.proofread import sample_checked
+    from scribe.writing.recogniser import load_recogniser
+    lines, failures, attempts = sample_checked(["Dear Jon,"], model, seed=7, recogniser=load_recogniser())
+
+A failure is a fault of the line that its attention shows, such as a skipped character; a line whose characters are not
+read as they should be is misread. See scribe/writing/failures.py and scribe/writing/recogniser.py.
+"""
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from scribe.writing.failures import Failure, find_failures
+from scribe.writing.lines import DEFAULT_BIAS, Line, Style, line_seeds, sample_batch
+from scribe.writing.recogniser import Recogniser, count_errors, find_misread, tolerated_errors, wanted_errors
+
+DEFAULT_ATTEMPTS = 5
+
+
+class Checked(NamedTuple):
+    """What `sample_checked` returns: three lists with an entry for each text."""
+
+    lines: list[Line]  # the best attempt
+    failures: list[list[Failure]]  # what is wrong with it; empty for most lines
+    attempts: list[int]  # how many there were
+
+
+def sample_checked(
+    texts: Sequence[str],
+    model,
+    *,
+    bias: ArrayLike = DEFAULT_BIAS,
+    seed: Any = 0,
+    attempts: int = DEFAULT_ATTEMPTS,
+    tsteps: int | None = None,
+    style: Style | None = None,
+    recogniser: Recogniser | None = None,
+) -> Checked:
+    """Writes many lines, and those that failed again with other random numbers.
+
+    Args:
+        texts, model, bias, tsteps, style: as in `lines.sample_batch`.
+        seed: as there; attempt k > 0 (from 0) draws from the numbers of the line and k.
+        attempts: per line, the first included.
+        recogniser: reads texts whose characters it knows: a line of which it misreads more than
+            `recogniser.wanted_errors` is written again, and one with more than `recogniser.tolerated_errors` has
+            failed. None: only the attention decides what failed.
+
+    Returns:
+        the best attempt of each line: the one with the fewest failures of the attention, among those with equally many
+        the one with the fewest misread characters.
+    """
+    if attempts < 1:
+        raise ValueError(f"attempts is {attempts}: it has to be 1 or more.")
+    biases = np.broadcast_to(np.asarray(bias, float), [len(texts)])
+    seeds = line_seeds(seed, len(texts))
+    lines = sample_batch(texts, model, bias=biases, seed=seeds, tsteps=tsteps, style=style)
+    failures, faults = _judge(lines, biases, recogniser)
+    written = [1] * len(lines)
+    for k in range(1, attempts):
+        again = [i for i, found in enumerate(failures) if found or faults[i][1] > wanted_errors(texts[i], biases[i])]
+        if not again:
+            break
+        others = sample_batch(
+            [texts[i] for i in again], model, bias=biases[again], seed=[(*seeds[i], k) for i in again], tsteps=tsteps,
+            style=style,
+        )  # fmt: skip
+        for i, line, found, fault in zip(again, others, *_judge(others, biases[again], recogniser), strict=True):
+            written[i] += 1
+            if fault < faults[i]:
+                lines[i], failures[i], faults[i] = line, found, fault
+    return Checked(lines, failures, written)
+
+
+def _judge(lines, biases, recogniser):
+    """The failures of each line, and how bad it is: (number of failures of the attention, misread characters)."""
+    failures = [find_failures(line) for line in lines]
+    faults = [(len(found), 0) for found in failures]
+    if recogniser is not None:
+        for i, (line, read) in enumerate(zip(lines, recogniser.read([line.strokes for line in lines]), strict=True)):
+            if recogniser.knows(line.text):
+                faults[i] = len(failures[i]), count_errors(line.text, read)
+                if faults[i][1] > tolerated_errors(line.text, biases[i]):
+                    failures[i] += find_misread(line.text, read)
+    return failures, faults
