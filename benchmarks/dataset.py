@@ -30,7 +30,7 @@ def measure_sampling(prefix, shards):
     from evaluate import load_texts
     from model import load_model
     from sample import sample_whole
-    from scribe.dataset.dataset import SHARD
+    from scribe.dataset.plan import SHARD_LINES
     from scribe.network.tf_setup import one_thread_per_operation
 
     one_thread_per_operation()
@@ -39,15 +39,15 @@ def measure_sampling(prefix, shards):
     rng = np.random.default_rng(0)
     times, lines, tries = [], [], []
     for shard in range(shards + 1):
-        some = [texts[i] for i in rng.integers(len(texts), size=SHARD)]
+        some = [texts[i] for i in rng.integers(len(texts), size=SHARD_LINES)]
         start = time.perf_counter()
-        written, _, again = sample_whole(some, model, bias=rng.uniform(*BIASES, SHARD), seed=shard)
+        written, _, again = sample_whole(some, model, bias=rng.uniform(*BIASES, SHARD_LINES), seed=shard)
         times.append(time.perf_counter() - start)
         lines += written
         tries += again
     points = sum(len(line.strokes) for line in lines) / len(lines)
     # The first one warms up.
-    return SHARD / statistics.median(times[1:]), points, sum(tries) / len(tries), lines
+    return SHARD_LINES / statistics.median(times[1:]), points, sum(tries) / len(tries), lines
 
 
 def measure_drawing(lines):
