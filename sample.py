@@ -39,7 +39,7 @@ from scribe.ink.text import MAX_CHARACTERS, fit_to_alphabet, split_line
 from scribe.network.checkpoint import SAVED, CheckpointError, find_checkpoint, load_config
 from scribe.network.config import POINT_SIZE
 from scribe.network.tf_setup import one_thread_per_operation, tf
-from scribe.pages import letter
+from scribe.pages import flags, letter
 from scribe.writing.failures import find_failures
 from scribe.writing.own_hand import load_own_hand
 from scribe.writing.recogniser import count_errors, find_misread, load_reader, tolerated_errors, wanted_errors
@@ -572,7 +572,7 @@ def parse_args(argv=None):
     p.add_argument(
         "--workers", type=int, default=None, help="processes that draw many pages (default: one for each core)"
     )
-    letter.add_flags(p)
+    flags.add_flags(p)
     g = p.add_argument_group("what the checkpoint's config says already; a flag that contradicts it is an error")
     g.add_argument("--rnn_size", type=int, default=None, help="units in each LSTM")
     g.add_argument("--nmixtures", type=int, default=None, help="components of the mixture density")
@@ -597,7 +597,7 @@ def parse_args(argv=None):
         p.error(f"--style_file and --style{'s' if args.styles else ''} exclude each other")
     if args.style_text is not None and not args.style_text.strip():
         p.error("--style_text is empty: it is what is written in --style_file")
-    letter.check_flags(p, args)
+    flags.check_flags(p, args)
     if args.style_file is not None:
         args.style = OWN_HAND  # from here on, a style as any other
     return args
@@ -622,7 +622,7 @@ def main(argv=None):
         if differing:
             logger.write(f"Error: {'; '.join(differing)}. Leave the flag out: it is read from the checkpoint.")
             return 2
-        asked = letter.asked_texts(args) or TEST_STRINGS
+        asked = flags.asked_texts(args) or TEST_STRINGS
         texts = fit_texts(asked, config.alphabet, logger)
         if not any(texts):
             logger.write(
@@ -634,7 +634,7 @@ def main(argv=None):
             texts, args.pages = split_line(texts[0]), True
             logger.write(f"The text is longer than a line: it becomes {len(texts)} lines in one hand.")
         job = letter.Job(args, texts) if args.pages else None
-        numbers = {row.style for row in job.rows} if job else {args.style}
+        numbers = {paragraph.style for paragraph in job.paragraphs} if job else {args.style}
         styles = {n: _style(n, args, config) for n in sorted(numbers - {None})}
         seed = random_seed() if args.seed is None else args.seed
         newest = " (the newest run; the shipped model: --save_path saved/checkpoint)"

@@ -20,7 +20,7 @@ from scribe.network.checkpoint import SHIPPED  # noqa: E402
 from scribe.pages.figures import draw_attention, draw_line, draw_lines  # noqa: E402
 from scribe.pages.formats import Options, write  # noqa: E402
 from scribe.pages.layout import PageStyle, compose  # noqa: E402
-from scribe.pages.letter import text_rows, write_rows  # noqa: E402
+from scribe.pages.letter import text_paragraphs, write_paragraphs  # noqa: E402
 from scribe.writing.recogniser import load_reader  # noqa: E402
 
 LETTER = """Dear Victoria,
@@ -79,7 +79,7 @@ def main(argv=None):
     def by_the_model(texts, biases, seeds, style):
         return sample_whole(texts, model, bias=biases, seed=seeds, style=style, reader=reader)[0]
 
-    paragraphs = write_rows(text_rows(LETTER, bias=1.5), by_the_model, seed_of_letter)
+    paragraphs = write_paragraphs(text_paragraphs(LETTER, bias=1.5), by_the_model, seed_of_letter)
     pages = compose(paragraphs, PageStyle("a6", margin_mm=10))
     write(pages, os.path.join(args.output, "letter.png"), options=Options(dpi=110, paper="white"))
     for line in (hello, snow, *lines, *author, *snows, *sheet):

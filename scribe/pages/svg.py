@@ -1,10 +1,11 @@
 """Pages as SVG: for plotters, and animated, so that the pen writes in any browser. Written by `formats.write`."""
 
+from typing import Any
 from xml.sax.saxutils import escape, quoteattr
 
 import numpy as np
 
-from scribe.pages.page import POINT_SECONDS, hex_colour, number, printable, schedule, simplify, smooth
+from scribe.pages.page import POINT_SECONDS, Page, hex_colour, number, printable, schedule, simplify, smooth
 
 # A plotter draws no path without length: a dot is a stroke of this length.
 DOT_MM = 0.1
@@ -16,7 +17,7 @@ width="{w}mm" height="{h}mm" viewBox="0 0 {w} {h}">
 _PEN = 'fill="none" stroke="{ink}" stroke-width="{width}" stroke-linecap="round" stroke-linejoin="round"'
 
 
-def plotter(pages, options):
+def plotter(pages: list[Page], options: Any) -> str:
     """For plotters: user units are mm, an open path for each pen stroke, a layer for each pen or line."""
     (page,) = pages
     layers = {}  # in the order of first use
