@@ -47,6 +47,9 @@ def add_flags(parser: argparse.ArgumentParser) -> None:
     )
     g.add_argument("--speed", type=float, help="speed of animations; 1 is real time")
     g.add_argument("--seconds", type=float, help="length of animations")
+    g.add_argument(
+        "--repeat", type=float, metavar="SECONDS", help="pause before an animated svg repeats (default: once)"
+    )
     g.set_defaults(page_flags=[action.dest for action in g._group_actions])
 
 
@@ -95,7 +98,7 @@ def options(args: argparse.Namespace) -> Options:
     """The formats.Options that the flags ask for."""
     values = {
         "dpi": args.dpi, "paper": args.paper, "layers": args.layers, "tolerance_mm": args.tolerance,
-        "speed": args.speed, "seconds": args.seconds,
+        "speed": args.speed, "seconds": args.seconds, "repeat": args.repeat,
     }  # fmt: skip
     return Options(**{name: value for name, value in values.items() if value is not None})
 

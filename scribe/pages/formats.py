@@ -13,7 +13,6 @@ there is never a half-written one.
 Everything is in millimetres from the upper left corner of the page, y growing downwards (`scribe/pages/page.py`).
 """
 
-import dataclasses
 import json
 import os
 from collections.abc import Iterable
@@ -26,6 +25,7 @@ import numpy as np
 
 from scribe.files.atomic import all_written_aside
 from scribe.pages import svg
+from scribe.pages.options import Options
 from scribe.pages.page import Page, PlacedLine, check_pages, hex_colour, number, printable, schedule
 
 __all__ = ["FORMATS", "Options", "Page", "PlacedLine", "encode", "format_of", "page_names", "write"]
@@ -40,49 +40,6 @@ FORMATS = {
     "json": (".json", False),
     "inkml": (".inkml", False),
 }
-
-
-@dataclasses.dataclass
-class Options:
-    """How to write; each format reads the options that concern it.
-
-    Attributes:
-        dpi: pixels per inch of png and gif; None: 300 and 110.
-        paper: a matplotlib colour; None: transparent in png, animated svg and gif, nothing in pdf. A plotter svg never
-            has a background.
-        speed_width: from 0, one width, to 1: slow strokes are wider, fast ones thinner (png, pdf, gif); None: 0.5 in
-            png.
-        smooth: rounds the way between two points (svg, animated svg, png, pdf, gif; json and inkml hold the points
-            themselves).
-        tolerance_mm: how far simplified lines may be from the pen's way (svg, animated svg).
-        layers: "pen" makes an svg layer for each ink and width, "line" one for each line.
-        speed: of the writing, 1 is real time (animated svg, gif); None: 1, but a gif is at most 30 s long.
-        seconds: how long the writing takes, of each animated svg and of a whole gif; overrides speed.
-        fps: frames per second of a gif.
-    """
-
-    dpi: float | None = None
-    paper: str | None = None
-    speed_width: float | None = None
-    smooth: bool = True
-    tolerance_mm: float = 0.02
-    layers: str = "pen"
-    speed: float | None = None
-    seconds: float | None = None
-    fps: float = 20.0
-
-    def check(self) -> None:
-        """Raises ValueError for a value out of range."""
-        for name, low in (("dpi", 0), ("tolerance_mm", -1e-12), ("speed", 0), ("seconds", 0), ("fps", 0)):
-            value = getattr(self, name)
-            if value is not None and not low < value < np.inf:
-                raise ValueError(f"{name} is {value}: it has to be more than 0.")
-        if self.speed_width is not None and not 0 <= self.speed_width <= 1:
-            raise ValueError(f"speed_width is {self.speed_width}: it has to be from 0 to 1.")
-        if self.layers not in ("pen", "line"):
-            raise ValueError(f'layers is {self.layers!r}: it has to be "pen" or "line".')
-        if self.paper is not None:
-            hex_colour(self.paper)
 
 
 # ---------------------------------------------------------------------------------------------------------- writing

@@ -1,15 +1,15 @@
 """Pages as a gif in which the pen writes: frames drawn with Matplotlib, encoded with Pillow, on which that depends.
 
-`formats.write` is the way to files; the options are `formats.Options`.
+`formats.write` is the way to files; the options are `options.Options`.
 """
 
 import struct
-from typing import Any
 
 import numpy as np
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from PIL import GifImagePlugin, Image
 
+from scribe.pages.options import Options
 from scribe.pages.page import Page, hex_colour, schedule
 from scribe.pages.raster import line_collection, page_figure
 
@@ -19,7 +19,7 @@ LAST_FRAME_SECONDS = 2.0  # a finished page stays so long
 MAX_INKS = 8  # a gif has 256 colours
 
 
-def gif(pages: list[Page], options: Any) -> bytes:
+def gif(pages: list[Page], options: Options) -> bytes:
     """The bytes of a gif in which the pen writes page after page, each cleared for the next; it repeats without end.
 
     Frames are encoded as they are drawn, and only the part that is new, so a long text needs neither much memory nor

@@ -3,7 +3,7 @@
     from scribe.pages.raster import pixels
     image = pixels(page, Options(dpi=150, paper="white"))     # uint8 [height, width, 4]
 
-`formats.write` is the way to files; the options are `formats.Options`.
+`formats.write` is the way to files; the options are `options.Options`.
 """
 
 import dataclasses
@@ -18,6 +18,7 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 from PIL import Image
 
+from scribe.pages.options import Options
 from scribe.pages.page import Page, PlacedLine, hex_colour, relative_widths, smooth
 
 PNG_DPI = 300
@@ -29,7 +30,7 @@ SMOOTH_STEPS = 4
 POINTS_PER_MM = 72 / 25.4
 
 
-def pixels(page: Page, options: Any) -> NDArray[np.uint8]:
+def pixels(page: Page, options: Options) -> NDArray[np.uint8]:
     """The page as uint8 [height, width, 4], red, green, blue, opacity; without paper, transparent but for the ink."""
     figure, axes = page_figure(page, FigureCanvasAgg, options.dpi or PNG_DPI)
     figure.patch.set_facecolor((1, 1, 1, 0) if options.paper is None else hex_colour(options.paper))
@@ -38,7 +39,7 @@ def pixels(page: Page, options: Any) -> NDArray[np.uint8]:
     return np.array(figure.canvas.buffer_rgba())
 
 
-def png(pages: list[Page], options: Any) -> bytes:
+def png(pages: list[Page], options: Options) -> bytes:
     """The bytes of a png of the one page, with its resolution."""
     (page,) = pages
     dpi = options.dpi or PNG_DPI
@@ -48,7 +49,7 @@ def png(pages: list[Page], options: Any) -> bytes:
     return stream.getvalue()
 
 
-def pdf(pages: list[Page], options: Any) -> bytes:
+def pdf(pages: list[Page], options: Options) -> bytes:
     """The bytes of a pdf with all pages: lines stay lines, sizes are exact, the same pages give the same bytes."""
     stream = io.BytesIO()
     with PdfPages(stream, metadata={"CreationDate": None}) as file:
@@ -94,7 +95,7 @@ def _ink(page, axes, options, speed_width=0.0):
 
 
 def line_collection(
-    line: PlacedLine, options: Any, first: int = 0, last: int | None = None, colour: str | None = None
+    line: PlacedLine, options: Options, first: int = 0, last: int | None = None, colour: str | None = None
 ) -> LineCollection:
     """The ink of a line from point `first` up to, not including, `last`; a cut stroke goes on from the point before."""
     pieces, widths = [], []

@@ -110,6 +110,7 @@ def test_text_alone_is_no_page():
         (["--file", "a", "--page", "a6", "--margin", "60"], "margins"),
         (["--text", "a", "--x_height", "0"], "x-height"),
         (["--text", "a", "--dpi", "-3"], "dpi"),
+        (["--text", "a", "--repeat", "0"], "repeat"),
         (["--text", "a", "--paper", "no colour"], "no colour"),
     ],
 )
