@@ -46,7 +46,7 @@ def main(argv=None):
         type=int,
         nargs=6,
         default=[4, 6, 5, 1, 5, 5],
-        help="of greeting, biases, author, print, cursive, letter",
+        help="seeds of greeting, biases, author, print, cursive, letter",
     )
     args = p.parse_args(argv)
     os.makedirs(args.output, exist_ok=True)
@@ -57,7 +57,7 @@ def main(argv=None):
     draw_line(hello.strokes, os.path.join(args.output, "hello_world.png"))
     draw_attention(snow.phis, snow.strokes, snow.text, os.path.join(args.output, "attention.png"))
     text = "What I cannot create I do not understand"
-    seeds = [(seed_of_biases,)] * 4  # the same numbers for all
+    seeds = [(seed_of_biases,)] * 4  # the same random numbers for all
     lines, _, _ = sample_whole([text] * 4, model, bias=[0.0, 0.5, 1.0, 2.0], seed=seeds, reader=reader)
     draw_lines([line.strokes for line in lines], os.path.join(args.output, "biases.png"))
 

@@ -70,8 +70,8 @@ class Folder:
         except (FileNotFoundError, NotADirectoryError):
             return None
 
-    def read_all(self, names: Iterable[str]) -> Iterator[bytes | None]:
-        """The bytes of many files, one after the other."""
+    def read_all(self, names: Iterable[str]) -> Iterator[Any]:
+        """The bytes of many files that exist, one after the other."""
         return map(self.read, names)
 
     def names(self, name: str = "") -> list[str]:

@@ -40,7 +40,8 @@ class Plan:
         self.settings, self.texts = settings, texts
         self.count, self.seed, self.strokes = settings["count"], settings["seed"], settings["strokes"]
         self.styles = settings["styles"] or [None]
-        self.look = Look(**{k: tuple(v) if isinstance(v, list) else v for k, v in settings["look"].items()})
+        look: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in settings["look"].items()}
+        self.look = Look(**look)
         self.splits = assign_splits(len(texts), settings["shares"])
         # With few lines and many styles shards are smaller, so that all styles have their share.
         self.size = min(SHARD_LINES, -(-self.count // len(self.styles)))

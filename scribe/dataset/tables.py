@@ -12,7 +12,7 @@ import csv
 import io
 import json
 from collections.abc import Iterable, Sequence
-from typing import Any
+from typing import IO, Any
 
 from scribe.dataset.folder import DESCRIPTION, UNFINISHED, Folder, json_bytes
 from scribe.dataset.plan import Plan
@@ -38,7 +38,7 @@ def write_tables(plan: Plan, folder: Folder, parts: Sequence[str], description: 
     extension = plan.metadata_extension()
     counts = dict.fromkeys(SPLITS, 0) | {"left_out": 0}
     with contextlib.ExitStack() as stack:
-        files = {}
+        files: dict[str, IO[bytes]] = {}
 
         def begin(name, head=b""):
             files[name] = stack.enter_context(folder.writing(name))
@@ -54,8 +54,7 @@ def write_tables(plan: Plan, folder: Folder, parts: Sequence[str], description: 
 
         begin("labels.csv", csv_line(LABELS))
         begin("left_out.csv", csv_line(LEFT_OUT))
-        for content in folder.read_all(parts):
-            part = json.loads(content)
+        for part in map(json.loads, folder.read_all(parts)):
             for row in part["lines"]:
                 split, name = row["file"].split("/", 1)  # imagefolder's names are relative to the file that holds them
                 counts[split] += 1

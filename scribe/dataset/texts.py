@@ -69,7 +69,8 @@ def cut_texts(contents: Iterable[str], alphabet: str, max_characters: int) -> Te
         max_characters: of a line, which is cut at words.
     """
     texts = Texts([], {}, [], 0)
-    seen, dropped = set(), {}
+    seen: set[str] = set()
+    dropped: dict[str, None] = {}  # as an ordered set
     for line in (line for content in contents for line in content.splitlines()):
         fitted, replaced, lost = fit_to_alphabet(line, alphabet)
         texts.replaced |= replaced

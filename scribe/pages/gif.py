@@ -74,7 +74,8 @@ def _frames(drawing, times, moments, size, frame, transparent, wipe):
         if not drawing.up_to(times, moment):  # the pen is in the air
             continue
         add(part, offset, waiting)
-        part, offset, waiting = *_new_part(shown, drawing), 0.0
+        part, offset = _new_part(shown, drawing)
+        waiting = 0.0
     add(part, offset, waiting or frame)
     drawing.up_to(times, np.inf)
     _new_part(shown, drawing)

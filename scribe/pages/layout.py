@@ -171,7 +171,7 @@ def compose(paragraphs: Iterable[Iterable[Segment]], style: PageStyle | None = N
         raise ValueError("there is nothing to set on a page: no segment has been written.")
     measured = [[measure_line(s.strokes, s.text, s.index) for s in paragraph] for paragraph in paragraphs]
     hands = _measure_hands(paragraphs, measured)
-    rows = []  # a list of (word, x) for each line; None for a blank one
+    rows: list[list | None] = []  # a list of (word, x) for each line; None for a blank one
     for paragraph, metrics in zip(paragraphs, measured, strict=True):
         words = []
         for segment, m in zip(paragraph, metrics, strict=True):

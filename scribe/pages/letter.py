@@ -30,7 +30,7 @@ from scribe.pages.layout import compose
 from scribe.pages.workers import drawing_processes
 
 MIN_PAGES_FOR_WORKERS = 4  # below this, starting processes costs more than it saves
-HAND_CANDIDATES = 20  # the line that sets the hand of a letter is the longest of so many at its beginning
+HAND_CANDIDATES = 20  # the line that sets the hand of a letter is the longest of its first 20
 
 
 @dataclasses.dataclass
@@ -76,7 +76,7 @@ def write_paragraphs(
     texts = [text for paragraph in paragraphs for text in paragraph.texts]
     biases = [paragraph.bias for paragraph in paragraphs for _ in paragraph.texts]
     hands = [paragraph.style for paragraph in paragraphs for _ in paragraph.texts]
-    lines = [None] * len(texts)
+    lines: list[Any] = [None] * len(texts)
 
     def write_some(which, style):
         seeds = [(seed, i) for i in which]
@@ -85,7 +85,7 @@ def write_paragraphs(
 
     for hand in dict.fromkeys(hands):
         own = [i for i, other in enumerate(hands) if other == hand]
-        style = None if hand is None else styles[hand]
+        style = None if hand is None else (styles or {})[hand]
         if hand is None and len(own) > 1:
             first = max(own[:HAND_CANDIDATES], key=lambda i: len(texts[i]))
             write_some([first], None)

@@ -35,8 +35,9 @@ def pixels(page: Page, options: Options) -> NDArray[np.uint8]:
     figure, axes = page_figure(page, FigureCanvasAgg, options.dpi or PNG_DPI)
     figure.patch.set_facecolor((1, 1, 1, 0) if options.paper is None else hex_colour(options.paper))
     _ink(page, axes, options, PNG_SPEED_WIDTH)
-    figure.canvas.draw()
-    return np.array(figure.canvas.buffer_rgba())
+    canvas: Any = figure.canvas
+    canvas.draw()
+    return np.array(canvas.buffer_rgba())
 
 
 def png(pages: list[Page], options: Options) -> bytes:
@@ -79,7 +80,7 @@ def page_figure(page: Page, canvas: type, dpi: float | None = None) -> tuple[Fig
         width, height = columns / dpi, rows / dpi
     figure = Figure(figsize=(width, height), dpi=dpi or 72)
     canvas(figure)
-    axes = figure.add_axes([0, 0, 1, 1])
+    axes = figure.add_axes((0, 0, 1, 1))
     axes.set_xlim(0, width * 25.4)
     axes.set_ylim(height * 25.4, 0)
     axes.axis("off")
@@ -117,8 +118,8 @@ def line_collection(
         else:
             pieces += list(np.stack([curve[:-1], curve[1:]], axis=1)[a:b])
             widths += relative_widths(curve, SLOW_WIDENING * options.speed_width, steps)[a:b].tolist()
-    widths = np.array(widths) * line.pen_width_mm * POINTS_PER_MM
+    points = np.array(widths) * line.pen_width_mm * POINTS_PER_MM
     colour = hex_colour(line.ink) if colour is None else colour
-    collection = LineCollection(pieces, linewidths=widths, colors=[colour], capstyle="round", joinstyle="round")
+    collection = LineCollection(pieces, linewidths=points, colors=[colour], capstyle="round", joinstyle="round")
     collection.set_snap(False)  # to whole pixels, which would draw no dot at all
     return collection

@@ -1,11 +1,12 @@
 """Pages as SVG: for plotters, and animated, so that the pen writes in any browser. Written by `formats.write`."""
 
+from typing import Any
 from xml.sax.saxutils import escape, quoteattr
 
 import numpy as np
 
 from scribe.pages.options import Options
-from scribe.pages.page import POINT_SECONDS, Page, hex_colour, number, printable, schedule, simplify, smooth
+from scribe.pages.page import POINT_SECONDS, Page, PlacedLine, hex_colour, number, printable, schedule, simplify, smooth
 
 # A plotter draws no path without length: a dot is a stroke of this length.
 DOT_MM = 0.1
@@ -20,17 +21,17 @@ _PEN = 'fill="none" stroke="{ink}" stroke-width="{width}" stroke-linecap="round"
 def plotter(pages: list[Page], options: Options) -> str:
     """For plotters: user units are mm, an open path for each pen stroke, a layer for each pen or line."""
     (page,) = pages
-    layers = {}  # in the order of first use
+    layers: dict[Any, tuple[tuple[str, float], list[PlacedLine]]] = {}  # in the order of first use
     for k, line in enumerate(page.lines):
         pen = (hex_colour(line.ink), line.pen_width_mm)
         layers.setdefault(pen if options.layers == "pen" else k, (pen, []))[1].append(line)
     parts = [_SVG_HEAD.format(w=number(page.width_mm), h=number(page.height_mm))]
     for n, ((ink, width), lines) in enumerate(layers.values(), 1):
         name = f"{ink} {number(width)} mm" if options.layers == "pen" else lines[0].label or lines[0].text
-        # Plotter programs take the number at the beginning for the layer's.
+        # Plotter programs read the number at the beginning as the layer's.
         label = quoteattr(f"{n} {printable(name)}".strip())
-        pen = _PEN.format(ink=ink, width=number(width))
-        parts.append(f'<g inkscape:groupmode="layer" inkscape:label={label} id="layer{n}" {pen}>\n')
+        style = _PEN.format(ink=ink, width=number(width))
+        parts.append(f'<g inkscape:groupmode="layer" inkscape:label={label} id="layer{n}" {style}>\n')
         for line in lines:
             for stroke in line.strokes():
                 parts.append(f'<path d="{_path_data(line.points[stroke, :2], options)}"/>\n')
@@ -69,7 +70,8 @@ def animated(pages: list[Page], options: Options) -> str:
     times = schedule(pages)[0]
     end = _end(times)
     pace = options.seconds / end if options.seconds and end else 1 / (options.speed or 1.0)
-    parts, keyframes = [], []
+    parts: list[str] = []
+    keyframes: list[str] = []
     if options.paper is not None:
         parts.append(f'<rect width="100%" height="100%" fill="{hex_colour(options.paper)}"/>\n')
     for line, t in zip(page.lines, times, strict=True):
