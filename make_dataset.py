@@ -12,6 +12,7 @@ stdout, messages to stderr.
 
 import argparse
 import dataclasses
+import functools
 import os
 import platform
 import shlex
@@ -19,121 +20,87 @@ import sys
 import time
 from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
 from contextlib import nullcontext
+from pathlib import Path
 
 # TensorFlow, which costs seconds, is imported where it is used: a wrong flag is told at once.
-from scribe.console import UsageError
-from scribe.dataset.dataset import (
-    IAM_SHARES,
-    SPLITS,
-    STROKES,
-    Folder,
-    Plan,
-    claim,
-    finish_shard,
-    fit_texts,
-    order_texts,
-    parts_done,
-    read_files,
-    run,
-    sha256,
-    write_lines,
-)
+from scribe.console import UsageError, run_command, say
+from scribe.dataset.folder import Folder, claim, sha256
 from scribe.dataset.pictures import Look
-from scribe.files.safe_pickle import UnsafePickleError
+from scribe.dataset.plan import Plan
+from scribe.dataset.shards import STROKES_FORMATS, finish_shard, parts_done, run, write_lines
+from scribe.dataset.texts import IAM_SHARES, SPLITS, cut_texts, order_texts, read_texts
+from scribe.dataset.writer import load_writer
 from scribe.files.stroke_file import STYLES_FILE, load_strokes
 from scribe.ink.text import MAX_CHARACTERS
 from scribe.pages.workers import drawing_processes
-from utils import Logger
 
-# Files of the suite that decide what a line is and looks like.
-CODE = (
-    "model", "scribe/network/recurrent", "sample", "scribe/writing/failures", "utils", "scribe/ink/words",
-    "scribe/ink/measure", "scribe/ink/characters", "scribe/pages/page", "scribe/pages/formats",
-    "scribe/dataset/pictures", "scribe/dataset/dataset",
-)  # fmt: skip
-ROOT = os.path.dirname(os.path.abspath(__file__))
-RANGE = ("LOW", "HIGH")
-STOPPED = 130  # exit code after Ctrl-C
+ROOT = Path(__file__).resolve().parent
+NOT_IN_A_LINE = ("cloud", "training")  # folders of scribe/ that have no part in what a line is or looks like
 
 
 def parse_args(argv=None):
-    """Flags, and the flags of Beam: what is left over where there is a --runner."""
-    look = Look()
+    """Flags, and with a --runner those of Beam: the ones that are not known here."""
     p = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False
     )
     p.add_argument("--texts", nargs="+", required=True, metavar="FILE", help="UTF-8; long lines are cut at words")
     p.add_argument("--count", type=int, required=True, help="lines of the data set")
-    p.add_argument("--output", required=True, metavar="DIR", help="a folder that is new, empty, or to be gone on with")
+    p.add_argument("--output", required=True, metavar="DIR", help="a new or empty folder, or a data set to go on with")
     p.add_argument("--seed", type=int, default=0, help="the same seed gives the same bytes")
-    g = p.add_argument_group("handwriting")
-    g.add_argument(
-        "--save_path",
-        default=None,
-        help="a checkpoint or the folder of a training run (default: the newest run in saved/, else saved/checkpoint)",
-    )
-    g.add_argument(
-        "--biases",
-        type=float,
-        nargs="+",
-        default=[0.5, 1.5],
-        metavar="B",
-        help="a range, or one bias for all lines (default: 0.5 1.5)",
-    )
-    g.add_argument(
-        "--styles", nargs="+", default=["none"], metavar="N",
-        help="numbers of styles in data/styles.p, all, or none: a hand of its own for every line",
-    )  # fmt: skip
-    g.add_argument("--data_dir", default="data", help="folder with styles.p")
-    g.add_argument(
-        "--tries", type=int, default=5, help="write a failed line again, so many times in all at most (default: 5)"
-    )
-    g.add_argument(
-        "--max_characters", type=int, default=MAX_CHARACTERS, help="of a line (default: 40); the network has seen 60"
-    )
-    g = p.add_argument_group("pictures")
-    g.add_argument("--height", type=int, default=look.height, help="pixels (default: 64)")
-    g.add_argument(
-        "--padding", type=float, nargs=2, default=look.padding, metavar=RANGE, help="pixels a side (default: 2 8)"
-    )
-    g.add_argument(
-        "--pen_width",
-        type=float,
-        nargs=2,
-        default=look.pen,
-        metavar=RANGE,
-        help="in heights of a small letter (default: 0.1 0.2)",
-    )
-    g.add_argument(
-        "--ink", type=float, nargs=2, default=look.ink, metavar=RANGE, help="grey levels, 0 is black (default: 0 80)"
-    )
-    g.add_argument(
-        "--paper",
-        type=float,
-        nargs=2,
-        default=look.paper,
-        metavar=RANGE,
-        help="grey levels, 255 is white (default: 225 255)",
-    )
-    g.add_argument("--texture", type=float, default=look.texture, help="grey levels by which paper varies (default: 6)")
-    g.add_argument("--noise", type=float, default=look.noise, help="deviation of single pixels, grey levels")
-    g.add_argument(
-        "--rotation", type=float, default=look.rotation, help="most degrees that lines are turned either way"
-    )
-    g.add_argument("--skew", type=float, default=look.skew, help="most degrees that lines are slanted either way")
-    g.add_argument("--colour", action="store_true", help="coloured inks and papers instead of grey")
+    add_handwriting_flags(p.add_argument_group("handwriting"))
+    add_picture_flags(p.add_argument_group("pictures"))
     g = p.add_argument_group("files")
-    g.add_argument("--strokes", choices=STROKES, default="none", help="also the strokes of every line")
-    g.add_argument(
-        "--shares", type=float, nargs=3, default=IAM_SHARES, metavar=("TRAIN", "VALIDATION", "TEST"),
-        help="shares of the splits, in any unit (default: those of IAM, {} {} {})".format(*IAM_SHARES),
-    )  # fmt: skip
+    g.add_argument("--strokes", choices=STROKES_FORMATS, default="none", help="also the strokes of every line")
+    shares = "shares of the splits, in any unit (default: those of IAM, {} {} {})".format(*IAM_SHARES)
+    names = ("TRAIN", "VALIDATION", "TEST")
+    g.add_argument("--shares", type=float, nargs=3, default=IAM_SHARES, metavar=names, help=shares)
     g = p.add_argument_group("speed: changes no byte")
-    g.add_argument(
-        "--workers", type=int, default=None, help="processes that draw, 0: this one alone (default: one for each core)"
-    )
+    workers = "processes that draw; 0 draws in the main process (default: one for each core)"
+    g.add_argument("--workers", type=int, default=None, help=workers)
     g.add_argument("--runner", default=None, help="run on Apache Beam; its own options are passed on to it")
     args, args.beam = p.parse_known_args(argv)
+    check_flags(p, args)
+    return args
+
+
+def add_handwriting_flags(g):
+    """What is written, and in which hand."""
+    checkpoint = "a checkpoint or the folder of a run (default: the newest run in saved/, else saved/checkpoint)"
+    g.add_argument("--save_path", default=None, help=checkpoint)
+    biases = "a range, or one bias for all lines (default: 0.5 1.5)"
+    g.add_argument("--biases", type=float, nargs="+", default=[0.5, 1.5], metavar="B", help=biases)
+    styles = "numbers of styles in data/styles.p, all, or none: a hand of its own for every line"
+    g.add_argument("--styles", nargs="+", default=["none"], metavar="N", help=styles)
+    g.add_argument("--data_dir", default="data", help="folder with styles.p")
+    g.add_argument("--tries", type=int, default=5, help="attempts per line, the first included (default: 5)")
+    longest = "length of a line (default: 40); the network has seen 60"
+    g.add_argument("--max_characters", type=int, default=MAX_CHARACTERS, help=longest)
+
+
+def add_picture_flags(g):
+    """The fields of `Look`."""
+    look = Look()
+
+    def add_range(name, default, help):
+        g.add_argument(name, type=float, nargs=2, default=default, metavar=("LOW", "HIGH"), help=help)
+
+    def add_number(name, default, help):
+        g.add_argument(name, type=float, default=default, help=help)
+
+    g.add_argument("--height", type=int, default=look.height, help="pixels (default: 64)")
+    add_range("--padding", look.padding, "pixels a side (default: 2 8)")
+    add_range("--pen_width", look.pen, "in heights of a small letter (default: 0.1 0.2)")
+    add_range("--ink", look.ink, "grey levels, 0 is black (default: 0 80)")
+    add_range("--paper", look.paper, "grey levels, 255 is white (default: 225 255)")
+    add_number("--texture", look.texture, "grey levels by which paper varies (default: 6)")
+    add_number("--noise", look.noise, "standard deviation of single pixels, grey levels (default: 0)")
+    add_number("--rotation", look.rotation, "largest rotation of a line either way, degrees (default: 0)")
+    add_number("--skew", look.skew, "largest slant of a line either way, degrees (default: 0)")
+    g.add_argument("--colour", action="store_true", help="coloured inks and papers instead of grey")
+
+
+def check_flags(p, args):
+    """Ends with a usage error for flags that are out of range or contradict each other."""
     if args.beam and args.runner is None:
         p.error(f"unrecognized arguments: {' '.join(args.beam)}")
     if args.runner is not None and args.workers is not None:
@@ -154,7 +121,6 @@ def parse_args(argv=None):
         look_of(args).check()
     except ValueError as error:
         p.error(str(error))
-    return args
 
 
 def look_of(args):
@@ -179,7 +145,11 @@ def settings_of(args, texts, styles, prefix, alphabet):
     """What decides the bytes of a data set; a run goes on only where all of it is the same.
 
     Args:
-        texts: lines in their order. styles: a list of numbers, empty for none. prefix: of the checkpoint.
+        args: the flags.
+        texts: lines in their order.
+        styles: a list of numbers, empty for none.
+        prefix: of the checkpoint.
+        alphabet: of the checkpoint.
     """
     return {
         "count": args.count, "seed": args.seed, "biases": [args.biases[0], args.biases[-1]], "styles": styles,
@@ -188,9 +158,17 @@ def settings_of(args, texts, styles, prefix, alphabet):
         "alphabet": alphabet, "texts_sha256": sha256(*(f"{text}\n".encode() for text in texts)),
         "checkpoint_sha256": sha256(*(_read(name) for name in checkpoint_files(prefix))),
         "styles_sha256": sha256(_read(os.path.join(args.data_dir, STYLES_FILE))) if styles else None,
-        "code_sha256": sha256(*(_read(os.path.join(ROOT, f"{name}.py")) for name in CODE)),
+        "code_sha256": sha256(*(_read(path) for path in code_files())),
         "versions": versions(),
     }  # fmt: skip
+
+
+def code_files():
+    """Files of the suite that decide what a line is and looks like, sorted: a data set goes on with the same alone."""
+    library = ROOT / "scribe"
+    files = [path for path in library.rglob("*.py") if path.relative_to(library).parts[0] not in NOT_IN_A_LINE]
+    files += [ROOT / name for name in ("model.py", "sample.py", "make_dataset.py")]
+    return sorted(files, key=lambda path: path.relative_to(ROOT).as_posix())
 
 
 def checkpoint_files(prefix):
@@ -234,47 +212,31 @@ def style_numbers(args):
     return list(range(len(load_strokes(path)[0])))
 
 
-def make_writer(prefix, styles, tries):
-    """Loads the model; returns a function that writes a batch of lines, as `dataset.write_lines` takes it.
-
-    Args:
-        prefix: of the checkpoint. styles: number -> (strokes [n, 3], text). tries: as in `sample_checked`.
-    """
-    from model import load_model
-    from sample import sample_batch
-    from scribe.network.tf_setup import one_thread_per_operation
-    from scribe.writing.proofread import sample_checked
-
-    one_thread_per_operation()
-    model = load_model(prefix)
-    # Compiles the sampler once; threads that begin together would do it side by side.
-    sample_batch([model.config.alphabet.strip()[0]], model, tsteps=1)
-
-    def write(texts, biases, seeds, style):
-        return sample_checked(texts, model, bias=biases, seed=seeds, attempts=tries, style=styles.get(style))[:2]
-
-    return write
-
-
 # ---------------------------------------------------------------------------------------------------- on this machine
 
 
 def write_shards_here(plan, folder, write, workers, progress):
-    """Returns a function that writes shards on this machine, as `dataset.run` takes it.
+    """Returns a function that writes shards on this machine, as `shards.run` takes it.
 
     A few threads let the network write, each one shard after the other, and processes draw.
 
     Args:
-        write: as `dataset.write_lines` takes it. workers: processes, 0: none. progress: called with a number of lines.
+        plan, folder: of the data set.
+        write: as `shards.write_lines` takes it.
+        workers: processes, 0: none.
+        progress: called with a number of lines.
     """
-    # A shard keeps two cores busy, but for its second tries, which are few lines; another shard fills these gaps.
+    # A shard keeps two cores busy, except for its second attempts, which are few lines; another shard fills these gaps.
     threads = (os.cpu_count() or 1) // 2 + 1
     here = Folder(folder.path)
 
     def write_shard(shard, drawing):
         lines = write_lines(plan, shard, write)
-        arguments = (here, plan.look, plan.strokes, shard.number, plan.rows(shard), lines)
-        return drawing.submit(finish_shard, *arguments).result() if drawing else finish_shard(*arguments)
+        rows = plan.rows(shard)
+        finish = functools.partial(
+            finish_shard, here, lines, number=shard.number, rows=rows, look=plan.look, strokes_format=plan.strokes
+        )
+        return drawing.submit(finish).result() if drawing else finish()
 
     def write_shards(shards):
         writing = ThreadPoolExecutor(threads)
@@ -292,10 +254,11 @@ def write_shards_here(plan, folder, write, workers, progress):
 
 
 class Progress:
-    """A bar on a terminal; counts lines anywhere.
+    """Counts lines, and shows a bar on a terminal.
 
     Args:
-        total: lines of the data set. done: how many of them there were.
+        total: lines of the data set.
+        done: how many of them there were before.
     """
 
     def __init__(self, total, done):
@@ -320,30 +283,31 @@ class Progress:
 # ------------------------------------------------------------------------------------------------------ command line
 
 
-def report(texts, logger):
+def warn_of_texts(texts):
     """Says what the texts had that cannot be written."""
     if texts.replaced:
         closest = ", ".join(f"{a!r} as {b!r}" for a, b in texts.replaced.items())
-        logger.write(f"Warning: written as the closest that exists: {closest}")
+        say(f"Warning: written as the closest that exists: {closest}")
     if texts.dropped:
-        logger.write("Warning: left out, the model has not learned them: " + " ".join(map(repr, texts.dropped)))
+        say("Warning: left out, the model has not learned them: " + " ".join(map(repr, texts.dropped)))
     if texts.too_long:
-        logger.write(f"Warning: left out, {texts.too_long} lines with a word that is too long to be written.")
+        say(f"Warning: left out, {texts.too_long} lines with a word that is too long to be written.")
 
 
-def make_dataset(args, logger):
+def make_dataset(args):
     """Does what the flags ask for. Returns the content of dataset.json, None where it was there already."""
-    contents = read_files(args.texts)
+    contents = read_texts(args.texts)
     beam = _import_beam() if args.runner is not None else None
     folder = beam.open_folder(args.output) if beam else Folder(args.output)
     options = beam.parse_options(args.runner, args.beam) if beam else None
+    from model import load_model
     from scribe.network.checkpoint import find_checkpoint, load_config
     from scribe.writing.styles import load_style
 
     prefix = find_checkpoint(args.save_path)
     config = load_config(prefix)
-    texts = fit_texts(contents, config.alphabet, args.max_characters)
-    report(texts, logger)
+    texts = cut_texts(contents, config.alphabet, args.max_characters)
+    warn_of_texts(texts)
     if not texts.lines:
         raise UsageError(f"{' '.join(args.texts)}: nothing of it can be written; the model knows {config.alphabet!r}.")
     lines = order_texts(texts.lines, args.seed)
@@ -353,7 +317,7 @@ def make_dataset(args, logger):
     if claim(folder, settings):
         return None
     plan = Plan(settings, lines)
-    logger.write(f"Writing {args.count} lines with {prefix}, {len(lines)} different texts, seed {args.seed}.")
+    say(f"Writing {args.count} lines with {prefix}, {len(lines)} different texts, seed {args.seed}.")
 
     def describe():
         return {
@@ -363,42 +327,38 @@ def make_dataset(args, logger):
             "replaced": texts.replaced, "dropped": texts.dropped, "too_long": texts.too_long,
         }  # fmt: skip
 
+    load = functools.partial(load_writer, load_model=load_model)
     if beam:
-        write_shards = beam.write_shards_with(options, plan, folder, checkpoint_files(prefix), styles)
-        return run(plan, folder, write_shards, describe, logger.write)
-    write = make_writer(prefix, styles, args.tries)
+        write_shards = beam.write_shards_with(
+            options, plan, folder, checkpoint_files=checkpoint_files(prefix), styles=styles, load_writer=load
+        )
+        return run(plan, folder, write_shards, describe, say)
+    write = load(prefix, styles, args.tries)
     workers = (os.cpu_count() or 1) if args.workers is None else args.workers
     progress = Progress(args.count, sum(parts_done(folder).values()))
     try:
         write_shards = write_shards_here(plan, folder, write, workers, progress)
-        return run(plan, folder, write_shards, describe, logger.write)
+        return run(plan, folder, write_shards, describe, say)
     finally:
         rate = progress.close()
-        logger.write(f"{progress.written} lines, {rate:.1f} lines/s.")
+        say(f"{progress.written} lines, {rate:.1f} lines/s.")
 
 
 def main(argv=None):
     args = parse_args(argv)
-    logger = Logger()
-    try:
-        made = make_dataset(args, logger)
+
+    def work():
+        made = make_dataset(args)
         if made is None:
-            logger.write(f"{args.output} is complete already.")
+            say(f"{args.output} is complete already.")
         else:
             counts = made["lines"]
             parts = ", ".join(f"{counts[split]} {split}" for split in SPLITS)
-            logger.write(f"Wrote {parts}; {counts['left_out']} that failed are left out, see left_out.csv.")
+            say(f"Wrote {parts}; {counts['left_out']} that failed are left out, see left_out.csv.")
         print(args.output)
         return 0
-    except UsageError as error:
-        logger.write(f"Error: {error}")
-        return 2
-    except KeyboardInterrupt:
-        logger.write("Stopped: the same command goes on from here.")
-        return STOPPED
-    except (_checkpoint_error(), UnsafePickleError, ValueError, OSError) as error:
-        logger.write(f"Error: {error}")
-        return 1
+
+    return run_command(work, stopped="Stopped: the same command goes on from here.")
 
 
 def _import_beam():
@@ -409,13 +369,6 @@ def _import_beam():
             raise
         raise ValueError("--runner needs Apache Beam: python3 -m pip install -r requirements-beam.txt") from None
     return beam
-
-
-def _checkpoint_error():
-    """checkpoint.CheckpointError, imported once something has gone wrong."""
-    from scribe.network.checkpoint import CheckpointError
-
-    return CheckpointError
 
 
 if __name__ == "__main__":

@@ -34,7 +34,7 @@ from scribe.ink.text import (
 )
 from scribe.network.checkpoint import SAVED, find_checkpoint, load_config
 from scribe.network.tf_setup import one_thread_per_operation
-from scribe.pages import letter
+from scribe.pages import flags, letter
 from scribe.writing.lines import DEFAULT_BIAS, Style, sample_batch
 from scribe.writing.own_hand import load_own_hand
 from scribe.writing.proofread import DEFAULT_ATTEMPTS, sample_checked
@@ -137,7 +137,7 @@ def parse_args(argv=None):
     p.add_argument("--log_dir", default="logs", help="pictures go to figures/ in it")
     p.add_argument("--data_dir", default="data", help="folder with styles.p")
     p.add_argument("--workers", type=int, default=None, help="processes that draw many pages (default: one per core)")
-    letter.add_flags(p)
+    flags.add_flags(p)
     g = p.add_argument_group("sizes that the checkpoint's config has; a flag that contradicts it is an error")
     g.add_argument("--rnn_size", type=int, default=None, help="units in each LSTM")
     g.add_argument("--nmixtures", type=int, default=None, help="components of the mixture density")
@@ -162,7 +162,7 @@ def parse_args(argv=None):
         p.error(f"--style_file and --style{'s' if args.styles else ''} exclude each other")
     if args.style_text is not None and not args.style_text.strip():
         p.error("--style_text is empty: it is what is written in --style_file")
-    letter.check_flags(p, args)
+    flags.check_flags(p, args)
     if args.style_file is not None:
         args.style = OWN_HAND  # from here on a style like any other
     return args
@@ -190,7 +190,7 @@ def write_files(args, logger):
     differing = contradictions(args, config)
     if differing:
         raise UsageError(f"{'; '.join(differing)}. Leave the flag out: it is read from the checkpoint.")
-    asked = letter.asked_texts(args) or TEST_STRINGS
+    asked = flags.asked_texts(args) or TEST_STRINGS
     texts = fit_texts(asked, config.alphabet, logger)
     if not any(texts):
         raise UsageError(f"nothing of {' '.join(asked)[:60]!r} can be written; the model knows {config.alphabet!r}.")
@@ -199,7 +199,7 @@ def write_files(args, logger):
         texts, args.pages = split_line(texts[0]), True
         logger.write(f"The text is longer than a line: it becomes {len(texts)} lines in one hand.")
     job = letter.Job(args, texts) if args.pages else None
-    numbers = {row.style for row in job.rows} if job else {args.style}
+    numbers = {paragraph.style for paragraph in job.paragraphs} if job else {args.style}
     styles = {n: _style(n, args, config) for n in sorted(numbers - {None})}
     seed = random_seed() if args.seed is None else args.seed
     newest = " (the newest run; the shipped model: --save_path saved/checkpoint)"

@@ -3,9 +3,9 @@
     python3 benchmarks/dataset.py                            # the shipped model, about three minutes
     python3 benchmarks/dataset.py --lines 256 --json dataset.json
 
-Sampling is that of the network with failed lines written again, 64 lines at a time. Drawing is one process: the
-characters of the points, the picture with its boxes, the PNG. The whole is `make_dataset.py` in a new process, files
-and all, one process that draws for each core; the time of a data set of 64 lines is taken off, and with it the start.
+Sampling is the network with failed lines written again, 64 lines at a time. Drawing is one process: the characters of
+the points, the picture with its boxes, the PNG. The whole is `make_dataset.py` in a new process, files included, with
+one drawing process per core; the time of a data set of 64 lines is subtracted, and with it that of starting.
 """
 
 import argparse
@@ -29,7 +29,7 @@ def measure_sampling(prefix, shards):
 
     from evaluate import load_texts
     from model import load_model
-    from scribe.dataset.dataset import SHARD
+    from scribe.dataset.plan import SHARD_LINES
     from scribe.network.tf_setup import one_thread_per_operation
     from scribe.writing.proofread import sample_checked
 
@@ -39,15 +39,15 @@ def measure_sampling(prefix, shards):
     rng = np.random.default_rng(0)
     times, lines, tries = [], [], []
     for shard in range(shards + 1):
-        some = [texts[i] for i in rng.integers(len(texts), size=SHARD)]
+        some = [texts[i] for i in rng.integers(len(texts), size=SHARD_LINES)]
         start = time.perf_counter()
-        written, _, again = sample_checked(some, model, bias=rng.uniform(*BIASES, SHARD), seed=shard)
+        written, _, again = sample_checked(some, model, bias=rng.uniform(*BIASES, SHARD_LINES), seed=shard)
         times.append(time.perf_counter() - start)
         lines += written
         tries += again
     points = sum(len(line.strokes) for line in lines) / len(lines)
     # The first one warms up.
-    return SHARD / statistics.median(times[1:]), points, sum(tries) / len(tries), lines
+    return SHARD_LINES / statistics.median(times[1:]), points, sum(tries) / len(tries), lines
 
 
 def measure_drawing(lines):
@@ -87,9 +87,9 @@ def measure_whole(prefix, count):
 def main(argv=None):
     p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     p.add_argument("--save_path", default=os.path.join(ROOT, "saved", "checkpoint"), help="prefix of the checkpoint")
-    p.add_argument("--lines", type=int, default=1024, help="lines of the whole data set")
-    p.add_argument("--shards", type=int, default=5, help="the median of so many shards is the speed of sampling")
-    p.add_argument("--json", metavar="FILE", help="write everything that was measured there")
+    p.add_argument("--lines", type=int, default=1024, help="lines of the data set made by the command")
+    p.add_argument("--shards", type=int, default=5, help="shards sampled; the speed is their median")
+    p.add_argument("--json", metavar="FILE", help="file to write all measurements to")
     args = p.parse_args(argv)
     whole = measure_whole(args.save_path, args.lines)  # before TensorFlow's threads are here
     sampling, points, tries, lines = measure_sampling(args.save_path, args.shards)

@@ -19,7 +19,7 @@ from scribe.network.checkpoint import SHIPPED  # noqa: E402
 from scribe.pages.figures import draw_attention, draw_line, draw_lines  # noqa: E402
 from scribe.pages.formats import Options, write  # noqa: E402
 from scribe.pages.layout import PageStyle, compose  # noqa: E402
-from scribe.pages.letter import text_rows, write_rows  # noqa: E402
+from scribe.pages.letter import text_paragraphs, write_paragraphs  # noqa: E402
 from scribe.writing.proofread import sample_checked  # noqa: E402
 from scribe.writing.recogniser import load_recogniser  # noqa: E402
 from scribe.writing.styles import load_style  # noqa: E402
@@ -47,7 +47,7 @@ def main(argv=None):
         type=int,
         nargs=6,
         default=[4, 6, 5, 1, 5, 5],
-        help="of greeting, biases, author, print, cursive, letter",
+        help="seeds of greeting, biases, author, print, cursive, letter",
     )
     args = p.parse_args(argv)
     os.makedirs(args.output, exist_ok=True)
@@ -58,9 +58,10 @@ def main(argv=None):
     draw_line(hello.strokes, os.path.join(args.output, "hello_world.png"))
     draw_attention(snow.phis, snow.strokes, snow.text, os.path.join(args.output, "attention.png"))
     text = "What I cannot create I do not understand"
-    seeds = [(seed_of_biases,)] * 4  # the same numbers for all
+    seeds = [(seed_of_biases,)] * 4  # the same random numbers for all
     lines, _, _ = sample_checked([text] * 4, model, bias=[0.0, 0.5, 1.0, 2.0], seed=seeds, recogniser=recogniser)
-    draw_lines([line.strokes for line in lines], os.path.join(args.output, "biases.png"))
+    for bias, line in zip(("0", "0.5", "1", "2"), lines):
+        draw_lines([line.strokes], os.path.join(args.output, f"bias_{bias}.png"))
 
     author, _, _ = sample_checked(
         ["after Alex Graves, 2013"], model, bias=1.0, seed=seed_of_author, recogniser=recogniser
@@ -84,7 +85,7 @@ def main(argv=None):
     def by_the_model(texts, biases, seeds, style):
         return sample_checked(texts, model, bias=biases, seed=seeds, style=style, recogniser=recogniser)[0]
 
-    paragraphs = write_rows(text_rows(LETTER, bias=1.5), by_the_model, seed_of_letter)
+    paragraphs = write_paragraphs(text_paragraphs(LETTER, bias=1.5), by_the_model, seed_of_letter)
     pages = compose(paragraphs, PageStyle("a6", margin_mm=10))
     write(pages, os.path.join(args.output, "letter.png"), options=Options(dpi=110, paper="white"))
     for line in (hello, snow, *lines, *author, *snows, *sheet):

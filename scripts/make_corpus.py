@@ -1,11 +1,10 @@
-"""Lets the model write data/strokes_training_data.cpkl: lines to train on where no real ones are at hand.
+"""Writes data/strokes_training_data.cpkl with the model: lines to train on where no real ones are at hand.
 
     python3 scripts/make_corpus.py
 
 The texts are those of data/corpus_texts.txt (see corpus_texts.py). Two lines in three are each in a hand of their own,
-the others in the hands of data/styles.p; the bias differs from line to line. What the attention or the reader of
-scribe/writing/recogniser.py finds fault with after several tries is left out, and so is what the loader of train.py
-would leave out.
+the others in the hands of data/styles.p; the bias differs from line to line. Lines that failed in all attempts, by the
+attention or by the recogniser, are left out, and so are those that the loader of train.py would leave out.
 """
 
 import argparse
@@ -21,6 +20,8 @@ ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 sys.path.insert(0, ROOT)
 
 from model import load_model  # noqa: E402
+from scribe.console import say  # noqa: E402
+from scribe.files.atomic import written_aside  # noqa: E402
 from scribe.files.stroke_file import DATA_FILE, save_strokes  # noqa: E402
 from scribe.ink.strokes import raw_offsets  # noqa: E402
 from scribe.network.checkpoint import SHIPPED  # noqa: E402
@@ -44,11 +45,13 @@ ORIGIN = (
 def main(argv=None):
     p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     p.add_argument("--save_path", default=os.path.join(ROOT, SHIPPED), help="prefix of the checkpoint")
-    p.add_argument("--texts", default=os.path.join(ROOT, "data", "corpus_texts.txt"), help="one text a line")
+    p.add_argument(
+        "--texts", default=os.path.join(ROOT, "data", "corpus_texts.txt"), help="file with a text on every line"
+    )
     p.add_argument("--data_dir", default=os.path.join(ROOT, "data"), help="folder with styles.p")
-    p.add_argument("--output", default=os.path.join(ROOT, "data", DATA_FILE))
-    p.add_argument("--count", type=int, default=11_916, help="lines")
-    p.add_argument("--seed", type=int, default=0)
+    p.add_argument("--output", default=os.path.join(ROOT, "data", DATA_FILE), help="data file to write")
+    p.add_argument("--count", type=int, default=11_916, help="lines to write")
+    p.add_argument("--seed", type=int, default=0, help="the same seed gives the same lines")
     args = p.parse_args(argv)
 
     model = load_model(args.save_path)
@@ -72,15 +75,15 @@ def main(argv=None):
             else:
                 written[i] = strokes, line.text
     kept = [written[i] for i in sorted(written)][: args.count]
-    print(f"{len(written)} of {len(texts)} lines are whole, {failed} are not.", file=sys.stderr)
+    say(f"{len(written)} of {len(texts)} lines are whole, {failed} are not.")
     if len(kept) < args.count:
-        print(f"Error: {args.count} are wanted; give more texts.", file=sys.stderr)
+        say(f"Error: {args.count} are wanted; give more texts.")
         return 1
     save_strokes(args.output, [strokes for strokes, _ in kept], [text for _, text in kept])
     with open(args.output, "rb") as file:
         digest = hashlib.file_digest(file, "sha256").hexdigest()
     origin = os.path.join(os.path.dirname(args.output), ORIGIN_FILE)
-    with open(origin, "w", encoding="utf-8") as file:
+    with written_aside(origin) as aside, open(aside, "w", encoding="utf-8") as file:
         json.dump({os.path.basename(args.output): {"sha256": digest, "origin": ORIGIN}}, file, indent=1)
         file.write("\n")
     print(args.output)

@@ -4,9 +4,9 @@
     python3 make_dataset.py --texts texts.txt --count 10000000 --output gs://bucket/lines --runner DataflowRunner \\
         --project mine --region europe-west1 --temp_location gs://bucket/tmp --sdk_container_image IMAGE
 
-Only numbers of shards go through the pipeline. What it takes to write one (settings, texts, styles, checkpoint) lies
-in the folder of the data set, where every worker reads it once; pictures and parts go there. This module is imported
-where somebody asks for a --runner, and nowhere else: it needs requirements-beam.txt.
+Only numbers of shards go through the pipeline. What a worker needs to write one (settings, texts, styles, checkpoint)
+lies in the folder of the data set, where every worker reads it once; pictures and parts go there. This module needs
+requirements-beam.txt and is imported only with a --runner.
 """
 
 import contextlib
@@ -23,24 +23,26 @@ from apache_beam.options.pipeline_options import PipelineOptions
 from apache_beam.utils.shared import Shared
 
 from scribe.console import UsageError
-from scribe.dataset.dataset import UNFINISHED, Folder, Plan, Shard, finish_shard, sha256, write_lines
+from scribe.dataset.folder import UNFINISHED, Folder, sha256
+from scribe.dataset.plan import Plan, Shard
+from scribe.dataset.shards import finish_shard, write_lines
 
 JOB, TEXTS, CHECKPOINT = (f"{UNFINISHED}/{name}" for name in ("job.json", "texts.txt", "checkpoint"))
-READERS = 32  # files that are read at a time from what is far away
+CONCURRENT_READS = 32  # of a remote folder
 
 
-def open_folder(path):
+def open_folder(path: str) -> "Folder | RemoteFolder":
     """The folder of a data set: on a disk, or wherever Beam's FileSystems can write."""
     return RemoteFolder(path) if "://" in path else Folder(path)
 
 
 class RemoteFolder:
-    """`dataset.Folder` for gs://, s3://, hdfs:// and whatever else Beam has a file system for.
+    """`folder.Folder` for gs://, s3://, hdfs:// and whatever else Beam has a file system for.
 
     Object stores show a file when it is whole and closed, so nothing has to be written aside.
     """
 
-    def __init__(self, path):
+    def __init__(self, path: str):
         self.path = path.rstrip("/")
         try:
             FileSystems.get_filesystem(self.path)
@@ -78,9 +80,9 @@ class RemoteFolder:
 
     def read_all(self, names):
         """The bytes of many files, one after the other; some are read ahead."""
-        with ThreadPoolExecutor(READERS) as pool:
-            for start in range(0, len(names), READERS):
-                yield from pool.map(self.read, names[start : start + READERS])
+        with ThreadPoolExecutor(CONCURRENT_READS) as pool:
+            for start in range(0, len(names), CONCURRENT_READS):
+                yield from pool.map(self.read, names[start : start + CONCURRENT_READS])
 
     def names(self, name=""):
         """Names of what is in a folder; none if it does not exist."""
@@ -102,7 +104,7 @@ class RemoteFolder:
 
 @contextlib.contextmanager
 def _as_os_error(path):
-    """Turns what the file systems of Beam raise into one error."""
+    """Turns the errors of Beam's file systems into an OSError that names the path."""
     try:
         yield
     except (beam.io.filesystem.BeamIOError, OSError) as error:
@@ -110,11 +112,11 @@ def _as_os_error(path):
 
 
 def parse_options(runner, flags):
-    """Beam's options. Raises UsageError for what neither this suite nor Beam knows."""
+    """Beam's options. Raises UsageError for flags that neither this suite nor Beam knows."""
     options = PipelineOptions([f"--runner={runner}", *flags])
     logger = logging.getLogger("apache_beam.options.pipeline_options")
     level = logger.level
-    logger.setLevel(logging.ERROR)  # it warns of what is refused here
+    logger.setLevel(logging.ERROR)  # its warnings are errors here
     try:
         known = options.get_all_options()
         unknown = sorted(set(options.get_all_options(retain_unknown_options=True)) - set(known))
@@ -127,12 +129,16 @@ def parse_options(runner, flags):
     return options
 
 
-def write_shards_with(options, plan, folder, checkpoint_files, styles):
-    """Returns a function that writes shards with a pipeline, as `dataset.run` takes it.
+def write_shards_with(options, plan, folder, *, checkpoint_files, styles, load_writer):
+    """Returns a function that writes shards with a pipeline, as `shards.run` takes it.
 
     Args:
-        options: PipelineOptions. plan, folder: of the data set. checkpoint_files: names of files, the config first.
+        options: PipelineOptions.
+        plan, folder: of the data set.
+        checkpoint_files: names of files, the config first.
         styles: number -> (strokes [n, 3], text).
+        load_writer: a function (prefix, styles, tries) -> what `shards.write_lines` takes. It is pickled for the
+            workers, by reference: not a function of the main program.
     """
 
     def write_shards(shards):
@@ -151,7 +157,7 @@ def write_shards_with(options, plan, folder, checkpoint_files, styles):
                 pipeline
                 | "Shards" >> beam.Create(fields)
                 | "Spread" >> beam.Reshuffle()
-                | "Write" >> beam.ParDo(WriteShard(folder.path))
+                | "Write" >> beam.ParDo(WriteShard(folder.path, load_writer))
             )
 
     return write_shards
@@ -164,12 +170,12 @@ class Job:
     """What a worker needs to write shards.
 
     Args:
-        folder: of the data set, where texts and checkpoint are read. job: the content of JOB.
+        folder: of the data set, where texts and checkpoint are read.
+        job: the content of JOB.
+        load_writer: as in `write_shards_with`.
     """
 
-    def __init__(self, folder, job):
-        from make_dataset import make_writer
-
+    def __init__(self, folder, job, load_writer):
         self.folder = folder
         self.plan = Plan(job["settings"], self.folder.read(TEXTS).decode().split("\n")[:-1])
         styles = {int(n): (np.array(strokes, np.float32), text) for n, (strokes, text) in job["styles"].items()}
@@ -178,9 +184,8 @@ class Job:
                 with open(os.path.join(local, name), "wb") as file:
                     file.write(self.folder.read(f"{CHECKPOINT}/{name}"))
             index = next(name for name in job["checkpoint"] if name.endswith(".index"))
-            self.write = make_writer(
-                os.path.join(local, index.removesuffix(".index")), styles, job["settings"]["tries"]
-            )
+            prefix = os.path.join(local, index.removesuffix(".index"))
+            self.write = load_writer(prefix, styles, job["settings"]["tries"])
 
 
 class WriteShard(beam.DoFn):
@@ -189,15 +194,19 @@ class WriteShard(beam.DoFn):
     A shard that Beam writes a second time, because a worker was lost, has the same bytes.
     """
 
-    def __init__(self, output):
-        self.output = output
+    def __init__(self, output, load_writer):
+        self.output, self.load_writer = output, load_writer
 
     def setup(self):
         folder = open_folder(self.output)
         job = folder.read(JOB)
-        self.job = _jobs.acquire(lambda: Job(folder, json.loads(job)), sha256(self.output.encode(), job))
+        key = sha256(self.output.encode(), job)
+        self.job = _jobs.acquire(lambda: Job(folder, json.loads(job), self.load_writer), key)
 
     def process(self, fields):
         shard, plan = Shard(*fields), self.job.plan
         lines = write_lines(plan, shard, self.job.write)
-        finish_shard(self.job.folder, plan.look, plan.strokes, shard.number, plan.rows(shard), lines)
+        finish_shard(
+            self.job.folder, lines, number=shard.number, rows=plan.rows(shard), look=plan.look,
+            strokes_format=plan.strokes,
+        )  # fmt: skip

@@ -1,31 +1,34 @@
-"""Draws a written line as the picture that a scanner would give, and says where in it each character is.
+"""Draws a written line as a scanner would picture it, and gives the box of every character.
 
     from scribe.dataset.pictures import Look, draw_picture, png
     picture = draw_picture(strokes, index, text, Look(height=64), seed=7)     # index from characters.assign_characters
     open("line.png", "wb").write(png(picture.image))
 
-NumPy alone, but for the PNG itself, which is Pillow's. Every pixel gets the share of it that the pen covers, from its
-distance to the pen's way, so lines are smooth at any height. Everything that varies from picture to picture (pen, ink,
-paper, margins, rotation, slant, noise) comes from the seed.
+NumPy alone, except for the PNG, which is Pillow's. The darkness of a pixel is the share of it that the pen covers, from
+its distance to the pen's way, so lines are smooth at any height. Everything that varies from picture to picture (pen,
+ink, paper, margins, rotation, slant, noise) comes from the seed.
 """
 
 import dataclasses
 import io
 import math
+from collections.abc import Sequence
 
 import numpy as np
+from numpy.typing import NDArray
 
 from scribe.ink.characters import character_boxes
-from scribe.ink.strokes import checked_strokes
+from scribe.ink.strokes import checked_strokes, split_strokes
 from scribe.ink.x_height import x_height_of_characters
-from scribe.pages.page import smooth
+from scribe.pages.page import relative_widths, smooth
 
-MOST_X_HEIGHT = 0.42  # of the height of the picture: a line without tall letters is not blown up
-MOST_WIDTH = 60  # heights of the picture; what strays further is drawn smaller
-PIECE = 1.0  # pixels: the pen's way is drawn in pieces no longer than this
+MAX_X_HEIGHT = 0.42  # of the height of the picture: a line without tall letters is not blown up
+MAX_WIDTH = 60  # heights of the picture; a longer line is drawn smaller
+MAX_PIECE = 1.0  # pixels: the pen's way is drawn in pieces no longer than this
 SMOOTH_STEPS = 4
-WIDER, FADED = 0.2, 0.25  # by which share a slow pen draws wider; by which share ink may fade along the line
-SHADES = 4.0  # heights of the picture from one shade of the paper to the next
+SLOW_WIDENING = 0.2  # share by which a slow pen draws wider, a fast one thinner
+FADING = 0.25  # largest share by which ink fades along the line
+SHADE_LENGTH = 4.0  # heights of the picture from one shade of the paper to the next
 INKS = ((20, 20, 24), (16, 28, 66), (24, 48, 140), (70, 70, 78))  # with colour: black, blue-black, blue, pencil
 PAPERS = ((255, 255, 255), (255, 252, 240), (246, 249, 255), (250, 246, 236))
 
@@ -36,27 +39,28 @@ class Look:
 
     Attributes:
         height: pixels.
-        padding: pixels of paper around the ink, for each side.
+        padding: pixels of paper on each side of the ink.
         pen: width of the pen in x-heights.
         ink, paper: grey levels, 0 black to 255 white; with colour, how light the ink and the paper are.
         texture: grey levels by which the paper is lighter or darker from place to place.
         noise: deviation of the grey level of single pixels.
-        rotation: degrees by which a line may be turned either way. skew: degrees by which it may be slanted either way.
+        rotation: degrees by which a line may be turned either way.
+        skew: degrees by which it may be slanted either way.
         colour: red, green and blue instead of grey.
     """
 
     height: int = 64
-    padding: tuple = (2, 8)
-    pen: tuple = (0.1, 0.2)
-    ink: tuple = (0, 80)
-    paper: tuple = (225, 255)
+    padding: tuple[float, float] = (2, 8)
+    pen: tuple[float, float] = (0.1, 0.2)
+    ink: tuple[float, float] = (0, 80)
+    paper: tuple[float, float] = (225, 255)
     texture: float = 6.0
     noise: float = 0.0
     rotation: float = 0.0
     skew: float = 0.0
     colour: bool = False
 
-    def check(self):
+    def check(self) -> None:
         """Raises ValueError for a value out of range."""
         if not 16 <= self.height <= 1024:
             raise ValueError(f"height is {self.height}: it has to be from 16 to 1024 pixels.")
@@ -81,27 +85,30 @@ class Picture:
     Attributes:
         image: uint8 [height, width] or, in colour, [height, width, 3].
         points: float [n, 3]: x, y in pixels from the upper left corner of the picture, pen lift.
-        pen: width of the pen in pixels. ink: its colour as #rrggbb.
+        pen: width of the pen in pixels.
+        ink: its colour as #rrggbb.
         boxes: for each of the U characters [x, y, width, height] in whole pixels; None where a character has no ink. A
             space has the place between its neighbours.
     """
 
-    image: np.ndarray
-    points: np.ndarray
+    image: NDArray[np.uint8]
+    points: NDArray[np.floating]
     pen: float
     ink: str
-    boxes: list
+    boxes: list[list[int] | None]
 
 
-def draw_picture(strokes, index, text, look, seed):
+def draw_picture(
+    strokes: NDArray[np.floating], index: NDArray[np.integer], text: str, look: Look, seed: int | Sequence[int]
+) -> Picture:
     """Draws a line.
 
     Args:
-        strokes: [n, 3] or [n, 6], as `sample()` returns them. index: int [n], the character of every point. text: U
-            characters. look: a Look. seed: a number or a sequence of numbers.
-
-    Returns:
-        A Picture.
+        strokes: [n, 3] or [n, 6], as `sample()` returns them.
+        index: int [n], the character of every point.
+        text: U characters.
+        look: what may vary, and by how much.
+        seed: a number or a sequence of numbers.
     """
     rng = np.random.default_rng(seed)
     turn, slant = np.radians(rng.uniform(-1, 1, 2) * [look.rotation, look.skew])
@@ -114,11 +121,11 @@ def draw_picture(strokes, index, text, look, seed):
     points[:, 1] = math.sin(turn) * x + math.cos(turn) * y
 
     low, size = points[:, :2].min(axis=0), np.ptp(points[:, :2], axis=0)
-    edge = share * (1 + WIDER) * unit  # of ink around the pen's way, both sides together
+    edge = share * (1 + SLOW_WIDENING) * unit  # of ink around the pen's way, both sides together
     scale = min(
         (look.height - top - bottom) / (size[1] + edge),
-        MOST_X_HEIGHT * look.height / unit,
-        MOST_WIDTH * look.height / (size[0] + edge),
+        MAX_X_HEIGHT * look.height / unit,
+        MAX_WIDTH * look.height / (size[0] + edge),
     )
     width = math.ceil((size[0] + edge) * scale + left + right)
     spare = look.height - top - bottom - (size[1] + edge) * scale
@@ -126,11 +133,13 @@ def draw_picture(strokes, index, text, look, seed):
     pen = max(share * unit * scale, 1.0)  # a thinner one could hardly be seen
 
     image, ink = _ink_on_paper(_coverage(points, pen, (look.height, width), rng), look, rng)
-    boxes = _pixel_boxes(character_boxes(points, index, len(text)), text, pen * (1 + WIDER) / 2, (look.height, width))
+    boxes = _pixel_boxes(
+        character_boxes(points, index, len(text)), text, pen * (1 + SLOW_WIDENING) / 2, (look.height, width)
+    )
     return Picture(image, points, pen, ink, boxes)
 
 
-def png(image):
+def png(image: NDArray[np.uint8]) -> bytes:
     """The bytes of a PNG file: uint8 [height, width] or [height, width, 3]."""
     from PIL import Image
 
@@ -142,27 +151,25 @@ def png(image):
 def _coverage(points, pen, shape, rng):
     """float32 [height, width]: how much of each pixel is covered with ink, 0 to 1."""
     starts, ends, radii = [], [], []
-    first = 0
-    for last in np.flatnonzero(points[:, 2] > 0.5) + 1:
-        curve = smooth(points[first:last, :2], SMOOTH_STEPS)
+    for stroke in split_strokes(points):
+        curve = smooth(stroke[:, :2], SMOOTH_STEPS)
         if len(curve) == 1:
             curve = np.repeat(curve, 2, axis=0)
         starts.append(curve[:-1])
         ends.append(curve[1:])
-        radii.append(0.5 * pen * _relative_widths(curve))
-        first = last
+        radii.append(0.5 * pen * relative_widths(curve, SLOW_WIDENING, SMOOTH_STEPS))
     a, b, radius = np.concatenate(starts), np.concatenate(ends), np.concatenate(radii)
     # Long pieces are cut, so that a small square of pixels around its middle holds all that a piece can cover.
-    cuts = np.maximum(np.ceil(np.hypot(*(b - a).T) / PIECE), 1).astype(int)
+    cuts = np.maximum(np.ceil(np.hypot(*(b - a).T) / MAX_PIECE), 1).astype(int)
     which = np.repeat(np.arange(len(a)), cuts)
     part = np.arange(len(which)) - np.repeat(np.cumsum(cuts) - cuts, cuts)
     way = (b - a)[which] / cuts[which, None]
     a, radius = a[which] + part[:, None] * way, radius[which]
     # Ink fades and comes back slowly as the pen moves on.
-    knots = rng.uniform(1 - FADED, 1, max(len(a) // 200, 1) + 2)
+    knots = rng.uniform(1 - FADING, 1, max(len(a) // 200, 1) + 2)
     strength = np.interp(np.linspace(0, len(knots) - 1, len(a)), np.arange(len(knots)), knots)
 
-    reach = math.ceil(radius.max() + 0.5 + PIECE / 2)
+    reach = math.ceil(radius.max() + 0.5 + MAX_PIECE / 2)
     corner = np.floor(a + way / 2).astype(int)  # the pixel in which the middle of a piece is
     squared = np.maximum((way * way).sum(axis=1), 1e-12)
     coverage = np.zeros((shape[0] + 2 * reach, shape[1] + 2 * reach), np.float32)
@@ -179,22 +186,11 @@ def _coverage(points, pen, shape, rng):
     return coverage[reach:-reach, reach:-reach]
 
 
-def _relative_widths(curve):
-    """The width of each piece of a stroke, about 1: ink flows on where the pen is slow."""
-    speed = np.hypot(*np.diff(curve, axis=0).T)
-    if len(speed) < 2 * SMOOTH_STEPS:
-        return np.ones(len(speed))
-    kernel = np.hanning(4 * SMOOTH_STEPS + 3)[1:-1]  # hands do not change their speed at once
-    padded = np.pad(speed, 2 * SMOOTH_STEPS, mode="edge")
-    relative = np.convolve(padded, kernel / kernel.sum(), "valid")
-    return 1 + WIDER * np.clip(1 - relative / max(float(np.median(relative)), 1e-9), -1.0, 1.0)
-
-
 def _ink_on_paper(coverage, look, rng):
     """uint8 picture, and the colour of its ink as #rrggbb."""
     height, width = coverage.shape
     ink, paper = rng.uniform(*look.ink), rng.uniform(*look.paper)
-    shades = rng.uniform(-1, 1, (3, math.ceil(width / (SHADES * height)) + 2))
+    shades = rng.uniform(-1, 1, (3, math.ceil(width / (SHADE_LENGTH * height)) + 2))
     noise = rng.standard_normal(coverage.shape, np.float32) * look.noise if look.noise else 0.0
     hue, tint = rng.integers(len(INKS)), rng.integers(len(PAPERS))
     # From knot to knot along the line, then from the upper to the middle to the lower edge.

@@ -6,7 +6,21 @@ import os
 
 
 @contextlib.contextmanager
-def written_aside(path):
+def all_written_aside(paths):
+    """Gives the paths of temporary files, which take the places of `paths` when the block ends without an error.
+
+    As `written_aside`; the files get their names one after the other, once all of them are written.
+
+    Args:
+        paths: of the files to write.
+    """
+    asides = [_aside(path) for path in paths]
+    with _renamed(asides, paths):
+        yield asides
+
+
+@contextlib.contextmanager
+def written_aside(path, aside=None):
     """Gives the path of a temporary file, which takes the place of `path` when the block ends without an error.
 
         with written_aside("data.npz") as aside:
@@ -17,16 +31,30 @@ def written_aside(path):
 
     Args:
         path: of the file to write.
+        aside: path of the temporary file, on the same disk, for one that has to be elsewhere.
     """
+    aside = _aside(path) if aside is None else aside
+    with _renamed([aside], [path]):
+        yield aside
+
+
+def _aside(path):
     folder, name = os.path.split(path)
     stem, extension = os.path.splitext(name)
-    aside = os.path.join(folder, f"{stem}.tmp-{os.getpid()}{extension}")
+    return os.path.join(folder, f"{stem}.tmp-{os.getpid()}{extension}")
+
+
+@contextlib.contextmanager
+def _renamed(asides, paths):
+    """Renames temporary files at the end of a block; after an error, in it or in the renaming, removes what is left."""
     try:
-        yield aside
-        os.replace(aside, path)
+        yield
+        for aside, path in zip(asides, paths, strict=True):
+            os.replace(aside, path)
     finally:
-        with contextlib.suppress(FileNotFoundError):
-            os.remove(aside)
+        for aside in asides:
+            with contextlib.suppress(FileNotFoundError):
+                os.remove(aside)
 
 
 def save_json(path, content):

@@ -1,4 +1,4 @@
-"""Draws strokes: the line itself, the attention over time, the density of the pen positions. Knows no network.
+"""Figures of single lines: the line itself, the attention over time, the density of the pen positions. No network.
 
     from scribe.pages.figures import draw_line, draw_attention, draw_density
     draw_line(strokes, "line.png")
@@ -7,12 +7,16 @@ Strokes are what `sample()` returns: [n, 6] with x, y (absolute, y grows downwar
 lengths in the same unit. Every picture is written aside and renamed.
 """
 
-import os
+from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from numpy.typing import NDArray
 
+from scribe.files.atomic import written_aside
+from scribe.ink.strokes import split_strokes
 from scribe.pages.page import INK
 
 INCHES_PER_UNIT = 0.045  # about 2.5 mm for a small letter of 2 units height
@@ -20,17 +24,18 @@ PEN_WIDTH = 1.6  # points
 LABEL_UNITS = 2.0  # width of a character of a label of 9 points
 
 
-def pen_strokes(strokes):
+def pen_strokes(strokes: NDArray[np.floating]) -> list[NDArray[np.floating]]:
     """[n, 6] or [n, 3] absolute points (x, y first, pen lift last) -> list of [m, 2], a polyline for each pen-down."""
-    ends = np.flatnonzero(strokes[:, -1] > 0.5) + 1
-    return [part[:, :2] for part in np.split(strokes, ends) if len(part)]
+    return [part[:, :2] for part in split_strokes(strokes)]
 
 
-def draw_line(strokes, path, ink=INK, dpi=150):
+def draw_line(strokes: NDArray[np.floating], path: str, ink: str = INK, dpi: float = 150) -> None:
     """The line as a pen would write it.
 
     Args:
-        strokes: [n, 6]. path: file name; its extension (png, pdf, svg) is the format. ink: a matplotlib colour.
+        strokes: [n, 6].
+        path: file name; its extension (png, pdf, svg) is the format.
+        ink: a matplotlib colour.
         dpi: pixels per inch.
     """
     figure, axes = _page(strokes)
@@ -38,7 +43,9 @@ def draw_line(strokes, path, ink=INK, dpi=150):
     _save(figure, path, dpi)
 
 
-def draw_lines(lines, path, ink=INK, dpi=150, labels=()):
+def draw_lines(
+    lines: Sequence[NDArray[np.floating]], path: str, ink: str = INK, dpi: float = 150, labels: Sequence[Any] = ()
+) -> None:
     """Several lines [n, 6], one below the other. Arguments as `draw_line`; labels: what stands before each."""
     gap, bottom, placed = 4.0, 0.0, []
     for strokes in lines:
@@ -65,11 +72,17 @@ def _ink(axes, strokes, ink, width=PEN_WIDTH):
             axes.plot(part[:, 0], part[:, 1], color=ink, linewidth=width, **style)
 
 
-def draw_attention(phis, strokes, text, path, dpi=150):
+def draw_attention(
+    phis: NDArray[np.floating], strokes: NDArray[np.floating], text: str, path: str, dpi: float = 150
+) -> None:
     """The weight of every character at every pen point, above the line that it belongs to.
 
     Args:
-        phis: [n, U]. strokes: [n, 6]. text: U characters. path: file name. dpi: pixels per inch.
+        phis: [n, U].
+        strokes: [n, 6].
+        text: U characters.
+        path: file name.
+        dpi: pixels per inch.
     """
     n, U = phis.shape
     figure = _figure(max(6.0, n * 0.012), max(2.5, 0.17 * U) + 1.2)
@@ -86,11 +99,13 @@ def draw_attention(phis, strokes, text, path, dpi=150):
     _save(figure, path, dpi)
 
 
-def draw_density(strokes, path, dpi=150):
+def draw_density(strokes: NDArray[np.floating], path: str, dpi: float = 150) -> None:
     """A heat map: for every pen point, the Gaussian that it was drawn from, moved to where the pen went.
 
     Args:
-        strokes: [n, 6]. path: file name. dpi: pixels per inch.
+        strokes: [n, 6].
+        path: file name.
+        dpi: pixels per inch.
     """
     x, y, sigma1, sigma2, rho, _ = strokes.T
     pad, cell = 5.0, 0.25  # units
@@ -123,7 +138,7 @@ def _figure(width, height):
 
 
 def _page(strokes, left=0.0):
-    """A figure without axes, as large as the strokes, a margin and `left` units more there, y growing downwards."""
+    """A figure without axes, y growing downwards, as large as the strokes, a margin, and `left` more on the left."""
     margin = 4.0
     x0, y0 = strokes[:, :2].min(axis=0) - (margin + left, margin)
     x1, y1 = strokes[:, :2].max(axis=0) + margin
@@ -138,11 +153,5 @@ def _page(strokes, left=0.0):
 
 
 def _save(figure, path, dpi):
-    stem, extension = os.path.splitext(path)
-    aside = f"{stem}.tmp-{os.getpid()}{extension}"
-    try:
+    with written_aside(path) as aside:
         figure.savefig(aside, dpi=dpi)
-        os.replace(aside, path)
-    finally:
-        if os.path.exists(aside):
-            os.remove(aside)

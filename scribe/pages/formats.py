@@ -13,15 +13,19 @@ there is never a half-written one.
 Everything is in millimetres from the upper left corner of the page, y growing downwards (`scribe/pages/page.py`).
 """
 
-import dataclasses
 import json
 import os
+from collections.abc import Iterable
+from concurrent.futures import Executor
 from itertools import repeat
+from typing import Any
 from xml.sax.saxutils import escape
 
 import numpy as np
 
+from scribe.files.atomic import all_written_aside
 from scribe.pages import svg
+from scribe.pages.options import Options
 from scribe.pages.page import Page, PlacedLine, check_pages, hex_colour, number, printable, schedule
 
 __all__ = ["FORMATS", "Options", "Page", "PlacedLine", "encode", "format_of", "page_names", "write"]
@@ -38,53 +42,10 @@ FORMATS = {
 }
 
 
-@dataclasses.dataclass
-class Options:
-    """How to write; each format reads what concerns it.
-
-    Attributes:
-        dpi: pixels per inch of png and gif; None: 300 and 110.
-        paper: a matplotlib colour; None: transparent in png, animated svg and gif, nothing in pdf. A plotter svg never
-            has a background.
-        speed_width: from 0, one width, to 1: slow strokes are wider, fast ones thinner (png, pdf, gif); None: 0.5 in
-            png.
-        smooth: rounds the way between two points (svg, animated svg, png, pdf, gif; json and inkml hold the points
-            themselves).
-        tolerance_mm: how far simplified lines may be from the pen's way (svg, animated svg).
-        layers: "pen" makes an svg layer for each ink and width, "line" one for each line.
-        speed: of the writing, 1 is real time (animated svg, gif); None: 1, but a gif is at most 30 s long.
-        seconds: how long the writing takes, of each animated svg and of a whole gif; goes before speed.
-        fps: frames per second of a gif.
-    """
-
-    dpi: float | None = None
-    paper: str | None = None
-    speed_width: float | None = None
-    smooth: bool = True
-    tolerance_mm: float = 0.02
-    layers: str = "pen"
-    speed: float | None = None
-    seconds: float | None = None
-    fps: float = 20.0
-
-    def check(self):
-        """Raises ValueError for a value out of range."""
-        for name, low in (("dpi", 0), ("tolerance_mm", -1e-12), ("speed", 0), ("seconds", 0), ("fps", 0)):
-            value = getattr(self, name)
-            if value is not None and not low < value < np.inf:
-                raise ValueError(f"{name} is {value}: it has to be more than 0.")
-        if self.speed_width is not None and not 0 <= self.speed_width <= 1:
-            raise ValueError(f"speed_width is {self.speed_width}: it has to be from 0 to 1.")
-        if self.layers not in ("pen", "line"):
-            raise ValueError(f'layers is {self.layers!r}: it has to be "pen" or "line".')
-        if self.paper is not None:
-            hex_colour(self.paper)
-
-
 # ---------------------------------------------------------------------------------------------------------- writing
 
 
-def format_of(name):
+def format_of(name: "str | os.PathLike[str]") -> str:
     """The format that a file name asks for. Raises ValueError for an ending that is not known."""
     endings = sorted(FORMATS, key=lambda f: -len(FORMATS[f][0]))  # .animated.svg goes before .svg
     for format in endings:
@@ -93,13 +54,20 @@ def format_of(name):
     raise ValueError(f"{name} does not tell its format: it should end in {', '.join(FORMATS[f][0] for f in FORMATS)}.")
 
 
-def write(pages, target, format=None, options=None, pool=None):
+def write(
+    pages: Iterable[Page],
+    target: Any,
+    format: str | None = None,
+    options: Options | None = None,
+    pool: Executor | None = None,
+) -> list[str]:
     """Writes pages to a file (or one for each page) or to a binary stream.
 
     Args:
-        pages: Pages. target: a path, or a stream with write(bytes). format: a name of FORMATS; None: by the target's
-            name.
-        options: Options.
+        pages: what to write.
+        target: a path, or a stream with write(bytes).
+        format: a name of FORMATS; None: by the target's name.
+        options: how to write it.
         pool: a `concurrent.futures` executor whose processes draw the pages of a format that has a file for each.
 
     Returns:
@@ -126,25 +94,19 @@ def write(pages, target, format=None, options=None, pool=None):
     path = os.fspath(target)
     groups = [[page] for page in pages] if one_each else [pages]
     paths = page_names(path, len(groups), FORMATS[format][0])
-    asides = [f"{p}.tmp-{os.getpid()}" for p in paths]
-    drawn = (pool.map if pool and len(groups) > 1 else map)(encode, groups, repeat(format), repeat(options))
+    encoded = (pool.map if pool and len(groups) > 1 else map)(encode, groups, repeat(format), repeat(options))
     try:
-        for aside in asides:
-            # Opened first: a folder that cannot be written is found out before the work.
-            with open(aside, "wb") as file:
-                file.write(next(drawn))
-        for aside, p in zip(asides, paths, strict=True):
-            os.replace(aside, p)
+        with all_written_aside(paths) as asides:
+            for aside in asides:
+                # Opened first, so that a folder that cannot be written is found before the work.
+                with open(aside, "wb") as file:
+                    file.write(next(encoded))
     except OSError as error:
         raise type(error)(error.errno, f"cannot be written ({error.strerror})", path) from None
-    finally:
-        for aside in asides:
-            if os.path.exists(aside):
-                os.remove(aside)
     return paths
 
 
-def encode(pages, format, options=None):
+def encode(pages: Iterable[Page], format: str, options: Options | None = None) -> bytes:
     """Pages as the bytes of one file. Arguments and errors as `write`; svg, animated-svg and png take one page."""
     options = Options() if options is None else options
     options.check()
@@ -153,15 +115,15 @@ def encode(pages, format, options=None):
     if FORMATS[_known(format)][1] and len(pages) > 1:
         raise ValueError(f"{format} holds one page, but there are {len(pages)}.")
     if format in ("png", "pdf", "gif"):
-        from scribe.pages import raster  # Matplotlib costs a second: only who draws pays it
+        from scribe.pages import gif, raster  # Matplotlib costs a second: only these formats pay it
 
-        return {"png": raster.png, "pdf": raster.pdf, "gif": raster.gif}[format](pages, options)
+        return {"png": raster.png, "pdf": raster.pdf, "gif": gif.gif}[format](pages, options)
     writers = {"svg": svg.plotter, "animated-svg": svg.animated, "json": _json, "inkml": _inkml}
     text = writers[format](pages, options)
     return text.encode("utf-8")
 
 
-def page_names(path, count, ending=None):
+def page_names(path: str, count: int, ending: str | None = None) -> list[str]:
     """One name for each of `count` pages: the path itself for one, else with -1, -2, ... before its ending."""
     if count == 1:
         return [path]

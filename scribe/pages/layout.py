@@ -1,7 +1,8 @@
 """Sets written segments on pages: straightened, of one x-height, in lines broken by measured widths. NumPy alone.
 
     from scribe.pages.layout import PageStyle, compose
-    from scribe.ink.words import Segment, split_text
+    from scribe.ink.text import split_text
+    from scribe.ink.words import Segment
     paragraphs = split_text(letter)                           # texts; write each of them, then
     pages = compose([[Segment(...), ...], [], ...], PageStyle(size="a4", x_height_mm=2.5))
 
@@ -10,11 +11,13 @@ anew, an empty one for a blank line. It returns the Pages that `formats.write` w
 """
 
 import dataclasses
+from collections.abc import Iterable
 
 import numpy as np
+from numpy.typing import NDArray
 
 from scribe.ink.measure import measure_line, straighten
-from scribe.ink.words import split_words
+from scribe.ink.words import Segment, split_words
 from scribe.pages.page import INK, PEN_WIDTH_MM, Page, PlacedLine
 
 # Width and height in mm, upright. "tight": as large as the writing and its margins.
@@ -30,14 +33,14 @@ TIGHT = "tight"
 ALIGNMENTS = ("left", "centre", "right")
 
 # In x-heights: room above the first baseline and below the last one, the pitch of lines, and the space between words
-# where a hand tells nothing.
+# of a hand with too few gaps to measure.
 ASCENT, DESCENT, PITCH, WORD_SPACE = 2.2, 1.4, 3.6, 2.0
 # How far a single line may differ in scale from its hand. A line of few letters stays nearer to its hand.
-MOST_SCALING, SURE_LETTERS = 1.25, 6.0
-MOST_SHEARING, SURE_DOWNS = 0.5, 8.0
+MAX_SCALING, SURE_LETTERS = 1.25, 6.0
+MAX_SHEARING, SURE_DOWNS = 0.5, 8.0
 # A gap between two words of a segment is kept as it was written, within these multiples of the hand's word space.
-NARROWEST, WIDEST = 0.4, 1.6
-LEAST_INK_GAP = 0.25  # x-heights between the ink of two words, whatever their letters do
+MIN_GAP, MAX_GAP = 0.4, 1.6
+MIN_INK_GAP = 0.25  # x-heights between the ink of two words, whatever their letters do
 
 
 @dataclasses.dataclass
@@ -45,13 +48,16 @@ class PageStyle:
     """What pages look like.
 
     Attributes:
-        size: a name of PAGE_SIZES, "tight", or (width, height) in mm. landscape: turns a named size.
+        size: a name of PAGE_SIZES, "tight", or (width, height) in mm.
+        landscape: turns a named size on its side.
         margin_mm: of all four sides, or (top, right, bottom, left).
         width_mm: of the lines on a "tight" page; None: a line is as long as its text.
-        x_height_mm: height of a small letter. line_spacing_mm: from baseline to baseline; None: 3.6 x-heights.
+        x_height_mm: height of a small letter.
+        line_spacing_mm: from baseline to baseline; None: 3.6 x-heights.
         align: "left", "centre" or "right".
-        straighten: takes tilt, drift and the slant of single lines out.
-        ink: a matplotlib colour. pen_width_mm: of the line that the pen draws.
+        straighten: removes tilt, drift and the slant of single lines.
+        ink: a matplotlib colour.
+        pen_width_mm: width of the line that the pen draws.
     """
 
     size: str | tuple = "a4"
@@ -65,7 +71,7 @@ class PageStyle:
     ink: str = INK
     pen_width_mm: float = PEN_WIDTH_MM
 
-    def page_size(self):
+    def page_size(self) -> tuple[float, float] | None:
         """(width, height) in mm, or None for "tight". Raises ValueError for a size that does not exist."""
         if not isinstance(self.size, str):
             width, height = (float(v) for v in self.size)
@@ -81,14 +87,14 @@ class PageStyle:
             )
         return PAGE_SIZES[name][::-1] if self.landscape else PAGE_SIZES[name]
 
-    def margins(self):
+    def margins(self) -> tuple[float, ...]:
         """(top, right, bottom, left) in mm."""
         margins = tuple(np.broadcast_to(np.asarray(self.margin_mm, float), [4]).tolist())
         if not all(0 <= m < np.inf for m in margins):
             raise ValueError(f"the margin is {self.margin_mm}: it has to be 0 mm or more.")
         return margins
 
-    def text_width(self):
+    def text_width(self) -> float:
         """The width of a line in mm; infinite on a tight page without width_mm.
 
         Raises:
@@ -114,14 +120,14 @@ class PageStyle:
             raise ValueError(f"the margins leave no room for a line: {width:g} mm.")
         return width
 
-    def pitch(self):
+    def pitch(self) -> float:
         """From baseline to baseline, in mm."""
         return PITCH * self.x_height_mm if self.line_spacing_mm is None else float(self.line_spacing_mm)
 
 
 @dataclasses.dataclass
 class Hand:
-    """What the segments of one hand have in common: x-height and slant in their units, word space in x-heights."""
+    """Measures of one hand: x-height and slant in the units of its segments, word space in x-heights."""
 
     x_height: float
     slant: float
@@ -129,12 +135,12 @@ class Hand:
 
 
 @dataclasses.dataclass
-class _Set:
+class _SetWord:
     """A word ready to be set: x-heights become mm, baseline at y = 0, left edge at x = 0."""
 
     text: str
-    points: np.ndarray
-    index: np.ndarray
+    points: NDArray[np.floating]
+    index: NDArray[np.integer]
     left: float  # of the body, the part between baseline and x-height, where the eye sees the gap between words
     right: float
     width: float  # of all its ink
@@ -143,12 +149,13 @@ class _Set:
     ink: str | None
 
 
-def compose(paragraphs, style=None):
+def compose(paragraphs: Iterable[Iterable[Segment]], style: PageStyle | None = None) -> list[Page]:
     """Sets segments on pages.
 
     Args:
         paragraphs: a list of lists of Segments. Each list begins a new line; its words flow through as many as they
-            need. An empty list is a blank line. style: a PageStyle.
+            need. An empty list is a blank line.
+        style: of the pages.
 
     Returns:
         a list of Pages with a PlacedLine for each line that has ink, in writing order.
@@ -164,7 +171,7 @@ def compose(paragraphs, style=None):
         raise ValueError("there is nothing to set on a page: no segment has been written.")
     measured = [[measure_line(s.points, s.text, s.index) for s in paragraph] for paragraph in paragraphs]
     hands = _measure_hands(paragraphs, measured)
-    rows = []  # a list of (word, x) for each line; None for a blank one
+    rows: list[list | None] = []  # a list of (word, x) for each line; None for a blank one
     for paragraph, metrics in zip(paragraphs, measured, strict=True):
         words = []
         for segment, m in zip(paragraph, metrics, strict=True):
@@ -174,14 +181,6 @@ def compose(paragraphs, style=None):
             words += ready
         rows += [None] if not words else _break_lines(words, width, style)
     return _paginate(rows, width, style)
-
-
-def hand_of(segments):
-    """The Hand of some segments: medians, each segment weighing as much as it has letters.
-
-    A segment in which nothing tells the x-height (punctuation alone) counts with none.
-    """
-    return _hand(segments, [measure_line(s.points, s.text, s.index) for s in segments])
 
 
 def _measure_hands(paragraphs, measured):
@@ -218,7 +217,7 @@ def _weighted_median(values, weights):
 
 
 def _flat_words(segment, metrics, slant, flat=True, force=False):
-    """(points [m, 3], word) of each word of a segment, the baseline at y = 0; tilt and drift stay in unless `flat`."""
+    """(points [m, 3], Word) of each word of a segment, the baseline at y = 0; tilt and drift stay in unless `flat`."""
     level = metrics.baseline_at(metrics.centre)  # one for the whole segment, where tilt and drift are to stay
     for word in split_words(segment, force):
         if flat:
@@ -243,9 +242,9 @@ def _ready_words(segment, metrics, hand, style, force=False):
     if style.straighten:
         if metrics.x_height:
             trust = metrics.letters / (metrics.letters + SURE_LETTERS)
-            scale *= float(np.clip((hand.x_height / metrics.x_height) ** trust, 1 / MOST_SCALING, MOST_SCALING))
+            scale *= float(np.clip((hand.x_height / metrics.x_height) ** trust, 1 / MAX_SCALING, MAX_SCALING))
         trust = metrics.downs / (metrics.downs + SURE_DOWNS)
-        slant += float(np.clip(trust * (hand.slant - metrics.slant), -MOST_SHEARING, MOST_SHEARING))
+        slant += float(np.clip(trust * (hand.slant - metrics.slant), -MAX_SHEARING, MAX_SHEARING))
     words, before = [], None
     space = hand.word_space * style.x_height_mm
     for points, word in _flat_words(segment, metrics, slant, style.straighten, force):
@@ -253,12 +252,12 @@ def _ready_words(segment, metrics, hand, style, force=False):
         left, right = _body(points, style.x_height_mm)
         gap = None
         if before is not None:
-            gap = float(np.clip(left - before, NARROWEST * space, WIDEST * space))
+            gap = float(np.clip(left - before, MIN_GAP * space, MAX_GAP * space))
         before = right
         edge = float(points[:, 0].min())
         points[:, 0] -= edge
         width = float(points[:, 0].max())
-        words.append(_Set(word.text, points, word.index, left - edge, right - edge, width, gap, space, segment.ink))
+        words.append(_SetWord(word.text, points, word.index, left - edge, right - edge, width, gap, space, segment.ink))
     return words
 
 
@@ -286,9 +285,9 @@ def _next_x(before, x, word, style):
     space = 0.5 * (before.space + word.space)  # the same, unless hands meet in a line
     gap = space if word.gap is None else word.gap
     by_body = max(x + before.right + gap - word.left, x)
-    by_ink = x + before.width + LEAST_INK_GAP * style.x_height_mm
+    by_ink = x + before.width + MIN_INK_GAP * style.x_height_mm
     # Ink above or below the body may reach over: the tail of a y, the bar of a T. But only as far as it does not touch.
-    if by_body < by_ink and _touch(before.points, word.points, x - by_body, LEAST_INK_GAP * style.x_height_mm):
+    if by_body < by_ink and _touch(before.points, word.points, x - by_body, MIN_INK_GAP * style.x_height_mm):
         return by_ink
     return by_body
 

@@ -5,17 +5,18 @@ Everything is in millimetres from the upper left corner of the page, y growing d
 
 import dataclasses
 import re
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from scribe.ink.strokes import hermite
+from scribe.ink.strokes import hermite, stroke_ends
 
 INK = "#10204d"
 PEN_WIDTH_MM = 0.35
 # Pace of real handwriting: seconds from point to point, and for a pen lift, which takes longer the farther it goes.
 POINT_SECONDS = 0.0164
-LIFT_SECONDS, LIFT_MM_PER_SECOND, LONGEST_LIFT, PAGE_TURN = 0.1, 20.0, 0.8, 1.0
+LIFT_SECONDS, LIFT_MM_PER_SECOND, MAX_LIFT_SECONDS, PAGE_TURN_SECONDS = 0.1, 20.0, 0.8, 1.0
 
 
 @dataclasses.dataclass
@@ -32,18 +33,17 @@ class PlacedLine:
         baseline_mm: y of the baseline; None: not known.
     """
 
-    points: np.ndarray
+    points: NDArray[np.floating]
     text: str = ""
-    index: np.ndarray | None = None
+    index: NDArray[np.integer] | None = None
     label: str = ""
     ink: str = INK
     pen_width_mm: float = PEN_WIDTH_MM
     baseline_mm: float | None = None
 
-    def strokes(self):
+    def strokes(self) -> list[slice]:
         """Slices of the points, one for each time that the pen is down."""
-        ends = np.flatnonzero(self.points[:, 2] > 0.5) + 1
-        bounds = [0, *ends.tolist(), len(self.points)]
+        bounds = [0, *stroke_ends(self.points).tolist(), len(self.points)]
         return [slice(a, b) for a, b in zip(bounds, bounds[1:]) if b > a]
 
 
@@ -53,10 +53,10 @@ class Page:
 
     width_mm: float
     height_mm: float
-    lines: list
+    lines: list[PlacedLine]
 
 
-def check_pages(pages):
+def check_pages(pages: list[Page]) -> None:
     """Raises ValueError, with what is wrong and where, for pages that cannot be written."""
     if not pages:
         raise ValueError("there is no page to write.")
@@ -76,7 +76,7 @@ def check_pages(pages):
                 raise ValueError(f"{where} has a pen of {line.pen_width_mm} mm: it has to be more than 0.")
 
 
-def hex_colour(colour):
+def hex_colour(colour: Any) -> str:
     """A colour as matplotlib takes it ("#10204d", "navy", (0, 0, 0.5)) as #rrggbb. Raises ValueError."""
     if colour == "none":
         raise ValueError("the colour 'none' cannot be seen: leave it out instead.")
@@ -95,7 +95,7 @@ def hex_colour(colour):
 # ----------------------------------------------------------------------------------------------- time, shape, numbers
 
 
-def schedule(pages):
+def schedule(pages: list[Page]) -> list[list[NDArray[np.float64]]]:
     """When the pen is where, at the pace of real handwriting.
 
     Returns:
@@ -110,7 +110,7 @@ def schedule(pages):
             for stroke in line.strokes():
                 if last is not None:
                     way = float(np.hypot(*(xy[stroke.start] - last)))
-                    now += min(LIFT_SECONDS + way / LIFT_MM_PER_SECOND, LONGEST_LIFT)
+                    now += min(LIFT_SECONDS + way / LIFT_MM_PER_SECOND, MAX_LIFT_SECONDS)
                 count = stroke.stop - stroke.start
                 t[stroke] = now + POINT_SECONDS * np.arange(count)
                 # A dot takes a moment too.
@@ -118,7 +118,7 @@ def schedule(pages):
             of_page.append(t)
         times.append(of_page)
         if last is not None:
-            now, last = now + PAGE_TURN, None
+            now, last = now + PAGE_TURN_SECONDS, None
     return times
 
 
@@ -153,8 +153,8 @@ def simplify(points, tolerance):
     return points[keep]
 
 
-def smooth(points: NDArray, steps: int = 4) -> NDArray:
-    """Rounds the way from point to point as a hand does: a curve through all points, at the speed that they imply.
+def smooth(points, steps=4):
+    """Rounds the way from point to point as a hand does: a curve through all points, with the speed that they tell.
 
     Points are a unit of time apart, so the uniform Catmull-Rom curve has about the pen's own velocity at each of them:
     a sharp turn, where the pen is slow, stays sharp.
@@ -174,12 +174,32 @@ def smooth(points: NDArray, steps: int = 4) -> NDArray:
     return np.concatenate([curve.reshape(-1, 2), points[-1:]])
 
 
-def number(value):
-    """Three decimals at most, and none that say nothing."""
+def relative_widths(curve: NDArray[np.floating], widening: float, steps: int) -> NDArray[np.floating]:
+    """The width of each piece of a stroke, about 1: ink flows on where the pen is slow.
+
+    Args:
+        curve: [n, 2], as `smooth` returns it.
+        widening: share by which the pen draws wider at most where it is slow, or thinner where it is fast.
+        steps: of `smooth`.
+
+    Returns:
+        [n - 1]; 1 everywhere for a stroke that is too short to have a speed.
+    """
+    speed = np.hypot(*np.diff(curve, axis=0).T)
+    reach = 2 * steps  # hands do not change their speed at once
+    if len(speed) < reach:
+        return np.ones(len(speed))
+    kernel = np.hanning(2 * reach + 3)[1:-1]
+    smoothed = np.convolve(np.pad(speed, reach, mode="edge"), kernel / kernel.sum(), "valid")
+    return 1 + widening * np.clip(1 - smoothed / max(float(np.median(smoothed)), 1e-9), -1.0, 1.0)
+
+
+def number(value: float) -> str:
+    """A number with three decimals at most, without trailing zeros."""
     text = f"{value:.3f}".rstrip("0").rstrip(".")
     return "0" if text == "-0" else text
 
 
-def printable(text):
+def printable(text: Any) -> str:
     """Text without the control characters that XML cannot hold."""
     return re.sub("[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff]", "", str(text)).replace("\n", " ")

@@ -1,10 +1,12 @@
 """Pages as SVG: for plotters, and animated, so that the pen writes in any browser. Written by `formats.write`."""
 
+from typing import Any
 from xml.sax.saxutils import escape, quoteattr
 
 import numpy as np
 
-from scribe.pages.page import POINT_SECONDS, hex_colour, number, printable, schedule, simplify, smooth
+from scribe.pages.options import Options
+from scribe.pages.page import POINT_SECONDS, Page, PlacedLine, hex_colour, number, printable, schedule, simplify, smooth
 
 # A plotter draws no path without length: a dot is a stroke of this length.
 DOT_MM = 0.1
@@ -16,20 +18,20 @@ width="{w}mm" height="{h}mm" viewBox="0 0 {w} {h}">
 _PEN = 'fill="none" stroke="{ink}" stroke-width="{width}" stroke-linecap="round" stroke-linejoin="round"'
 
 
-def plotter(pages, options):
+def plotter(pages: list[Page], options: Options) -> str:
     """For plotters: user units are mm, an open path for each pen stroke, a layer for each pen or line."""
     (page,) = pages
-    layers = {}  # in the order of first use
+    layers: dict[Any, tuple[tuple[str, float], list[PlacedLine]]] = {}  # in the order of first use
     for k, line in enumerate(page.lines):
         pen = (hex_colour(line.ink), line.pen_width_mm)
         layers.setdefault(pen if options.layers == "pen" else k, (pen, []))[1].append(line)
     parts = [_SVG_HEAD.format(w=number(page.width_mm), h=number(page.height_mm))]
     for n, ((ink, width), lines) in enumerate(layers.values(), 1):
         name = f"{ink} {number(width)} mm" if options.layers == "pen" else lines[0].label or lines[0].text
-        # Plotter programs take the number at the beginning for the layer's.
+        # Plotter programs read the number at the beginning as the layer's.
         label = quoteattr(f"{n} {printable(name)}".strip())
-        pen = _PEN.format(ink=ink, width=number(width))
-        parts.append(f'<g inkscape:groupmode="layer" inkscape:label={label} id="layer{n}" {pen}>\n')
+        style = _PEN.format(ink=ink, width=number(width))
+        parts.append(f'<g inkscape:groupmode="layer" inkscape:label={label} id="layer{n}" {style}>\n')
         for line in lines:
             for stroke in line.strokes():
                 parts.append(f'<path d="{_path_data(line.points[stroke, :2], options)}"/>\n')
@@ -39,23 +41,37 @@ def plotter(pages, options):
 
 # The dashes are in the animation alone: a program that does not animate shows the whole text, and so does the end. The
 # offset is a little more than the length, or a round cap would show before its stroke begins.
-_STYLE = """<style>
-@keyframes w {
-from { stroke-dasharray: 1 2; stroke-dashoffset: 1.01 }
-to { stroke-dasharray: 1 2; stroke-dashoffset: 0 }
-}
-path { animation: w 0s linear backwards }
-@media (prefers-reduced-motion: reduce) { path { animation: none !important } }
+_COVERED, _UNCOVERED = ("stroke-dasharray: 1 2; stroke-dashoffset: " + offset for offset in ("1.01", "0"))
+_STYLE = f"""<style>
+@keyframes w {{
+from {{ {_COVERED} }}
+to {{ {_UNCOVERED} }}
+}}
+path {{ animation: w 0s linear backwards }}
+@media (prefers-reduced-motion: reduce) {{ path {{ animation: none !important }} }}
+</style>
+"""
+# An animation with a delay cannot repeat together with others. So each stroke has one as long as the whole, with its
+# own keyframes.
+_REPEATING_STYLE = """<style>
+{keyframes}
+path {{ animation: {seconds}s linear infinite }}
+@media (prefers-reduced-motion: reduce) {{ path {{ animation: none !important }} }}
 </style>
 """
 
 
-def animated(pages, options):
+def animated(pages: list[Page], options: Options) -> str:
+    """The pen writes, stroke after stroke, at the pace of real handwriting; where animations are off, all is there.
+
+    It is written once, or again and again with a pause of `options.repeat` seconds.
+    """
     (page,) = pages
     times = schedule(pages)[0]
     end = _end(times)
     pace = options.seconds / end if options.seconds and end else 1 / (options.speed or 1.0)
-    parts = [_SVG_HEAD.format(w=number(page.width_mm), h=number(page.height_mm)), _STYLE]
+    parts: list[str] = []
+    keyframes: list[str] = []
     if options.paper is not None:
         parts.append(f'<rect width="100%" height="100%" fill="{hex_colour(options.paper)}"/>\n')
     for line, t in zip(page.lines, times, strict=True):
@@ -65,10 +81,25 @@ def animated(pages, options):
             path = _path_data(line.points[stroke, :2], options)
             begin, last = t[stroke][0], t[stroke][-1]
             length = max(last - begin, 2 * POINT_SECONDS)
-            timing = f"animation-delay:{number(begin * pace)}s;animation-duration:{number(length * pace)}s"
-            parts.append(f'<path pathLength="1" style="{timing}" d="{path}"/>\n')
+            if options.repeat is None:
+                style = f"animation-delay:{number(begin * pace)}s;animation-duration:{number(length * pace)}s"
+            else:
+                percent = 100 * pace / (end * pace + options.repeat)
+                style = f"animation-name:w{len(keyframes)}"
+                keyframes.append(_keyframes(len(keyframes), begin * percent, (begin + length) * percent))
+            parts.append(f'<path pathLength="1" style="{style}" d="{path}"/>\n')
         parts.append("</g>\n")
-    return "".join(parts) + "</svg>\n"
+    style = _STYLE
+    if options.repeat is not None:
+        seconds = number(end * pace + options.repeat)
+        style = _REPEATING_STYLE.format(keyframes="\n".join(keyframes), seconds=seconds)
+    head = _SVG_HEAD.format(w=number(page.width_mm), h=number(page.height_mm))
+    return "".join([head, style, *parts]) + "</svg>\n"
+
+
+def _keyframes(name, begin, end):
+    """Those of a stroke that is drawn from `begin` to `end`, percent of the whole animation."""
+    return f"@keyframes w{name} {{ 0%, {begin:.4f}% {{ {_COVERED} }} {end:.4f}%, 100% {{ {_UNCOVERED} }} }}"
 
 
 def _end(times):

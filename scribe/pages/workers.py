@@ -1,4 +1,4 @@
-"""Processes that draw, beside the one that writes: Matplotlib keeps one core busy, however many there are.
+"""Processes that draw, beside the main process: Matplotlib keeps one core busy, however many there are.
 
     with drawing_processes(2) as pool:
         pictures = list(pool.map(draw, pages))
@@ -13,15 +13,16 @@ import signal
 import sys
 import threading
 import types
+from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 
 
 @contextlib.contextmanager
-def drawing_processes(workers):
-    """A `concurrent.futures` executor with so many processes.
+def drawing_processes(workers: int) -> Iterator[ProcessPoolExecutor]:
+    """A `concurrent.futures` executor with this number of processes.
 
-    They begin at the first call, end at the end of the block, or when this process is killed, and leave Ctrl-C to it.
+    They start at the first call, end with the block or when this process is killed, and ignore Ctrl-C, which is for it.
 
     Raises:
         OSError: one of them was killed.
@@ -30,7 +31,7 @@ def drawing_processes(workers):
     try:
         yield pool
     except BrokenProcessPool:
-        raise OSError("a process that draws was ended from outside, maybe for want of memory.") from None
+        raise OSError("a process that draws was ended from outside, possibly out of memory.") from None
     finally:
         pool.shutdown(wait=True, cancel_futures=True)
 
@@ -43,8 +44,8 @@ class _Processes(ProcessPoolExecutor):
         super().__init__(workers, multiprocessing.get_context("spawn"), initializer=_end_with_parent)
 
     def submit(self, function, /, *args, **kwargs):
-        """As in the base class, which begins a process here when all are busy."""
-        # A new process imports the main program again. That loads TensorFlow, which costs seconds and does not draw.
+        """As in the base class, which starts a process here when all are busy."""
+        # A new process imports the main program again, which would load TensorFlow: seconds, and of no use to drawing.
         with self._lock:
             main = sys.modules["__main__"]
             sys.modules["__main__"] = types.ModuleType("__main__")
@@ -55,7 +56,7 @@ class _Processes(ProcessPoolExecutor):
 
 
 def _end_with_parent():
-    """In a process that draws: it ends when the main process has been killed, and does not wait for work forever."""
+    """Makes a drawing process end when the main process has been killed, instead of waiting for work forever."""
 
     def watch():
         multiprocessing.connection.wait([multiprocessing.parent_process().sentinel])

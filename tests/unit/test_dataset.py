@@ -11,23 +11,20 @@ import pytest
 from PIL import Image
 
 from scribe.console import UsageError
-from scribe.dataset import dataset
-from scribe.dataset.dataset import (
+from scribe.dataset.folder import Folder, claim
+from scribe.dataset.pictures import Look, draw_picture, png
+from scribe.dataset.plan import Plan
+from scribe.dataset.shards import finish_shard, run, write_lines
+from scribe.dataset.tables import csv_line
+from scribe.dataset.texts import (
     IAM_SHARES,
     SPLITS,
-    Folder,
-    Plan,
-    claim,
-    finish_shard,
-    fit_texts,
+    assign_splits,
+    cut_texts,
     misread_as_csv,
     order_texts,
-    read_files,
-    run,
-    split_of_texts,
-    write_lines,
+    read_texts,
 )
-from scribe.dataset.pictures import Look, draw_picture, png
 from scribe.ink.characters import assign_characters, character_boxes
 from scribe.ink.text import ALPHABET
 from scribe.ink.x_height import x_height_of_characters
@@ -67,7 +64,8 @@ def make(folder, texts, write=write_by_hand, **changes):
     def write_shards(shards):
         for shard in shards:
             lines = write_lines(plan, shard, write)
-            finish_shard(folder, plan.look, plan.strokes, shard.number, plan.rows(shard), lines)
+            parts = {"number": shard.number, "rows": plan.rows(shard), "look": plan.look}
+            finish_shard(folder, lines, strokes_format=plan.strokes, **parts)
 
     assert not claim(folder, plan.settings)
     return run(plan, folder, write_shards)
@@ -90,25 +88,25 @@ TEXTS = ["it was the best", "of times", "a quick fox", 'he said "no"', "one, two
 
 @pytest.mark.smoke
 def test_texts_are_cut_at_words_into_lines_of_equal_length_and_each_is_there_once():
-    texts = fit_texts(["one two three four five six\n\none\r\n one \n"], ALPHABET, 10)
+    texts = cut_texts(["one two three four five six\n\none\r\n one \n"], ALPHABET, 10)
     assert texts.lines == ["one two", "three four", "five six", "one"]
 
 
 def test_what_the_alphabet_lacks_is_written_as_the_closest_and_told():
-    texts = fit_texts(["Café “x” 漢\n漢\n"], ALPHABET, 40)
+    texts = cut_texts(["Café “x” 漢\n漢\n"], ALPHABET, 40)
     assert texts.lines == ['Cafe "x"']
     assert texts.replaced == {"é": "e", "“": '"', "”": '"'} and texts.dropped == ["漢"]
 
 
 def test_a_line_with_a_word_that_is_too_long_is_left_out_and_counted():
-    texts = fit_texts(["a " + 41 * "b" + " c\nd"], ALPHABET, 40)
+    texts = cut_texts(["a " + 41 * "b" + " c\nd"], ALPHABET, 40)
     assert texts.too_long == 1 and "d" in texts.lines and not any("bb" in text for text in texts.lines)
 
 
 def test_a_file_that_is_no_text_is_named(tmp_path):
     (tmp_path / "bad.txt").write_bytes(b"\xff\xfe\x00")
     with pytest.raises(UsageError, match="bad.txt is not a text in UTF-8"):
-        read_files([str(tmp_path / "bad.txt")])
+        read_texts([str(tmp_path / "bad.txt")])
 
 
 def test_the_order_of_texts_is_that_of_the_seed():
@@ -118,13 +116,13 @@ def test_the_order_of_texts_is_that_of_the_seed():
 
 
 def test_every_number_of_first_texts_is_split_in_the_shares_that_were_asked_for():
-    splits = split_of_texts(2000, IAM_SHARES)
+    splits = assign_splits(2000, IAM_SHARES)
     shares = np.array(IAM_SHARES) / sum(IAM_SHARES)
     for count in (10, 97, 2000):
         given = np.bincount(splits[:count], minlength=3)
         assert np.abs(given - shares * count).max() <= 1.0
-    assert (split_of_texts(100, [1, 0, 0]) == 0).all()
-    assert set(split_of_texts(5, IAM_SHARES)) == {0, 1, 2}
+    assert (assign_splits(100, [1, 0, 0]) == 0).all()
+    assert set(assign_splits(5, IAM_SHARES)) == {0, 1, 2}
 
 
 @pytest.mark.parametrize(
@@ -147,7 +145,7 @@ def test_texts_that_a_reader_of_csv_would_change_are_noticed(texts, misread):
 def test_texts_that_pass_are_read_back_by_pandas_as_they_are(texts):
     pandas = pytest.importorskip("pandas")
     assert not misread_as_csv(texts)
-    lines = b"".join(dataset._csv([text]) for text in ["text", *texts])
+    lines = b"".join(csv_line([text]) for text in ["text", *texts])
     assert pandas.read_csv(io.BytesIO(lines))["text"].tolist() == texts
 
 

@@ -110,8 +110,8 @@ def test_pages_that_cannot_be_written_are_refused_and_leave_no_file(format, page
 
 @pytest.mark.parametrize(
     "options",
-    [{"dpi": 0}, {"dpi": float("nan")}, {"speed": -1}, {"fps": 0}, {"seconds": 0}, {"speed_width": 2}, {"layers": "x"},
-     {"paper": "nocolour"}, {"tolerance_mm": -1}],
+    [{"dpi": 0}, {"dpi": float("nan")}, {"speed": -1}, {"fps": 0}, {"seconds": 0}, {"repeat": -1}, {"speed_width": 2},
+     {"layers": "x"}, {"paper": "nocolour"}, {"tolerance_mm": -1}],
 )  # fmt: skip
 def test_options_out_of_range_are_refused(options):
     with pytest.raises(ValueError, match=next(iter(options)).replace("paper", "colour")):
@@ -322,6 +322,39 @@ def test_animated_svg_shows_all_ink_to_programs_that_do_not_animate():
         assert path.get("pathLength") == "1" and "dash" not in path.get("style") + str(path.keys())
     assert root.find(SVG + "rect").get("fill") == "#fffff0"
     assert root.find(f"{SVG}g/{SVG}title").text == "it is"
+
+
+def _keyframes(root):
+    """For each path (seconds of the whole, begin, end in percent) of its keyframes."""
+    css = root.find(SVG + "style").text
+    seconds = float(re.search(r"path \{ animation: ([\d.]+)s linear infinite \}", css)[1])
+    stroke = r"@keyframes (\w+) \{ 0%, ([\d.]+)% \{ (.*?) \} ([\d.]+)%, 100% \{ (.*?) \} \}"
+    found = {name: (float(a), float(b), start, end) for name, a, start, b, end in re.findall(stroke, css)}
+    return seconds, [found[p.get("style").removeprefix("animation-name:")] for p in root.iter(SVG + "path")]
+
+
+def test_animated_svg_repeats_after_a_pause_in_the_rhythm_in_which_it_is_written_once():
+    one = page("it is", "a quick fox")
+    once = _timings(xml(encode([one], "animated-svg", Options(seconds=4))))
+    root = xml(encode([one], "animated-svg", Options(seconds=4, repeat=1.5)))
+    seconds, strokes = _keyframes(root)
+    assert seconds == pytest.approx(5.5) and len(strokes) == len(strokes_of(one))
+    begins, ends = np.array([s[:2] for s in strokes]).T * seconds / 100
+    assert begins == pytest.approx(once[:, 0], abs=2e-3) and ends == pytest.approx(once.sum(axis=1), abs=2e-3)
+    assert ends.max() == pytest.approx(seconds - 1.5, abs=0.03)  # then the whole text stays for the pause
+    for _, _, start, end in strokes:
+        assert "dasharray: 1 2" in start and 1 < float(re.search(r"dashoffset: ([\d.]+)", start)[1]) < 1.1
+        assert "dasharray: 1 2" in end and end.endswith("dashoffset: 0")
+    assert (root.get("width"), root.get("height"), root.get("viewBox")) == ("148mm", "105mm", "0 0 148 105")
+    assert all(np.array_equal(a, b) for a, b in zip(paths_of(root), paths_of(xml(encode([one], "animated-svg")))))
+
+
+@pytest.mark.parametrize("repeat", [None, 2.0])
+def test_animated_svg_stands_still_with_all_ink_where_motion_is_not_wanted(repeat):
+    root = xml(encode([page("it is")], "animated-svg", Options(repeat=repeat)))
+    rule = "@media (prefers-reduced-motion: reduce) { path { animation: none !important } }"
+    assert rule in root.find(SVG + "style").text  # what is drawn without an animation has no dashes
+    assert not any("dash" in value for path in root.iter(SVG + "path") for value in path.attrib.values())
 
 
 # ------------------------------------------------------------------------------------------------------ png, pdf, gif

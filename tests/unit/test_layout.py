@@ -10,7 +10,7 @@ from conftest import ROOT
 from scribe.ink.measure import measure_line
 from scribe.ink.text import split_text
 from scribe.ink.words import Segment
-from scribe.pages.layout import PAGE_SIZES, PageStyle, compose, hand_of
+from scribe.pages.layout import PAGE_SIZES, PageStyle, compose
 from writing_helpers import write_text
 
 LETTER = """Dear Jon,
@@ -177,7 +177,6 @@ def test_hands_are_measured_apart():
     paragraphs = [[Segment("one sun on us", s, index, hand=hand)] for s, hand in ((large, "a"), (small, "b"))]
     heights = [np.ptp(line.points[:, 1]) for line in lines_of(compose(paragraphs))]
     assert heights[0] == pytest.approx(heights[1], rel=0.02)
-    assert hand_of(paragraphs[0]).x_height == pytest.approx(5 * hand_of(paragraphs[1]).x_height, rel=0.02)
 
 
 def test_ink_of_a_segment_goes_before_that_of_the_page():

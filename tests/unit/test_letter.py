@@ -1,4 +1,4 @@
-"""scribe/pages/letter.py: a job in one hand, or in many; what its flags mean, and which contradict each other."""
+"""Letters: a job in one hand, or in many; what its flags mean, and which contradict each other."""
 
 import argparse
 import io
@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 
 from scribe.console import UsageError
-from scribe.pages import letter
-from scribe.pages.letter import Job, Row, as_style, asked_texts, file_name, line_rows, text_rows, write_rows
+from scribe.pages import flags as page_flags
+from scribe.pages.flags import asked_texts
+from scribe.pages.letter import Job, Paragraph, as_style, file_name, line_paragraphs, text_paragraphs, write_paragraphs
 from writing_helpers import write_text
 
 
@@ -37,8 +38,8 @@ STYLE = (np.array([[0, 0, 0], [1, 1, 1]], np.float32), "ab")
 @pytest.mark.smoke
 def test_a_letter_is_in_the_hand_of_its_longest_early_line():
     write = Writer()
-    rows = text_rows("Dear Jon,\n\nyou know nothing at all.\n\nYours")
-    paragraphs = write_rows(rows, write, seed=7)
+    texts = text_paragraphs("Dear Jon,\n\nyou know nothing at all.\n\nYours")
+    paragraphs = write_paragraphs(texts, write, seed=7)
     assert [[s.text for s in paragraph] for paragraph in paragraphs] == [
         ["Dear Jon,"], [], ["you know nothing at all."], [], ["Yours"]
     ]  # fmt: skip
@@ -59,14 +60,16 @@ def test_a_hand_is_handed_on_as_offsets_that_draw_the_same_line():
 
 def test_rows_of_a_style_are_primed_with_it_and_written_together():
     write = Writer()
-    write_rows(line_rows(["one", "two", "six"], [0.5, 1, 2], [3, None, 3]), write, seed=1, styles={3: STYLE})
+    write_paragraphs(
+        line_paragraphs(["one", "two", "six"], [0.5, 1, 2], [3, None, 3]), write, seed=1, styles={3: STYLE}
+    )
     by_hand = {tuple(texts): (biases, style) for texts, biases, _, style in write.calls}
     assert by_hand == {("one", "six"): ([0.5, 2], STYLE), ("two",): ([1], None)}
 
 
 def test_a_single_segment_is_written_without_a_style():
     write = Writer()
-    write_rows([Row(["one"])], write, seed=1)
+    write_paragraphs([Paragraph(["one"])], write, seed=1)
     assert len(write.calls) == 1 and write.calls[0][3] is None
 
 
@@ -81,9 +84,9 @@ def parse(*flags):
     parser.add_argument("--style", type=int)
     parser.add_argument("--bias", type=float, default=1.0)
     parser.add_argument("--log_dir", default="logs")
-    letter.add_flags(parser)
+    page_flags.add_flags(parser)
     args = parser.parse_args(list(flags))
-    letter.check_flags(parser, args)
+    page_flags.check_flags(parser, args)
     return args
 
 
@@ -107,6 +110,7 @@ def test_text_alone_is_no_page():
         (["--file", "a", "--page", "a6", "--margin", "60"], "margins"),
         (["--text", "a", "--x_height", "0"], "x-height"),
         (["--text", "a", "--dpi", "-3"], "dpi"),
+        (["--text", "a", "--repeat", "0"], "repeat"),
         (["--text", "a", "--paper", "no colour"], "no colour"),
     ],
 )

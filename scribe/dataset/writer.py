@@ -1,0 +1,36 @@
+"""The function that writes the lines of a shard: the network, which is handed in, and the styles.
+
+    from functools import partial
+    from model import load_model
+    write = load_writer("saved/checkpoint", styles={}, attempts=5, load_model=load_model)
+    lines, failures = write(["Hello World"], [1.0], [(7, 0)], None)
+
+`load_writer` and `load_model` are functions of modules, so `partial(load_writer, load_model=load_model)` can be pickled
+for workers on other machines, which then load the network themselves.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+
+def load_writer(prefix: str, styles: dict[int, Any], attempts: int, *, load_model: Callable) -> Callable:
+    """Loads the model; returns a function that writes a batch of lines, as `shards.write_lines` takes it.
+
+    Args:
+        prefix: of the checkpoint.
+        styles: number -> (strokes [n, 3], text).
+        attempts: per line, the first included.
+        load_model: a function, prefix -> model.
+    """
+    from scribe.network.tf_setup import one_thread_per_operation  # TensorFlow costs seconds
+    from scribe.writing.proofread import sample_checked
+
+    one_thread_per_operation()
+    model = load_model(prefix)
+    # Compiles the sampler once; threads that begin together would do it side by side.
+    sample_checked([model.config.alphabet.strip()[0]], model, tsteps=1, attempts=1)
+
+    def write(texts, biases, seeds, style):
+        return sample_checked(texts, model, bias=biases, seed=seeds, attempts=attempts, style=styles.get(style))[:2]
+
+    return write
