@@ -45,7 +45,7 @@ def test_every_document_is_listed_in_the_list_of_documents():
 
 
 def test_files_that_the_documents_name_exist():
-    """Names in code spans such as `scribe/ink/measure.py`; what users make themselves has other folders or no folder."""
+    """Names in code spans such as `scribe/ink/measure.py`; what users make themselves has other folders or none."""
     folders = "scribe|tools|scripts|benchmarks|legacy_tf1|static"
     span = re.compile(rf"`((?:{folders})/[\w/]+\.(?:py|sh|html|png|svg))\b")
     for document in DOCUMENTS:
