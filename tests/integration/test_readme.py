@@ -30,6 +30,10 @@ NOT_RUN = {
 PACKAGES = {"submit_training": "google.cloud.storage", "download_results": "google.cloud.storage"}
 
 
+# Commands within a sentence or a table.
+INLINE = re.findall(r"`python3 (\w+\.py)((?: [^`]*)?)`", README)
+
+
 def blocks(language):
     return re.findall(rf"^```{language}\n(.*?)^```$", README, re.MULTILINE | re.DOTALL)
 
@@ -52,8 +56,8 @@ def test_a_command_of_the_readme_runs(command, tmp_path):
     assert command.startswith("python3 ")
     script, *flags = shlex.split(command)[1:]
     # In a folder of its own, so what it finds beside it has to be named.
-    is_sample = script == "sample.py"
-    flags += ["--save_path", str(ROOT / "saved" / "checkpoint")] if is_sample else ["--data_dir", str(ROOT / "data")]
+    flags += ["--data_dir", str(ROOT / "data")]
+    flags += ["--save_path", str(ROOT / "saved" / "checkpoint")] if script == "sample.py" else []
     done = subprocess.run(
         [sys.executable, str(ROOT / script), *flags], cwd=tmp_path, capture_output=True, text=True, timeout=600
     )
@@ -71,6 +75,14 @@ def test_the_flags_of_a_command_that_is_not_run_exist(command, monkeypatch):
         pytest.importorskip(PACKAGES[name])
     monkeypatch.chdir(ROOT)
     importlib.import_module(name).parse_args(flags)
+
+
+@pytest.mark.parametrize(("script", "flags"), INLINE)
+def test_the_flags_of_a_command_within_the_text_exist(script, flags, monkeypatch):
+    monkeypatch.chdir(ROOT)
+    assert Path(script).exists()
+    if flags.strip() != "--help":
+        importlib.import_module(Path(script).stem).parse_args(shlex.split(flags))
 
 
 @pytest.mark.slow
