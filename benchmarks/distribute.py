@@ -32,7 +32,7 @@ from scribe.ink.text import ALPHABET
 from scribe.network.checkpoint import WeightAverage
 from scribe.network.tf_setup import GPUS, one_thread_per_operation, tf
 from scribe.training.cluster import SINGLE_WORKER, read_cluster
-from scribe.training.devices import start
+from scribe.training.devices import join
 from scribe.training.flags import parse_training_flags
 from train import make_optimizer, make_train_step
 
@@ -52,7 +52,7 @@ def work(args):
         one_thread_per_operation(towers)
     alone = workers == 1
     cluster = SINGLE_WORKER if alone else read_cluster(os.environ)
-    devices = start("none" if alone else "multiworker", cluster)
+    devices = join("none" if alone else "multiworker", cluster)
     flags = ["--rnn_size", str(args.size), "--tsteps_per_ascii", str(POINTS_PER_CHARACTER), "--learning_rate", "1e-30"]
     train_args = parse_training_flags([*flags, "--alphabet", ALPHABET], None)
     tf.keras.utils.set_random_seed(0)
