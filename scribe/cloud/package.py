@@ -7,7 +7,10 @@ import tarfile
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))  # of the suite on this machine
 PACKAGE = "scribe-1.0"  # the suite as pip takes it; its folder in the bucket is named after its content
-NEEDS = ["google-cloud-storage>=2.10", "numpy", "matplotlib", "tqdm", "tensorboard"]
+NEEDS = [
+    *("numpy", "matplotlib", "pillow", "tqdm", "tensorboard"),
+    *("google-cloud-storage>=2.10", "google-api-core", "google-auth", "google-resumable-media", "requests", "urllib3"),
+]
 COMMANDS = ("model", "sample", "train", "utils")  # the modules of the root that the container runs or these import
 
 
