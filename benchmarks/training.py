@@ -36,7 +36,7 @@ from scribe.files.atomic import save_json
 from scribe.ink.batch import Batch, make_batch
 from scribe.ink.text import ALPHABET
 from scribe.network.checkpoint import WeightAverage
-from scribe.network.config import POINT_SIZE
+from scribe.network.config import POINT_SIZE, ModelConfig
 from scribe.network.tf_setup import GPUS, one_thread_per_operation, tf
 from train import default_towers, make_evaluate_step, make_optimizer, make_train_step
 from utils import DataLoader
@@ -355,10 +355,7 @@ def measure(configuration, args, lines, with_reference, matmul):
 
 
 def _parameters(configuration, args):
-    H, A, K, M = configuration.size, len(ALPHABET) + 1, args.kmixtures, args.nmixtures
-    lstm0 = (POINT_SIZE + A + H + 1) * 4 * H
-    lstm = (POINT_SIZE + A + 2 * H + 1) * 4 * H
-    return lstm0 + (H + 1) * 3 * K + 2 * lstm + (3 * H + 1) * (1 + 6 * M)
+    return ModelConfig(configuration.size, args.nmixtures, args.kmixtures, ALPHABET).weights
 
 
 # --------------------------------------------------------------------------------------------------------------- report
