@@ -76,7 +76,7 @@ def is_chief(environ: Mapping[str, str]) -> bool:
     except UsageError as error:
         raise CloudError(f"TF_CONFIG does not describe a worker: {error}") from None
     chiefs = {"chief", "master"}  # "master" is what older containers call it; train.py trains with a "chief" alone
-    return task.kind in chiefs or task.kind == "worker" and task.index == 0 and not chiefs & task.jobs.keys()
+    return task.kind in chiefs or task.kind == "worker" and task.number == 0 and not chiefs & task.jobs.keys()
 
 
 def folders(args: argparse.Namespace, environ: Mapping[str, str]) -> dict[str, str]:
@@ -243,10 +243,12 @@ class Sync:
         """Puts the best weights and their config into the folder of the model, with the names of the shipped model."""
         bucket, prefix = split_uri(uri)
         bucket = self.bucket.client.bucket(bucket)
-        part = next((p for p in ("best", "latest") if named_checkpoint(state_of(self.work)[p])), None)
-        if part is None:
+        state = state_of(self.work)
+        found = {part: stem for part in ("best", "latest") if (stem := named_checkpoint(state[part]))}
+        if not found:
             return
-        folder, stem = os.path.join(self.work, "run", part), named_checkpoint(state_of(self.work)[part])
+        part, stem = next(iter(found.items()))
+        folder = os.path.join(self.work, "run", part)
         for name in sorted(os.listdir(folder)):
             if name.startswith(stem + "."):
                 upload_file(bucket, os.path.join(folder, name), f"{prefix}/checkpoint{name.removeprefix(stem)}")

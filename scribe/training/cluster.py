@@ -19,10 +19,10 @@ SINGLE_WORKER = Cluster(0, 1)
 
 
 class Task(NamedTuple):
-    """What TF_CONFIG says, unchecked. kind, index: of this process. jobs: kind -> addresses of all its processes."""
+    """What TF_CONFIG says, unchecked. kind, number: of this process. jobs: kind -> addresses of all its processes."""
 
     kind: str
-    index: int
+    number: int
     jobs: dict[str, list[str]]
 
 
