@@ -34,6 +34,8 @@ network, steps, run_files = (
 )
 jnp = jax.numpy
 
+pytestmark = pytest.mark.xdist_group("train_jax")  # what was compiled, and a run that is finished
+
 ROOT = os.path.dirname(os.path.abspath(train.__file__))
 CONFIG = ModelConfig(rnn_size=16, nmixtures=3, kmixtures=2, alphabet="abcdefghijklmnop qrstuvwxyz")
 SIZES = ["--rnn_size", "16", "--nmixtures", "3", "--kmixtures", "2", "--alphabet", CONFIG.alphabet]
