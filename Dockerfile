@@ -7,13 +7,13 @@
 # Without CUDA (an image of 2 GB instead of 7): docker build --build-arg EXTRA= ...
 FROM python:3.12.13-slim-bookworm
 
-# The driver is the machine's own, and is mounted below /usr/local/nvidia; TensorFlow finds it by these variables alone.
+# The driver is the machine's own, mounted below /usr/local/nvidia; TensorFlow finds it by these variables alone.
 ENV PATH=/usr/local/nvidia/bin:${PATH} LD_LIBRARY_PATH=/usr/local/nvidia/lib:/usr/local/nvidia/lib64 \
     NVIDIA_VISIBLE_DEVICES=all NVIDIA_DRIVER_CAPABILITIES=compute,utility \
     PIP_NO_CACHE_DIR=1 PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_ROOT_USER_ACTION=ignore \
     PYTHONDONTWRITEBYTECODE=1 PYTHONUNBUFFERED=1 MPLBACKEND=Agg MPLCONFIGDIR=/tmp/matplotlib
 
-# What changes seldom comes first: a change of the suite alone leaves the gigabytes of this layer as they are.
+# Packages first: a change of the suite leaves the gigabytes of this layer as they are.
 ARG EXTRA=[and-cuda]
 COPY requirements-image.txt /tmp/
 RUN sed -i "s/\[and-cuda\]/${EXTRA}/" /tmp/requirements-image.txt && pip install -r /tmp/requirements-image.txt
@@ -25,5 +25,5 @@ USER scribe
 WORKDIR /home/scribe
 # Where python3 -m finds the command.
 ENV PYTHONPATH=/opt/scribe
-# As a list, so that the command itself receives the SIGTERM of a spot machine that is taken away.
+# As a list, so that the command itself receives SIGTERM when a spot machine is taken away.
 ENTRYPOINT ["python3", "-m", "scribe.cloud.container"]

@@ -4,9 +4,9 @@
     python3 download_results.py --bucket mine --job first --force
     python3 sample.py --save_path saved/first --text "Hello World"
 
-Only a complete set is fetched, and every file is held against its MD5 checksum. A transfer that broke off goes on where
-it was. Files here that differ are not touched without --force; those that are the same are not fetched again. The two
-folders go to stdout. Exit codes: 0 all is here, 1 it is not, 2 wrong usage.
+Only a complete set is fetched, and every file is compared with its MD5 checksum. A transfer that broke off is resumed.
+Local files that differ are not touched without --force; those that are the same are not fetched again. The two folders
+go to stdout. Exit codes: 0 all is here, 1 it is not, 2 wrong usage.
 """
 
 import argparse
@@ -14,8 +14,10 @@ import os
 import re
 import sys
 
-from scribe.cloud import vertex
-from scribe.cloud.vertex import CloudError
+from scribe.cloud.bucket import BUCKET_FOLDER, JOB_PATTERN, check_names, local_path, md5_of, open_bucket, read_text
+from scribe.cloud.clients import storage_client, storage_retry
+from scribe.cloud.errors import CloudError, clear_errors
+from scribe.cloud.sets import fetch_set, newest_set
 from scribe.console import run_command, say
 
 
@@ -26,53 +28,51 @@ def parse_args(argv=None):
     p.add_argument("--project", default=None, help="Google Cloud project (default: that of the credentials)")
     p.add_argument("--save_path", default=None, help="folder for the run (default: saved/JOB)")
     p.add_argument("--log_dir", default=None, help="folder for logs and samples (default: logs/JOB)")
-    p.add_argument("--force", action="store_true", help="replace files that are here and differ")
+    p.add_argument("--force", action="store_true", help="replace local files that differ")
     return p.parse_args(argv)
 
 
 def newest_job(bucket):
-    """The job that wrote the newest set; raises CloudError where there is none."""
-    with vertex.clear_errors(f"list gs://{bucket.name}", missing="the bucket does not exist."):
-        prefix = f"{vertex.ROOT}/"
-        blobs = bucket.client.list_blobs(bucket, prefix=prefix, retry=vertex.storage_retry(), timeout=60)
-        # A name is that of a folder here as well: one that no job can have is passed over.
-        pattern = re.compile(rf"{prefix}({vertex.NAME_PATTERN})/checkpoints/sets/")
+    """The job that wrote the newest set; raises CloudError if there is none."""
+    with clear_errors(f"list gs://{bucket.name}", missing="the bucket does not exist."):
+        prefix = f"{BUCKET_FOLDER}/"
+        blobs = bucket.client.list_blobs(bucket, prefix=prefix, retry=storage_retry(), timeout=60)
+        # The name of the job also names a local folder: one that no job can have is skipped.
+        pattern = re.compile(rf"{prefix}({JOB_PATTERN})/checkpoints/sets/")
         sets = [(blob.updated, found[1]) for blob in blobs if (found := pattern.match(blob.name))]
     if not sets:
         raise CloudError(
-            f"there is no job with a complete set in gs://{bucket.name}/{vertex.ROOT} yet: try again later."
+            f"there is no job with a complete set in gs://{bucket.name}/{BUCKET_FOLDER} yet: try again later."
         )
     return max(sets)[1]
 
 
 def place(name, save_path, log_dir):
-    """Where a file of the set goes here, or None for one that is neither of the run nor of the logs.
+    """The local path of a file of the set, or None for one that is neither of the run nor of the logs.
 
     Raises CloudError for a name that leads out of the folders.
     """
     part, _, rest = name.partition("/")
     folder = {"run": save_path, "logs": log_dir}.get(part)
-    return vertex.local_path(folder, rest) if folder else None
+    return local_path(folder, rest) if folder else None
 
 
 def conflicts(found, where):
-    """Files of a set that are here with other content."""
+    """Local paths of the files of a set that exist with other content."""
     differing = []
     for name, entry in found.files.items():
         path = where(name)
         if path and os.path.exists(path):
-            same = (
-                os.path.isfile(path) and os.path.getsize(path) == entry["size"] and vertex.md5_of(path) == entry["md5"]
-            )
+            same = os.path.isfile(path) and os.path.getsize(path) == entry["size"] and md5_of(path) == entry["md5"]
             differing += [] if same else [path]
     return differing
 
 
 def download(args):
     """Fetches the newest complete set of a job. Returns the folders of the run and of its logs."""
-    vertex.check_names(args.bucket, args.job)
-    client = vertex.storage_client(args.project)
-    bucket, _ = vertex.open_bucket(client, args.bucket)
+    check_names(args.bucket, args.job)
+    client = storage_client(args.project)
+    bucket, _ = open_bucket(client, args.bucket)
     job = args.job or newest_job(bucket)
     save_path = args.save_path or os.path.join("saved", job)
     log_dir = args.log_dir or os.path.join("logs", job)
@@ -80,10 +80,10 @@ def download(args):
     def where(name):
         return place(name, save_path, log_dir)
 
-    prefix = f"{vertex.ROOT}/{job}/checkpoints"
-    found = vertex.newest_set(bucket, prefix, lambda text: say(f"Warning: {text}"))
+    prefix = f"{BUCKET_FOLDER}/{job}/checkpoints"
+    found = newest_set(bucket, prefix, lambda text: say(f"Warning: {text}"))
     if found is None:
-        started = vertex.read_text(bucket, f"{vertex.ROOT}/{job}/job.json")
+        started = read_text(bucket, f"{BUCKET_FOLDER}/{job}/job.json")
         raise CloudError(
             f"{job} has no complete set in gs://{args.bucket} yet: "
             + (f"look with python3 monitor_training.py {job}." if started else "is --job its name?")
@@ -94,7 +94,7 @@ def download(args):
             f"{len(differing)} files are here with other content, such as {differing[0]}: --force replaces them, "
             "--save_path and --log_dir name other folders."
         )
-    fetched = vertex.fetch_set(bucket, found, where)
+    fetched = fetch_set(bucket, found, where)
     say(
         f"Set {found.number} of {job}, step {found.step}, of {found.created}: "
         f"{fetched} of {len(found.files)} files fetched."

@@ -4,7 +4,7 @@
     python3 monitor_training.py JOB --region us-central1 --follow     # until it ends, with its log
 
 JOB is the name given to submit_training.py, or what that printed (projects/.../customJobs/NUMBER). Everything goes to
-stdout, trouble with the network to stderr; it is waited out. Exit codes: 0 succeeded (without --follow: or not ended
+stdout, network faults to stderr; each is waited out. Exit codes: 0 succeeded (without --follow: or not ended
 yet), 1 failed, cancelled or not found, 2 wrong usage.
 """
 
@@ -17,14 +17,17 @@ import sys
 import time
 from typing import NamedTuple
 
-from scribe.cloud import vertex
-from scribe.cloud.vertex import CloudError, NetworkError
-from scribe.console import UsageError, run_command
+from scribe.cloud.bucket import check_names
+from scribe.cloud.clients import credentials_for, find_project, job_client, require
+from scribe.cloud.errors import CloudError, NetworkError, clear_errors
+from scribe.cloud.estimates import duration
+from scribe.cloud.jobs import FAILED, SUCCEEDED, jobs_named, location, state_of
+from scribe.cloud.prices import PRICE_DATE, SPOT_SHARE, spec_price
+from scribe.console import UsageError, run_command, say
 
-SUCCEEDED, FAILED = ("SUCCEEDED",), ("FAILED", "CANCELLED", "EXPIRED", "PARTIALLY_SUCCEEDED")
 STEP = re.compile(r"step (\d+)/(\d+): (\S+) nats/point, learning rate \S+, ([\d.]+) points/s")
 VALIDATION = re.compile(r"step (\d+): validation (\S+) nats/point")
-LONGEST_WAIT = 60.0  # seconds between two tries when the network is away
+LONGEST_WAIT = 60.0  # most seconds between two attempts while the network is away
 LATE = 10.0  # seconds that the last lines of a log may take to arrive
 
 
@@ -33,10 +36,10 @@ def parse_args(argv=None):
     p.add_argument("job", help="name of the job, its number, or projects/.../customJobs/NUMBER")
     p.add_argument("--project", default=None, help="Google Cloud project (default: that of the credentials)")
     p.add_argument("--region", default="us-central1", help="region of the job (default: us-central1)")
-    p.add_argument("--follow", action="store_true", help="stay until the job has ended, and show its log")
+    p.add_argument("--follow", action="store_true", help="stay until the job has ended, and print its log")
     p.add_argument("--poll", type=float, default=15.0, help="seconds between looks (default: 15)")
     p.add_argument(
-        "--give_up", "--give-up", type=float, default=3600.0, help="seconds without network until it gives up"
+        "--give_up", "--give-up", type=float, default=3600.0, help="seconds without a network before it gives up"
     )
     args = p.parse_args(argv)
     if args.poll <= 0:
@@ -45,7 +48,7 @@ def parse_args(argv=None):
 
 
 def patiently(call, give_up, sleep=time.sleep):
-    """call(), again and again while the network is away: after 1, 2, 4, ... seconds, `give_up` in all."""
+    """Returns call(), repeated while the network is away: after 1, 2, 4, ... seconds, at most `give_up` in all."""
     waited, wait = 0.0, 1.0
     while True:
         try:
@@ -53,7 +56,7 @@ def patiently(call, give_up, sleep=time.sleep):
         except NetworkError as error:
             if waited + wait > give_up:
                 raise
-            print(f"{error} Next try in {wait:g} s.", file=sys.stderr, flush=True)
+            say(f"{error} Next try in {wait:g} s.")
             sleep(wait)
             waited, wait = waited + wait, min(2 * wait, LONGEST_WAIT)
 
@@ -62,32 +65,26 @@ def patiently(call, give_up, sleep=time.sleep):
 
 
 def find_job(client, name, project, region):
-    """The newest job of a name, or that of a number or resource name; raises CloudError where there is none."""
-    from google.cloud.aiplatform_v1.types import GetCustomJobRequest, ListCustomJobsRequest
+    """The newest job of a name, or the one of a number or resource name; raises CloudError if there is none."""
+    from google.cloud.aiplatform_v1.types import GetCustomJobRequest
 
-    parent = f"projects/{project}/locations/{region}"
+    parent = location(project, region)
     denied = "You need the role Vertex AI User or Viewer."
     if name.isdigit():
         name = f"{parent}/customJobs/{name}"
     if name.startswith("projects/"):
         missing = "there is no such job; is --region the one it was submitted to?"
-        with vertex.clear_errors(f"look at {name}", missing=missing, denied=denied):
+        with clear_errors(f"look at {name}", missing=missing, denied=denied):
             return client.get_custom_job(GetCustomJobRequest(name=name), timeout=30, retry=None)
-    with vertex.clear_errors(f"look for {name} in {parent}", denied=denied):
-        request = ListCustomJobsRequest(parent=parent, filter=f'display_name="{name}"')
-        jobs = [job for job in client.list_custom_jobs(request, timeout=30, retry=None) if job.display_name == name]
+    with clear_errors(f"look for {name} in {parent}", denied=denied):
+        jobs = jobs_named(client, name, parent, timeout=30, retry=None)
     if not jobs:
         raise CloudError(f"there is no job {name} in {parent}: name it as submit_training.py did, with its --region.")
     return max(jobs, key=lambda job: job.create_time.timestamp())
 
 
-def state_of(job):
-    """Such as "RUNNING"."""
-    return job.state.name.removeprefix("JOB_STATE_")
-
-
 def seconds_of(job):
-    """How long its machines have run, or None if they have not started."""
+    """Seconds that its machines have run, or None if they have not started."""
     if not job.start_time:
         return None
     end = job.end_time or datetime.datetime.now(datetime.timezone.utc)  # noqa: UP017, for Python 3.10
@@ -95,28 +92,32 @@ def seconds_of(job):
 
 
 def cost_of(job):
-    """USD so far by the price table of scribe/cloud/vertex.py, or None where it does not have the machine."""
+    """USD so far by the price table of scribe/cloud/prices.py, or None if it does not have the machine."""
     spec = json.loads(type(job).to_json(job, use_integers_for_enums=False))["jobSpec"]
-    price = vertex.spec_price(spec["workerPoolSpecs"])
+    price = spec_price(spec["workerPoolSpecs"])
     if price is None or seconds_of(job) is None:
         return None
     spot = spec.get("scheduling", {}).get("strategy") == "SPOT"
-    return price * seconds_of(job) / 3600 * (vertex.SPOT_SHARE if spot else 1.0)
+    return price * seconds_of(job) / 3600 * (SPOT_SHARE if spot else 1.0)
 
 
 # ------------------------------------------------------------------------------------------------------------- its log
 
 
 class Progress(NamedTuple):
-    """What the log last said: step of steps, nats per point, points a second, best validation loss."""
+    """What the log last said.
+
+    step, steps: of the training. nats: per point. rate: points a second. validation: best loss so far.
+    first, last: (time in seconds, step) of the first and the last message, for the pace.
+    """
 
     step: int = 0
     steps: int = 0
     nats: float | None = None
     rate: float = 0.0
     validation: float | None = None
-    first: tuple | None = None  # (time, step) of the first message, to tell how fast it goes
-    last: tuple | None = None
+    first: tuple[float, int] | None = None
+    last: tuple[float, int] | None = None
 
 
 def read_line(progress, text, when):
@@ -136,7 +137,7 @@ def read_line(progress, text, when):
 
 
 def seconds_left(progress):
-    """Until the last step, by the pace so far; None where that is not known."""
+    """Seconds until the last step at the pace so far, or None if the pace is not known."""
     if not progress.first or progress.last[1] <= progress.first[1]:
         return None
     pace = (progress.last[0] - progress.first[0]) / (progress.last[1] - progress.first[1])
@@ -151,12 +152,12 @@ class Log:
     """
 
     def __init__(self, project, job):
-        logging = vertex.require("google.cloud.logging", "reading the log")
+        logging = require("google.cloud.logging", "reading the log")
         endpoint = os.environ.get("SCRIBE_LOGGING_ENDPOINT") or "https://logging.googleapis.com"
-        with vertex.clear_errors("reach Cloud Logging"):
+        with clear_errors("reach Cloud Logging"):
             self._client = logging.Client(
                 project=project, _use_grpc=False, client_options={"api_endpoint": endpoint},
-                credentials=vertex.credentials_for(endpoint),
+                credentials=credentials_for(endpoint),
             )  # fmt: skip
         self._filter = f'resource.type="ml_job" AND resource.labels.job_id="{job.name.rsplit("/", 1)[1]}"'
         # Without a time in the filter, the library would ask for the last day alone.
@@ -168,7 +169,7 @@ class Log:
         since = (self._since - datetime.timedelta(minutes=2)).strftime("%Y-%m-%dT%H:%M:%SZ")
         wanted = f'{self._filter} AND timestamp>="{since}"'
         lines = []
-        with vertex.clear_errors("read the log", denied="You need the role Logs Viewer."):
+        with clear_errors("read the log", denied="You need the role Logs Viewer."):
             for entry in self._client.list_entries(filter_=wanted, order_by="timestamp asc", page_size=1000):
                 key = entry.insert_id, entry.timestamp
                 if key in self._seen:
@@ -189,9 +190,9 @@ def summary(job, progress):
     seconds, cost = seconds_of(job), cost_of(job)
     parts = [f"{job.display_name}: {state_of(job)}"]
     if seconds is not None:
-        parts.append(f"{vertex.duration(seconds)} so far" if state_of(job) == "RUNNING" else vertex.duration(seconds))
+        parts.append(f"{duration(seconds)} so far" if state_of(job) == "RUNNING" else duration(seconds))
     if cost is not None:
-        parts.append(f"about {cost:.2f} USD (an estimate, prices of {vertex.PRICE_DATE})")
+        parts.append(f"about {cost:.2f} USD (an estimate, prices of {PRICE_DATE})")
     if progress.nats is not None:
         parts.append(
             f"step {progress.step}/{progress.steps}: {progress.nats:.4f} nats/point, {progress.rate:.0f} points/s"
@@ -200,15 +201,15 @@ def summary(job, progress):
         parts.append(f"best validation {progress.validation:.4f}")
     left = seconds_left(progress)
     if left is not None and state_of(job) == "RUNNING":
-        parts.append(f"{vertex.duration(left)} to go")
+        parts.append(f"{duration(left)} to go")
     return ", ".join(parts)
 
 
 def monitor(args):
     """Looks at a job once, or until it ends. Returns the exit code."""
     if not args.job.startswith("projects/"):
-        vertex.check_names(job=args.job)
-        args.project = vertex.find_project(args.project)
+        check_names(job=args.job)
+        args.project = find_project(args.project)
     else:
         parts = re.fullmatch(r"projects/([^/]+)/locations/([^/]+)/customJobs/\d+", args.job)
         if not parts:
@@ -216,14 +217,14 @@ def monitor(args):
                 f"{args.job} is no job: it has to look like projects/PROJECT/locations/REGION/customJobs/1."
             )
         args.project, args.region = parts.groups()
-    client = vertex.job_client(args.region)
+    client = job_client(args.region)
     give_up = args.give_up if args.follow else min(args.give_up, 30.0)
     job = patiently(lambda: find_job(client, args.job, args.project, args.region), give_up)
     name, progress, log, before = job.name, Progress(), None, None
     try:
         log = Log(args.project, job)
     except CloudError as error:
-        print(f"Warning: {error} The state is shown without it.", file=sys.stderr)
+        say(f"Warning: {error} The state is shown without it.")
     while True:
         ended = state_of(job) in SUCCEEDED + FAILED
         if ended and before is not None:
@@ -241,10 +242,9 @@ def monitor(args):
         job = patiently(lambda: find_job(client, name, args.project, args.region), give_up)
     if before in FAILED:
         reason = job.error.message.strip().splitlines()[0] if job.error.message.strip() else "no reason was given"
-        print(
+        say(
             f"Error: {job.display_name} ended as {before}: {reason} What was saved is kept: submit the same --job "
-            "again to go on; its log, above or in the console, says more.",
-            file=sys.stderr,
+            "again to go on; its log, above or in the console, says more."
         )
         return 1
     return 0
@@ -257,7 +257,7 @@ def read_log(log, give_up):
     try:
         return patiently(log.new_lines, give_up)
     except CloudError as error:
-        print(f"Warning: {error}", file=sys.stderr, flush=True)
+        say(f"Warning: {error}")
         return []
 
 

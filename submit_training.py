@@ -5,27 +5,29 @@
     python3 submit_training.py --bucket mine --dry-run                             # the whole request; nothing is done
 
 Flags, data, machine, credentials and bucket are checked before anything is paid for. The suite and the data go to the
-bucket unless they are there already. The job specification of --dry-run and the job's name go to stdout, all else to
+bucket unless they are there already. The job specification of --dry-run and the job's name go to stdout, messages to
 stderr. docs/VERTEX_AI_SETUP.md has the steps that come before the first job. Exit codes: 0 started, 1 not started,
 2 wrong usage.
 """
 
 import argparse
-import ast
 import contextlib
-import gzip
 import hashlib
 import io
 import json
 import os
 import shlex
 import sys
-import tarfile
 import tempfile
 import time
 
-from scribe.cloud import vertex
-from scribe.cloud.vertex import CloudError
+from scribe.cloud import package
+from scribe.cloud.bucket import BUCKET_FOLDER, check_names, md5_of, open_bucket, read_text, upload_file, upload_text
+from scribe.cloud.clients import find_project, job_client, require, storage_client
+from scribe.cloud.errors import CloudError, clear_errors
+from scribe.cloud.estimates import duration, estimate, estimate_table
+from scribe.cloud.jobs import UNDER_WAY, console_link, jobs_named, location, state_of
+from scribe.cloud.prices import GPUS, PRICE_DATE, find_gpu, find_machine, quota_name
 from scribe.console import UsageError, run_command, say
 from scribe.files.stroke_file import DATA_FILE
 from scribe.network.config import ModelConfig
@@ -33,8 +35,8 @@ from scribe.training.flags import parse_training_flags
 from utils import DataLoader
 
 HERE = os.path.dirname(os.path.abspath(__file__))
-# Google's last prebuilt container of TensorFlow, 2.17, was to be had until 2026-07-11, so nothing of that kind is the
-# default: without --image, the packages of the Dockerfile are installed on the Dockerfile's base when the job starts.
+# Google's last prebuilt container of TensorFlow, 2.17, was available until 2026-07-11, so none of them is the default:
+# without --image, the packages of the Dockerfile are installed on the Dockerfile's base when the job starts.
 BASE_IMAGE = "python:3.12.13-slim-bookworm"
 START = r"""set -e
 export PATH=/usr/local/nvidia/bin:$PATH LD_LIBRARY_PATH=/usr/local/nvidia/lib:/usr/local/nvidia/lib64
@@ -52,9 +54,6 @@ tarfile.open(fileobj=io.BytesIO(code)).extractall(filter="data")
 cd {package}
 exec python3 -m scribe.cloud.container "$@"
 """
-PACKAGE = "scribe-1.0"  # the suite as pip takes it; its folder in the bucket is named after its content
-PACKAGE_NEEDS = ["google-cloud-storage>=2.10", "numpy", "matplotlib", "tqdm", "tensorboard"]
-ENTRY_POINTS = ("scribe.cloud.container", "train", "sample")
 # Flags of train.py that scribe/cloud/container.py sets, or that name something on this machine.
 NOT_FOR_THE_CLOUD = ("save_path", "log_dir")
 SAME_RUN = "rnn_size nmixtures kmixtures alphabet tsteps_per_ascii data_scale optimizer".split()
@@ -78,12 +77,17 @@ def parse_args(argv=None):
     )
     g.add_argument("--service-account", default=None, help="e-mail of the account that the job runs as")
     g = p.add_argument_group("machine")
-    g.add_argument("--gpu-type", default="t4", help=f"{', '.join(vertex.GPUS)} (default: t4)")
+    g.add_argument("--gpu-type", default="t4", help=f"{', '.join(GPUS)} (default: t4)")
     g.add_argument("--gpu-count", type=int, default=None, help="GPUs in a machine (default: 1)")
     g.add_argument("--workers", type=int, default=1, help="machines (default: 1)")
-    g.add_argument("--spot", action="store_true", help="a spot machine: cheap, and may be taken away at any time")
     g.add_argument(
-        "--max-hours", type=float, default=24.0, help="stop the job after so long, whatever it does (default: 24)"
+        "--spot", action="store_true", help="use a spot machine: cheap, but it may be taken away at any time"
+    )
+    g.add_argument(
+        "--max-hours",
+        type=float,
+        default=24.0,
+        help="hours after which the job is stopped, finished or not (default: 24)",
     )
     g = p.add_argument_group("what runs")
     g.add_argument(
@@ -91,24 +95,26 @@ def parse_args(argv=None):
         default=None,
         help=f"image made from the Dockerfile (default: {BASE_IMAGE}, and its packages are installed at every start)",
     )
-    g.add_argument("--prebuilt", default=None, help="one of Google's prebuilt containers of TensorFlow, 2.15 or newer")
-    g.add_argument("--sync-every", type=float, default=60.0, help="least seconds between two uploads (default: 60)")
-    g.add_argument("--sample", default="Hello World", help="text that is written at the end; empty for none")
+    g.add_argument("--prebuilt", default=None, help="one of Google's prebuilt TensorFlow containers, 2.15 or newer")
+    g.add_argument("--sync-every", type=float, default=60.0, help="minimum seconds between two uploads (default: 60)")
+    g.add_argument(
+        "--sample", default="Hello World", help="text to write with the trained model at the end; empty for none"
+    )
     p.add_argument("--dry-run", action="store_true", help="print the job specification as JSON and touch nothing")
     args, flags = p.parse_known_args(argv)
     args.gpu_type = args.gpu_type.lower()
-    vertex.check_names(args.bucket, args.job)
+    check_names(args.bucket, args.job)
     train_args = parse_training_flags(flags, None)  # exit code 2 and train.py's own message where a flag is wrong
     for name in NOT_FOR_THE_CLOUD:
         if any(flag == f"--{name}" or flag.startswith(f"--{name}=") for flag in flags):
-            p.error(f"--{name} cannot be given: the run goes to gs://{args.bucket}/{vertex.ROOT}/JOB")
+            p.error(f"--{name} cannot be given: the run goes to gs://{args.bucket}/{BUCKET_FOLDER}/JOB")
     if args.workers < 1:
         p.error(f"--workers is {args.workers}: it has to be 1 or more")
     if not 0 < args.max_hours <= 7 * 24:
         p.error(f"--max-hours is {args.max_hours}: it has to be above 0 and at most 168, a week")
     if args.image and args.prebuilt:
         p.error("--image and --prebuilt are two ways to say what runs: name one")
-    vertex.find_machine(args.gpu_type, args.gpu_count, args.spot)
+    find_machine(args.gpu_type, args.gpu_count, args.spot)
     return args, distribution(args, flags, train_args), train_args
 
 
@@ -119,7 +125,7 @@ def distribution(args, flags, train_args):
     given = train_args.distribute
     if not any(flag.split("=")[0] == "--distribute" for flag in flags):
         return [*flags, "--distribute", needed] if needed != "none" else flags
-    # Mirrored does with one GPU, too; but TF_CONFIG, which multiworker needs, is there only for several machines.
+    # Mirrored also works with one GPU; but TF_CONFIG, which multiworker needs, exists only for several machines.
     if given != needed and (given, needed) != ("mirrored", "none"):
         raise UsageError(
             f"--distribute {given} does not fit --workers {args.workers} with --gpu-count {gpus}, "
@@ -143,13 +149,13 @@ def check_data(args, train_args):
             verify_data.check_data(report, train_args.extra_data, train_args.tsteps, worst=0)
     if report.faults:
         raise CloudError(
-            f"the data has {report.faults} fault{'s' * (report.faults > 1)}, named above: mend them first "
+            f"the data has {report.faults} fault{'s' * (report.faults > 1)}, named above: fix them first "
             f"(python3 verify_data.py --data_dir {train_args.data_dir} tells more)."
         )
 
 
 def count_points(train_args):
-    """Pen points in the whole training, and in the data."""
+    """(pen points in the whole training, pen points in the data)."""
     try:
         loader = DataLoader(train_args)
     except (OSError, ValueError) as error:
@@ -160,7 +166,7 @@ def count_points(train_args):
 
 
 def inputs(train_args, flags):
-    """What has to be in the bucket: ({name in the work folder: path}, flags of train.py that name them there)."""
+    """The files that the bucket needs: ({name in the work folder: path}, flags of train.py that name them there)."""
     files = {f"data/{DATA_FILE}": os.path.join(train_args.data_dir, DATA_FILE)}
     flags = without(flags, "data_dir")
     if train_args.extra_data:
@@ -185,7 +191,7 @@ def inputs(train_args, flags):
 
 
 def without(flags, name):
-    """Flags without --name and its value."""
+    """The flags without --name and its value."""
     kept, skip = [], False
     for flag in flags:
         if skip or flag.startswith(f"--{name}="):
@@ -195,49 +201,6 @@ def without(flags, name):
         else:
             kept.append(flag)
     return kept
-
-
-# ------------------------------------------------------------------------------------------------------------- package
-
-
-def modules():
-    """{path: content} of what a container needs: what the entry points import, what that imports, and so on."""
-    found, queue = {}, list(ENTRY_POINTS)
-    while queue:
-        name = queue.pop()
-        queue += [name.rpartition(".")[0]] if "." in name else []
-        stem = name.replace(".", "/")
-        for path in (f"{stem}.py", f"{stem}/__init__.py"):
-            if path in found or not os.path.exists(os.path.join(HERE, path)):
-                continue
-            with open(os.path.join(HERE, path), encoding="utf-8") as file:
-                found[path] = file.read()
-            for node in ast.walk(ast.parse(found[path])):
-                if isinstance(node, ast.Import):
-                    queue += [alias.name for alias in node.names]
-                elif isinstance(node, ast.ImportFrom) and node.module:
-                    queue += [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
-    return dict(sorted(found.items()))
-
-
-def package():
-    """The suite as a source distribution, bytes: the same files always make the same bytes."""
-    files = modules()
-    names = [name.removesuffix(".py") for name in files if "/" not in name]
-    folders = [os.path.dirname(name).replace("/", ".") for name in files if name.endswith("/__init__.py")]
-    files["setup.py"] = (
-        "from setuptools import setup\n\n"
-        f"setup(name='scribe', version='1.0', py_modules={names!r}, packages={folders!r},\n"
-        f"      install_requires={PACKAGE_NEEDS!r})\n"
-    )
-    files["PKG-INFO"] = "Metadata-Version: 1.2\nName: scribe\nVersion: 1.0\n"
-    buffer = io.BytesIO()
-    with gzip.GzipFile(fileobj=buffer, mode="wb", mtime=0) as zipped, tarfile.open(fileobj=zipped, mode="w") as tar:
-        for name, text in sorted(files.items()):
-            info = tarfile.TarInfo(f"{PACKAGE}/{name}")
-            info.size = len(text.encode())
-            tar.addfile(info, io.BytesIO(text.encode()))
-    return buffer.getvalue()
 
 
 # ------------------------------------------------------------------------------------------------------- specification
@@ -252,7 +215,7 @@ def start_script(cuda):
         packages = [line.strip() for line in file if line.strip() and not line.startswith("#")]
     if not cuda:
         packages = [name.replace("[and-cuda]", "") for name in packages]
-    return START.replace("{packages}", shlex.join(packages)).replace("{package}", PACKAGE)
+    return START.replace("{packages}", shlex.join(packages)).replace("{package}", package.PACKAGE)
 
 
 def specification(args, flags, files, code_name):
@@ -261,12 +224,12 @@ def specification(args, flags, files, code_name):
     Args:
         flags: for train.py. files: {name in the work folder: object in the bucket}. code_name: object of the package.
     """
-    machine, _ = vertex.find_machine(args.gpu_type, args.gpu_count, args.spot)
-    gpu = vertex.find_gpu(args.gpu_type)
+    machine, _ = find_machine(args.gpu_type, args.gpu_count, args.spot)
+    gpu = find_gpu(args.gpu_type)
     spec = {"machineType": machine}
     if gpu.accelerator:
         spec |= {"acceleratorType": gpu.accelerator, "acceleratorCount": args.gpu_count or 1}
-    home = f"gs://{args.bucket}/{vertex.ROOT}/{args.job}"
+    home = f"gs://{args.bucket}/{BUCKET_FOLDER}/{args.job}"
     command = ["--job", home, "--sync_every", f"{args.sync_every:g}"]
     if gpu.accelerator:
         command += ["--gpus", str(args.gpu_count or 1)]
@@ -290,7 +253,7 @@ def specification(args, flags, files, code_name):
     job = {
         "workerPoolSpecs": pools,
         "baseOutputDirectory": {"outputUriPrefix": home},
-        # After a worker was restarted, all start again from the newest set.
+        # When one worker is restarted, all start again from the newest set.
         "scheduling": {"timeout": f"{round(args.max_hours * 3600)}s", "restartJobOnWorkerRestart": args.workers > 1},
     }
     if args.spot:
@@ -303,20 +266,18 @@ def specification(args, flags, files, code_name):
 # ------------------------------------------------------------------------------------------------------------ the cloud
 
 
-def check_cloud(args, train_args, client, region_client):
-    """What can only be seen in the cloud; raises CloudError. Returns the bucket."""
-    from google.cloud.aiplatform_v1.types import ListCustomJobsRequest
-
-    bucket, warning = vertex.open_bucket(client, args.bucket, args.region)
+def check_cloud(args, train_args, client, jobs_client):
+    """Checks what only the cloud can tell: bucket, earlier job, running job; raises CloudError. Returns the bucket."""
+    bucket, warning = open_bucket(client, args.bucket, args.region)
     if warning:
         say(f"Warning: {warning}")
-    before = vertex.read_text(bucket, f"{vertex.ROOT}/{args.job}/job.json")
+    before = read_text(bucket, f"{BUCKET_FOLDER}/{args.job}/job.json")
     if before:
         try:
             flags = dict(json.loads(before)["train"])
         except (ValueError, KeyError, TypeError):
             raise CloudError(
-                f"gs://{args.bucket}/{vertex.ROOT}/{args.job}/job.json is damaged: delete it, or name another --job."
+                f"gs://{args.bucket}/{BUCKET_FOLDER}/{args.job}/job.json is damaged: delete it, or name another --job."
             ) from None
         differing = [
             f"--{name} {flags[name]!r} (now {getattr(train_args, name)!r})"
@@ -327,15 +288,14 @@ def check_cloud(args, train_args, client, region_client):
             raise CloudError(
                 f"{args.job} was started with {', '.join(differing)}: use the same flags, or another --job."
             )
-    parent = f"projects/{args.project}/locations/{args.region}"
-    request = ListCustomJobsRequest(parent=parent, filter=f'display_name="{args.job}"')
-    with vertex.clear_errors(
+    parent = location(args.project, args.region)
+    with clear_errors(
         f"ask for the jobs of {parent}",
         denied="Is the Vertex AI API switched on (gcloud services enable aiplatform.googleapis.com), and have you the "
         "role Vertex AI User?",
     ):
-        jobs = list(region_client.list_custom_jobs(request, timeout=60))
-    running = [job for job in jobs if job.display_name == args.job and job.state.name[10:] in UNDER_WAY]
+        jobs = jobs_named(jobs_client, args.job, parent, timeout=60)
+    running = [job for job in jobs if state_of(job) in UNDER_WAY]
     if running:
         raise CloudError(
             f"{args.job} is under way already ({running[0].state.name}): two would write the same checkpoints. "
@@ -344,54 +304,46 @@ def check_cloud(args, train_args, client, region_client):
     return bucket
 
 
-UNDER_WAY = ("QUEUED", "PENDING", "RUNNING", "CANCELLING", "PAUSED", "UPDATING")
-
-
 def submit(args, train_args, spec, files, targets, code, code_name):
     """Uploads what is not there, starts the job; returns its resource name."""
     from google.cloud.aiplatform_v1.types import CreateCustomJobRequest, CustomJob
 
     job = CustomJob.from_json(json.dumps(spec))
-    client = vertex.storage_client(args.project)
-    jobs = vertex.job_client(args.region)
+    client = storage_client(args.project)
+    jobs = job_client(args.region)
     bucket = check_cloud(args, train_args, client, jobs)
     for name, path in files.items():
-        say(f"{'Uploaded' if vertex.upload_file(bucket, path, targets[name]) else 'Already there'}: {path}")
+        say(f"{'Uploaded' if upload_file(bucket, path, targets[name]) else 'Already there'}: {path}")
     if not args.image:
         with tempfile.TemporaryDirectory() as folder:
-            path = os.path.join(folder, f"{PACKAGE}.tar.gz")
+            path = os.path.join(folder, f"{package.PACKAGE}.tar.gz")
             with open(path, "wb") as file:
                 file.write(code)
-            say(f"{'Uploaded' if vertex.upload_file(bucket, path, code_name) else 'Already there'}: the suite")
+            say(f"{'Uploaded' if upload_file(bucket, path, code_name) else 'Already there'}: the suite")
     content = {"submitted": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()), "train": vars(train_args), "job": spec}
-    vertex.upload_text(bucket, f"{vertex.ROOT}/{args.job}/job.json", json.dumps(content, indent=1))
-    parent = f"projects/{args.project}/locations/{args.region}"
-    with vertex.clear_errors(
+    upload_text(bucket, f"{BUCKET_FOLDER}/{args.job}/job.json", json.dumps(content, indent=1))
+    parent = location(args.project, args.region)
+    with clear_errors(
         f"start the job in {parent}",
         denied="You need the role Vertex AI User; --service-account needs you to be its user.",
     ):
         return jobs.create_custom_job(CreateCustomJobRequest(parent=parent, custom_job=job), timeout=120).name
 
 
-def console_link(name):
-    """The page of a job in the console, from its resource name."""
-    _, project, _, region, _, number = name.split("/")
-    return f"https://console.cloud.google.com/vertex-ai/locations/{region}/training/{number}?project={project}"
-
-
-def tell_estimate(args, train_args, total, points):
-    gpus = args.gpu_count if args.gpu_count is not None else (1 if vertex.find_gpu(args.gpu_type).accelerator else 0)
+def say_estimate(args, train_args, total, points):
+    """Prints what the training will take, on this machine and on others; total, points: see `count_points`."""
+    gpus = args.gpu_count if args.gpu_count is not None else (1 if find_gpu(args.gpu_type).accelerator else 0)
     parameters = ModelConfig.from_args(train_args).weights
-    e = vertex.estimate(train_args, total, args.gpu_type, gpus, args.workers, args.spot)
+    e = estimate(train_args, total, args.gpu_type, gpus, workers=args.workers, spot=args.spot)
     say(
         f"Estimate: {points:,} points in the data, {e.points:,} in all x 6 x {parameters:,} parameters = "
-        f"{6 * parameters * e.points:.2g} operations; {e.rate:,.0f} points/s ({e.share:.1%} of the float32 peak): "
-        f"{vertex.duration(3600 * e.hours)}, about {e.usd:.2f} USD{' as a spot machine' if args.spot else ''} at the "
-        f"prices of {vertex.PRICE_DATE}."
+        f"{6 * parameters * e.points:.2g} operations; {e.rate:,.0f} points/s ({e.mfu:.1%} MFU): "
+        f"{duration(3600 * e.hours)}, about {e.usd:.2f} USD{' as a spot machine' if args.spot else ''} at the "
+        f"prices of {PRICE_DATE}."
     )
-    for line in vertex.price_table(train_args, total, args.gpu_type, args.spot):
+    for line in estimate_table(train_args, total, args.gpu_type, args.spot):
         say(line)
-    quota = vertex.quota_name(args.gpu_type, args.spot)
+    quota = quota_name(args.gpu_type, args.spot)
     if quota:
         say(f"Quota: {gpus * args.workers} of {quota} in {args.region}.")
     if e.hours > args.max_hours:
@@ -405,18 +357,16 @@ def run(argv):
     if args.job is None:
         args.job = f"scribe-{train_args.rnn_size}-{time.strftime('%Y%m%d-%H%M%S')}"
     files, flags = inputs(train_args, flags)
-    targets = {
-        name: f"{vertex.ROOT}/inputs/{vertex.md5_of(path)}/{os.path.basename(name)}" for name, path in files.items()
-    }
-    code = package()
-    code_name = f"{vertex.ROOT}/code/{hashlib.sha256(code).hexdigest()[:16]}/{PACKAGE}.tar.gz"
+    targets = {name: f"{BUCKET_FOLDER}/inputs/{md5_of(path)}/{os.path.basename(name)}" for name, path in files.items()}
+    code = package.build()
+    code_name = f"{BUCKET_FOLDER}/code/{hashlib.sha256(code).hexdigest()[:16]}/{package.PACKAGE}.tar.gz"
     spec = specification(args, flags, targets, code_name)
-    tell_estimate(args, train_args, total, points)
+    say_estimate(args, train_args, total, points)
     if args.dry_run:
         print(json.dumps(spec, indent=2))
         return 0
-    vertex.require("google.cloud.aiplatform_v1", "submitting a job")
-    args.project = vertex.find_project(args.project)
+    require("google.cloud.aiplatform_v1", "submitting a job")
+    args.project = find_project(args.project)
     name = submit(args, train_args, spec, files, targets, code, code_name)
     print(name)
     say(f"Started {args.job}: {console_link(name)}")

@@ -18,12 +18,12 @@ import numpy as np
 from tqdm import tqdm
 
 from model import HandwritingModel, loss_sum_and_count
-from scribe.files.safe_pickle import UnsafePickleError
-from scribe.network.checkpoint import CheckpointError, find_checkpoint, restore_weights
+from scribe.console import SuiteError, run_command
+from scribe.network.checkpoint import find_checkpoint, restore_weights
 from scribe.network.config import POINT_SIZE
 from scribe.network.tf_setup import GPUS, one_thread_per_operation, tf
 from scribe.training.cluster import SINGLE_WORKER, read_cluster
-from scribe.training.devices import ALONE, LOST, Silence, explain, start
+from scribe.training.devices import ONE_DEVICE, WORKER_LOST, NullLogger, describe_loss, join
 from scribe.training.flags import parse_training_flags
 from scribe.training.run import TrainingRun, WeightAverage
 from scribe.training.schedule import MAX_BAD_STEPS, Interrupt, learning_rate
@@ -31,6 +31,7 @@ from utils import DataLoader, Logger
 
 
 def parse_args(argv=None):
+    """The flags stand in scribe/training/flags.py, where tools/train_jax.py and submit_training.py find them too."""
     return parse_training_flags(argv, __doc__)
 
 
@@ -38,7 +39,7 @@ def parse_args(argv=None):
 
 
 def make_optimizer(args):
-    """The optimizer that the flags ask for."""
+    """The optimizer of --optimizer, with its flags."""
     if args.optimizer == "adam":
         return tf.keras.optimizers.Adam(args.learning_rate, beta_1=args.momentum, beta_2=args.decay)
     return tf.keras.optimizers.RMSprop(
@@ -47,23 +48,23 @@ def make_optimizer(args):
 
 
 def parallel_loss(model, x, y, mask, char_seq, dropout_seed, towers, training, replica=0, replicas=1):
-    """The loss of a batch as (sum in nats, number of points), computed as `towers` slices of it side by side.
+    """The loss of a batch as (sum in nats, number of points), computed as `towers` slices of it in parallel.
 
-    The products within a recurrence are too small to keep several cores busy; slices of the batch that do not wait for
-    each other are not. With one thread for each (`tf_setup.one_thread_per_operation`) two cores are 1.3 times as fast.
+    The products within a recurrence are too small to keep several cores busy, but slices of the batch are independent.
+    With one thread for each (`tf_setup.one_thread_per_operation`) two cores are 1.3 times as fast.
 
-    Of several replicas (see scribe/training/devices.py) each computes the slices of its own share of the lines.
+    With several replicas (see scribe/training/devices.py) each computes the slices of its own share of the lines.
     """
     batch = tf.shape(x)[0]
     totals, counts = [], []
     slices = replicas * towers
     for k in [replica * towers + tower for tower in range(towers)]:
         first, last = k * batch // slices, (k + 1) * batch // slices
-        # cuDNN fails without a line, so where there are more slices than lines some compute one that does not count.
+        # cuDNN fails on an empty batch, so with more slices than lines some compute a line that does not count.
         rows, counts_in = slice(first, tf.maximum(last, first + 1)), tf.cast(last > first, mask.dtype)
         inputs = {"stroke_data": x[rows], "char_seq": char_seq[rows]}
         if training:
-            inputs["dropout_seed"] = tf.random.fold_in(dropout_seed, k)  # other noise in every slice
+            inputs["dropout_seed"] = tf.random.fold_in(dropout_seed, k)  # different noise in every slice
         total, count = loss_sum_and_count(model(inputs, training=training), y[rows], mask[rows] * counts_in)
         totals.append(total)
         counts.append(count)
@@ -71,17 +72,17 @@ def parallel_loss(model, x, y, mask, char_seq, dropout_seed, towers, training, r
 
 
 def default_towers(batch_size):
-    """One for each core, with at least 4 lines in it; 1 on a GPU."""
+    """One tower for each core, of at least 4 lines; 1 on a GPU."""
     return 1 if GPUS else max(1, min(os.cpu_count() or 1, batch_size // 4))
 
 
-def make_train_step(model, optimizer, average, grad_clip, towers=1, devices=ALONE):
+def make_train_step(model, optimizer, average, grad_clip, towers=1, devices=ONE_DEVICE):
     """A tf.function with one trace for all batch shapes.
 
     train_step(x [B, T, 3], y [B, T, 3], mask [B, T], char_seq [B, U, A], rate, step, dropout_seed [2]) returns the sum
     of the loss in nats, the number of points, the norm of the gradient before clipping, and whether the step was taken:
-    one whose loss or gradient is not finite changes nothing. `towers`: see `parallel_loss`; of every replica of
-    `devices`, which share the batch. Each has the whole batch at hand, so each can divide by all of its points.
+    one whose loss or gradient is not finite changes nothing. `towers`: see `parallel_loss`; each replica of `devices`
+    computes as many. Each has the whole batch in memory, so each can divide by the number of all points.
     """
     spec = tf.TensorSpec
     variables = model.trainable_variables
@@ -121,7 +122,7 @@ def make_train_step(model, optimizer, average, grad_clip, towers=1, devices=ALON
     return train_step
 
 
-def make_evaluate_step(model, towers=1, devices=ALONE):
+def make_evaluate_step(model, towers=1, devices=ONE_DEVICE):
     """A tf.function: (x, y, mask, char_seq) -> (sum of the loss in nats, number of points)."""
     spec = tf.TensorSpec
 
@@ -152,8 +153,8 @@ def evaluate(evaluate_step, batches):
 # ----------------------------------------------------------------------------------------------------------- the loop
 
 
-def train(args, loader, logger, devices=ALONE):
-    """The whole run, from the last save on. Returns the exit code."""
+def train(args, loader, logger, devices=ONE_DEVICE):
+    """Trains from the last save to the last step. Returns the exit code."""
     with Interrupt() as interrupt:
         return _train(args, loader, logger, interrupt, devices)
 
@@ -185,7 +186,7 @@ def _train(args, loader, logger, interrupt, devices):
     seen = np.zeros(3)  # nats, points and seconds since the last message
     bar = tqdm(total=steps, initial=run.batches, unit="step", disable=None if devices.chief else True, smoothing=0.05)
 
-    stop = out_of_patience(args, run)  # of a run that had stopped before
+    stop = out_of_patience(args, run)  # the resumed run may have stopped early
     while run.batches < steps and not stop:
         step = run.batches
         batch = loader.batch(step)
@@ -230,9 +231,9 @@ def _train(args, loader, logger, interrupt, devices):
         if (run.batches % validate_every == 0 or done) and loader.valid_stroke_data:
             validate(args, run, average, evaluate_step, loader, writer, logger)
             stop = out_of_patience(args, run)
-        # After a skipped step there is nothing new: saves of such steps would push out those of good ones.
+        # A skipped step changed nothing, and saving it would push out the checkpoint of a good one.
         due = bool(applied) and (run.batches % args.save_every == 0 or run.batches % validate_every == 0)
-        # Looked at once: a signal between two looks would be reported, but not saved.
+        # Read once: a signal between two reads would be reported, but not saved.
         interrupted = devices.common_signal(interrupt.signal)
         if due or done or stop or interrupted:
             run.save()
@@ -248,7 +249,7 @@ def _train(args, loader, logger, interrupt, devices):
 
 
 def out_of_patience(args, run):
-    """Whether so many validations did not find a lower loss that the run is to stop early."""
+    """Whether --patience validations in a row found no lower loss, so that the run stops early."""
     return bool(args.patience) and run.stale >= args.patience
 
 
@@ -270,33 +271,27 @@ def validate(args, run, average, evaluate_step, loader, writer, logger):
     )
 
 
-def main(argv=None):
-    args = parse_args(argv)
+def run(args):
+    """Joins the other devices and trains. Returns the exit code."""
     for gpu in GPUS:
         tf.config.experimental.set_memory_growth(gpu, True)
-    try:
-        cluster = read_cluster(os.environ) if args.distribute == "multiworker" else SINGLE_WORKER
-    except ValueError as error:
-        print(f"Error: {error}", file=sys.stderr)
-        return 2
+    cluster = read_cluster(os.environ) if args.distribute == "multiworker" else SINGLE_WORKER
     args.towers = args.towers or default_towers(args.batch_size // cluster.workers)
     if args.towers > 1:
         one_thread_per_operation(args.towers)
     try:
-        devices = start(args.distribute, cluster)
-        logger = Logger(args) if devices.chief else Silence()
+        devices = join(args.distribute, cluster)
+        logger = Logger(args) if devices.chief else NullLogger()
         loader = DataLoader(args, logger)
         devices.check(args, loader)
         return train(args, loader, logger, devices)
-    except LOST as error:
-        print(f"Error: {explain(error)}", file=sys.stderr)
-        return 1
-    except (CheckpointError, UnsafePickleError, ValueError, OSError) as error:
-        print(f"Error: {error}", file=sys.stderr)
-        return 1
-    except KeyboardInterrupt:
-        print("Stopped without saving; the last checkpoint is kept.", file=sys.stderr)
-        return 128 + signal.SIGINT
+    except WORKER_LOST as error:
+        raise SuiteError(describe_loss(error)) from None
+
+
+def main(argv=None):
+    args = parse_args(argv)
+    return run_command(lambda: run(args), stopped="Stopped without saving; the last checkpoint is kept.")
 
 
 if __name__ == "__main__":

@@ -4,13 +4,13 @@
     python3 benchmarks/distribute.py --workers 1 2 4 --steps 9 --json distribute.json
     python3 benchmarks/distribute.py --size 16 --length 40 --batch 4 --steps 2         # does it work at all
 
-All processes share the cores of this machine, so this is not the gain that machines of their own would bring: it tells
-what the exchange costs. What is to be expected of N machines with a network between them follows from
+All processes share the cores of this machine, so this does not measure the gain of further machines, but the cost of
+the exchange. The expected time of a step on N machines with a network between them is
 
     t(N) = compute / N + 2 (N - 1) / N * bytes / bandwidth
 
-with the time that one process takes for a step as compute, and the bytes of the gradient, each of which a ring of N
-machines sends 2 (N - 1) / N times. It leaves out latency, and that the lines of a batch are not divided evenly.
+where compute is the time of a step in one process, and bytes is the size of the gradient, each byte of which a ring of
+N machines sends 2 (N - 1) / N times. It leaves out latency, and that the lines of a batch are not divided evenly.
 """
 
 import argparse
@@ -31,7 +31,7 @@ from scribe.files.atomic import save_json
 from scribe.ink.text import ALPHABET
 from scribe.network.tf_setup import GPUS, one_thread_per_operation, tf
 from scribe.training.cluster import SINGLE_WORKER, read_cluster
-from scribe.training.devices import start
+from scribe.training.devices import join
 from scribe.training.flags import parse_training_flags
 from scribe.training.run import WeightAverage
 from train import make_optimizer, make_train_step
@@ -52,7 +52,7 @@ def work(args):
         one_thread_per_operation(towers)
     alone = workers == 1
     cluster = SINGLE_WORKER if alone else read_cluster(os.environ)
-    devices = start("none" if alone else "multiworker", cluster)
+    devices = join("none" if alone else "multiworker", cluster)
     flags = ["--rnn_size", str(args.size), "--tsteps_per_ascii", str(POINTS_PER_CHARACTER), "--learning_rate", "1e-30"]
     train_args = parse_training_flags([*flags, "--alphabet", ALPHABET], None)
     tf.keras.utils.set_random_seed(0)
@@ -102,7 +102,7 @@ def measure(args, workers):
         for process in processes:
             process.kill()
     if any(process.returncode for process in processes):
-        raise ValueError(f"of {workers} workers one ended with an error, above.")
+        raise ValueError(f"one of {workers} workers ended with an error, above.")
     return json.loads(outputs[0].splitlines()[-1])
 
 
@@ -162,7 +162,7 @@ def parse_args(argv=None):
     p.add_argument("--size", type=int, default=400, help="units in each of the three LSTMs")
     p.add_argument("--length", type=int, default=640, help="pen points a line")
     p.add_argument("--batch", type=int, default=32, help="lines in a batch, of all workers together")
-    p.add_argument("--json", default=None, metavar="FILE", help="write everything that was measured there")
+    p.add_argument("--json", default=None, metavar="FILE", help="file for everything that was measured")
     p.add_argument("--worker", action="store_true", help=argparse.SUPPRESS)
     args = p.parse_args(argv)
     for name in ("steps", "size", "length", "batch"):

@@ -4,10 +4,10 @@
     python3 benchmarks/migration.py --tf1_python PYTHON --data_dir data --points 1500000    # and the loss after as many
 
 PYTHON is the interpreter of legacy_tf1/README.md. Each of the four jobs (two programs, training and sampling) has a
-process of its own; they work in turns, one at a time, and medians count. On a machine that has other work to do, the
-points of a CPU second (of all threads of the process) tell more than those of a second. Both programs train with their
-own defaults but for the sizes, which are the first scribe's: TensorFlow 1 on the first 150 points of 32 lines, the
-suite on 16 whole lines. Points are real ones, padding does not count.
+process of its own; they work in turns, one at a time, and medians count. On a machine that has other work to do, points
+per CPU second (of all threads of the process) are the better measure. Both programs train with their
+own defaults, except for the sizes, which are those of the TensorFlow 1 program. That trains on the first 150 points of
+32 lines, the suite on 16 whole lines. Points are real ones, padding does not count.
 
 With --points both train as many of them from the start, and the losses of both are computed by the suite's own
 evaluation, over the same validation lines: the TensorFlow 1 checkpoint is converted first.
@@ -25,7 +25,8 @@ import time
 from types import SimpleNamespace
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
-SIZES = {"rnn_size": 100, "nmixtures": 8, "kmixtures": 1}  # the first scribe's; --rnn_size changes the first
+# Those of the TensorFlow 1 program; --rnn_size changes the first.
+SIZES = {"rnn_size": 100, "nmixtures": 8, "kmixtures": 1}
 TF1_BATCH, TF1_POINTS, TF2_BATCH = 32, 150, 16
 SAMPLED_POINTS, SAMPLED_LINES = 300, 32
 TEXT = "Quiet rivers carve it"
@@ -74,7 +75,7 @@ def tf1_job(job, data_dir):
 
 
 def tf2_job(job, data_dir):
-    """As `tf1_job`."""
+    """The same as `tf1_job` for this suite."""
     sys.path.insert(0, ROOT)
     from model import HandwritingModel
     from sample import sample_batch
@@ -129,24 +130,10 @@ class Worker:
     """One job in a process of its own, which computes only when asked to."""
 
     def __init__(self, job, python, data_dir):
-        command = [
-            python,
-            os.path.abspath(__file__),
-            "--worker",
-            job,
-            "--data_dir",
-            data_dir,
-            "--rnn_size",
-            str(SIZES["rnn_size"]),
-        ]
-        self.process = subprocess.Popen(
-            command,
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-            text=True,
-            env=_environment(),
-        )
+        command = [python, os.path.abspath(__file__), "--worker", job, "--data_dir", data_dir]
+        command += ["--rnn_size", str(SIZES["rnn_size"])]
+        pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.DEVNULL}
+        self.process = subprocess.Popen(command, text=True, env=_environment(), **pipes)
 
     def run(self, pieces):
         try:
@@ -279,11 +266,11 @@ def report(found):
 
 def main(argv=None):
     p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    p.add_argument("--tf1_python", default=None, help="a Python with TensorFlow 1.15")
+    p.add_argument("--tf1_python", default=None, help="Python with TensorFlow 1.15")
     p.add_argument("--data_dir", default="data", help="folder with strokes_training_data.cpkl")
-    p.add_argument("--repeats", type=int, default=5, help="turns; their median counts")
+    p.add_argument("--repeats", type=int, default=5, help="turns, whose median counts")
     p.add_argument("--steps", type=int, default=5, help="training steps in a turn")
-    p.add_argument("--points", type=int, default=0, help="compare the loss after this many points, too (0 = do not)")
+    p.add_argument("--points", type=int, default=0, help="points after which to compare the loss as well (0 = do not)")
     p.add_argument("--rnn_size", type=int, default=SIZES["rnn_size"], help="units in each LSTM of both")
     p.add_argument(
         "--tf1_rates",

@@ -32,10 +32,11 @@ import numpy as np
 sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
 from model import AttentionLSTMCell, HandwritingModel, loss_sum_and_count, split_head
+from scribe.console import run_command, say
 from scribe.files.atomic import save_json
 from scribe.ink.batch import Batch, make_batch
 from scribe.ink.text import ALPHABET
-from scribe.network.config import POINT_SIZE
+from scribe.network.config import POINT_SIZE, ModelConfig
 from scribe.network.tf_setup import GPUS, one_thread_per_operation, tf
 from scribe.training.run import WeightAverage
 from train import default_towers, make_evaluate_step, make_optimizer, make_train_step
@@ -355,10 +356,7 @@ def measure(configuration, args, lines, with_reference, matmul):
 
 
 def _parameters(configuration, args):
-    H, A, K, M = configuration.size, len(ALPHABET) + 1, args.kmixtures, args.nmixtures
-    lstm0 = (POINT_SIZE + A + H + 1) * 4 * H
-    lstm = (POINT_SIZE + A + 2 * H + 1) * 4 * H
-    return lstm0 + (H + 1) * 3 * K + 2 * lstm + (3 * H + 1) * (1 + 6 * M)
+    return ModelConfig(configuration.size, args.nmixtures, args.kmixtures, ALPHABET).weights
 
 
 # --------------------------------------------------------------------------------------------------------------- report
@@ -397,10 +395,6 @@ def _ratio(a, b):
     return f"{a / b:.2f}" if a and b else "-"
 
 
-def _log(text):
-    print(text, file=sys.stderr, flush=True)
-
-
 def _one_dnn():
     try:
         from tensorflow.python.util import _pywrap_util_port
@@ -425,7 +419,7 @@ def parse_args(argv=None):
         help="time plain Keras in every configuration, or in none (without either flag: in the base; it is slow)",
     )
     p.add_argument("--data_dir", default=None, help="folder with strokes_training_data.cpkl (without: random lines)")
-    p.add_argument("--json", default=None, metavar="FILE", help="write everything that was measured there")
+    p.add_argument("--json", default=None, metavar="FILE", help="file for everything that was measured")
     p.add_argument("--towers", type=int, default=0, help="as in train.py (0 = as train.py chooses)")
     p.add_argument("--worker", default=None, help=argparse.SUPPRESS)
     args = p.parse_args(argv)
@@ -449,14 +443,14 @@ def run(args):
         "Growth with size": [base._replace(size=value) for value in args.sizes],
     }
     losses = check_equal(base, args, batch_for(base, lines))
-    _log(f"Same weights, same loss: {losses[0]:.6f} (suite), {losses[1]:.6f} (plain Keras) nats/point.")
+    say(f"Same weights, same loss: {losses[0]:.6f} (suite), {losses[1]:.6f} (plain Keras) nats/point.")
 
     configurations = dict.fromkeys([base, *(c for sweep in sweeps.values() for c in sweep)])
     rows = {}
     with Worker("matmul", args) as matmul:
         matmul.step()
         for number, configuration in enumerate(configurations, 1):
-            _log(f"[{number}/{len(configurations)}] {configuration}")
+            say(f"[{number}/{len(configurations)}] {configuration}")
             with_reference = configuration == base if args.reference is None else args.reference
             rows[configuration] = measure(configuration, args, lines, with_reference, matmul)
     machine_rate = max(rate for row in rows.values() for rate in row["matmul_rates"])
@@ -496,16 +490,16 @@ def main(argv=None):
     args = parse_args(argv)
     for gpu in GPUS:
         tf.config.experimental.set_memory_growth(gpu, True)
-    try:
+
+    def measure_all():
         if args.worker:
             return work(json.loads(args.worker), args)
         result = run(args)
         if args.json:
             save_json(args.json, result)
-    except (ValueError, OSError) as error:
-        _log(f"Error: {error}")
-        return 1
-    return 0
+        return 0
+
+    return run_command(measure_all)
 
 
 if __name__ == "__main__":

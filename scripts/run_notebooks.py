@@ -4,8 +4,8 @@
     python3 scripts/run_notebooks.py sample.ipynb --timeout 1200
     python3 scripts/run_notebooks.py --data_dir other --save_path saved/mine
 
-What differs from run to run without saying anything is left out: execution times, names of kernels, paths of this
-machine, progress bars. A notebook that fails keeps its earlier outputs: it is written aside and renamed at the end.
+What differs from run to run and means nothing is left out: execution times, names of kernels, paths of this machine,
+progress bars. A notebook that fails keeps its earlier outputs.
 Needs nbclient and ipykernel (requirements-test.txt). Names of finished notebooks go to stdout, messages to stderr. Exit
 code 0: all were executed; 1: at least one failed; 2: wrong usage.
 """
@@ -17,6 +17,11 @@ import sys
 import tempfile
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+sys.path.insert(0, ROOT)
+
+from scribe.console import say  # noqa: E402
+from scribe.files.atomic import written_aside  # noqa: E402
+
 NOTEBOOKS = ("dataloader.ipynb", "sample.ipynb", "COLAB_TRAINING.ipynb")
 MOST_BYTES = 1_000_000  # of a notebook with its pictures
 METADATA = {
@@ -27,7 +32,7 @@ METADATA = {
 
 def parse_args(argv=None):
     p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    p.add_argument("notebooks", nargs="*", help="files to execute (default: all of the repository)")
+    p.add_argument("notebooks", nargs="*", help="notebooks to execute (default: all of the repository)")
     p.add_argument("--data_dir", default=None, help="folder with the strokes and the styles (default: data)")
     p.add_argument("--save_path", default=None, help="checkpoint of sample.ipynb (default: the shipped one)")
     p.add_argument("--timeout", type=int, default=1800, help="most seconds for a cell")
@@ -42,7 +47,7 @@ def parse_args(argv=None):
 
 
 def settings(args, folder):
-    """What the notebooks read from the environment; training goes to `folder`."""
+    """The environment variables of the notebooks; training goes to `folder`."""
     values = {"SCRIBE_DATA_DIR": args.data_dir, "SCRIBE_MODEL": args.save_path, "SCRIBE_DRIVE": folder}
     return {name: os.path.abspath(value) for name, value in values.items() if value}
 
@@ -58,7 +63,7 @@ def execute(notebook, environment, timeout):
 
 
 def clean(notebook, environment):
-    """Takes out of an executed notebook what is of this run or this machine alone."""
+    """Removes from an executed notebook what belongs to this run or this machine."""
     notebook.metadata.clear()
     notebook.metadata.update(METADATA)
     # Longest first, so that a folder within another is not left half replaced.
@@ -89,24 +94,17 @@ def _clean_text(text, paths):
 
 
 def _plain(text):
-    """Without the colours of a terminal."""
+    """The text without the colours of a terminal."""
     return re.sub(r"\x1b\[[0-9;]*[A-Za-z]", "", text)
 
 
 def save(notebook, path):
-    """Writes a notebook aside and renames it; returns its size in bytes."""
+    """Writes a notebook; returns its size in bytes."""
     import nbformat
 
-    aside = f"{path}.tmp-{os.getpid()}"
-    try:
-        with open(aside, "w", encoding="utf-8") as file:
-            nbformat.write(notebook, file)
-        size = os.path.getsize(aside)
-        os.replace(aside, path)
-    finally:
-        if os.path.exists(aside):
-            os.remove(aside)
-    return size
+    with written_aside(path) as aside, open(aside, "w", encoding="utf-8") as file:
+        nbformat.write(notebook, file)
+    return os.path.getsize(path)
 
 
 def main(argv=None):
@@ -115,11 +113,11 @@ def main(argv=None):
         import nbformat
         from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernelError
     except ImportError as error:
-        print(f"Error: {error}. It takes: pip install nbclient nbformat ipykernel", file=sys.stderr)
+        say(f"Error: {error}. It needs: pip install nbclient nbformat ipykernel")
         return 1
     failed = 0
     for path in args.notebooks:
-        print(f"Executing {path} ...", file=sys.stderr)
+        say(f"Executing {path} ...")
         try:
             notebook = nbformat.read(path, as_version=4)
             with tempfile.TemporaryDirectory() as folder:  # a fresh one, so that training starts anew
@@ -128,11 +126,11 @@ def main(argv=None):
                 clean(notebook, environment)
             size = save(notebook, path)
         except (CellExecutionError, CellTimeoutError, DeadKernelError, OSError, ValueError) as error:
-            print(f"Error: {path} failed and was left as it was: {_plain(str(error))}", file=sys.stderr)
+            say(f"Error: {path} failed and was left as it was: {_plain(str(error))}")
             failed += 1
             continue
         if size > MOST_BYTES:
-            print(f"Warning: {path} has {size:,} bytes; make its pictures smaller.", file=sys.stderr)
+            say(f"Warning: {path} has {size:,} bytes; make its pictures smaller.")
         print(path)
     return 1 if failed else 0
 

@@ -4,7 +4,7 @@
 #     scripts/setup-m1.sh                # TensorFlow for the processor: requirements.txt, Python 3.11 to 3.13
 #     scripts/setup-m1.sh --metal        # TensorFlow with Apple's GPU: requirements-m1.txt, Python 3.11
 #     scripts/setup-m1.sh --dry-run      # only says what it would do; on any machine
-#     scripts/setup-m1.sh --check        # only proves that an environment that is there works; on any machine
+#     scripts/setup-m1.sh --check        # only proves that an existing environment works; on any machine
 #
 # It checks the machine and the Python, makes a virtual environment, installs into it, multiplies two matrices on every
 # device and compares the result, and trains a tiny network for a few steps. Exit code 0: all is well; 1: something is
@@ -50,7 +50,7 @@ else
     requirements=requirements.txt versions='3.13 3.12 3.11'
 fi
 
-# What would stop a real run is only told in a dry one.
+# In a dry run, what would stop a real one is only a message.
 trouble() { if [ "$dry" = yes ]; then say "Would stop here: $*"; else fail "$*"; fi; }
 
 # Prints a command and, unless this is a dry run, runs it.
@@ -78,7 +78,7 @@ check_machine() {
     fi
 }
 
-# Prints "VERSION MACHINE" of a Python, such as "3.11 arm64"; nothing where it cannot make environments.
+# Prints "VERSION MACHINE" of a Python, such as "3.11 arm64"; nothing if it cannot make environments.
 describe() {
     "$1" -c 'import ensurepip, platform, sys, venv; print("%d.%d" % sys.version_info[:2], platform.machine())' \
         2>/dev/null || true
@@ -140,10 +140,11 @@ for device in ["CPU:0"] + [f"GPU:{i}" for i in range(len(GPUS))]:
     if not error < 0.5:
         sys.exit(f"{device} computes matrix products that are wrong.")
 
-from scribe.training.run import WeightAverage
 from model import HandwritingModel
+from scribe.ink.batch import make_batch
+from scribe.ink.text import ALPHABET
+from scribe.training.run import WeightAverage
 from train import make_optimizer, make_train_step, parse_args
-from utils import ALPHABET, make_batch
 
 args = parse_args(["--rnn_size", "32", "--nmixtures", "4", "--optimizer", "adam"])
 tf.keras.utils.set_random_seed(0)

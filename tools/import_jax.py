@@ -8,56 +8,43 @@ Then `sample.py --save_path saved/jax` and `train.py --init_from saved/jax` take
 """
 
 import argparse
-import json
 import os
 import sys
 
 import numpy as np
 
+sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
+from jax_training.run_files import RunError, averaged_weights, read_run
 from model import HandwritingModel, load_model
+from scribe.console import run_command, say
+from scribe.files.atomic import written_aside
 from scribe.network.checkpoint import CheckpointError, find_checkpoint, save_model
 from scribe.network.config import ModelConfig
 
 
-def read_run(folder, which="best"):
+def read_weights(folder, which="best"):
     """The weights of a run of tools/train_jax.py.
 
     Args:
-        folder: of the run. which: "best", the averaged weights of the lowest validation loss, or "latest", the averaged
-            weights (without an average, the weights) of the last save.
+        folder: of the run. which: "best" or "latest", see `averaged_weights`.
 
     Returns:
         (ModelConfig, {name: float32 array}, steps that the weights were trained).
 
     Raises:
-        CheckpointError: there is no such run, it has no such weights, or a file of it is damaged.
+        RunError: there is no such run, it has no such weights, or a file of it is damaged.
     """
+    run = read_run(folder)
+    if run is None:
+        raise RunError(f"{folder} is not a whole run of tools/train_jax.py (it has no run.json).")
     try:
-        with open(os.path.join(folder, "run.json"), encoding="utf-8") as file:
-            run = json.load(file)
-        if run[which] is None:
-            raise CheckpointError(f"{folder} has no {which} weights: take --which {_OTHER[which]}.")
-        copies = run[which].get("copies", {})
-        files = copies.get("ema") or copies.get("weights") or run[which]["files"]
-        parts = []
-        for name in files:
-            with np.load(os.path.join(folder, name)) as part:
-                parts.append(part["values"])
-        vector, weights = np.concatenate(parts), {}
-        for name, shape in run["weights"]:
-            values, vector = np.split(vector, [int(np.prod(shape))])
-            weights[name] = values.reshape(shape)
-        return ModelConfig(**run["config"]), weights, run[which]["batches"]
-    except Exception as error:
-        if isinstance(error, CheckpointError):
-            raise
-        # A damaged archive can raise almost anything.
-        raise CheckpointError(f"{folder} is not a whole run of tools/train_jax.py ({error}).") from None
-
-
-_OTHER = {"best": "latest", "latest": "best"}
+        if run[which] is not None:
+            return ModelConfig(**run["config"]), averaged_weights(folder, run, which), run[which]["batches"]
+    except Exception as error:  # a damaged archive can raise almost anything
+        raise RunError(f"{folder} is not a whole run of tools/train_jax.py ({error}).") from None
+    raise RunError(f"{folder} has no {which} weights: take --which {'latest' if which == 'best' else 'best'}.")
 
 
 def build_model(config, weights):
@@ -81,45 +68,44 @@ def vars_by_name(model):
 
 
 def export(prefix, path):
-    """Writes the weights of the checkpoint `prefix` to the .npz file `path`, an array for each, aside first."""
+    """Writes the weights of the checkpoint `prefix` to the .npz file `path`, an array for each."""
     model = load_model(prefix)
-    aside = f"{path}.tmp-{os.getpid()}"
-    try:
-        with open(aside, "wb") as file:
-            np.savez(file, **{name: variable.numpy() for name, variable in vars_by_name(model).items()})
-        os.replace(aside, path)
-    finally:
-        if os.path.exists(aside):
-            os.remove(aside)
+    with written_aside(path) as aside:
+        np.savez(aside, **{name: variable.numpy() for name, variable in vars_by_name(model).items()})
 
 
 def parse_args(argv=None):
     p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     p.add_argument("path", help="folder of a run of tools/train_jax.py; with --export, the .npz file to write")
-    p.add_argument("--which", choices=("best", "latest"), default="best", help="which of its averaged weights")
+    p.add_argument("--which", choices=("best", "latest"), default="best", help="averaged weights to import")
     p.add_argument("--prefix", default=None, help="checkpoint to write (default: FOLDER/checkpoint)")
-    p.add_argument("--export", default=None, metavar="CHECKPOINT", help="the other way: weights of this checkpoint")
+    p.add_argument(
+        "--export",
+        default=None,
+        metavar="CHECKPOINT",
+        help="checkpoint whose weights to write instead",
+    )
     args = p.parse_args(argv)
     if args.export and not args.path.endswith(".npz"):
         p.error(f"{args.path} should end in .npz: with --export it is the file to write")
     return args
 
 
+def run(args):
+    if args.export:
+        export(find_checkpoint(args.export), args.path)
+        say(f"Wrote {args.path}.")
+        return 0
+    config, weights, steps = read_weights(args.path, args.which)
+    prefix = args.prefix or os.path.join(args.path, "checkpoint")
+    save_model(prefix, build_model(config, weights))
+    say(f"Wrote {prefix}: the {args.which} weights, of {steps} steps.")
+    return 0
+
+
 def main(argv=None):
     args = parse_args(argv)
-    try:
-        if args.export:
-            export(find_checkpoint(args.export), args.path)
-            print(f"Wrote {args.path}.", file=sys.stderr)
-            return 0
-        config, weights, steps = read_run(args.path, args.which)
-        prefix = args.prefix or os.path.join(args.path, "checkpoint")
-        save_model(prefix, build_model(config, weights))
-        print(f"Wrote {prefix}: the {args.which} weights, of {steps} steps.", file=sys.stderr)
-        return 0
-    except (CheckpointError, OSError) as error:
-        print(f"Error: {error}", file=sys.stderr)
-        return 1
+    return run_command(lambda: run(args))
 
 
 if __name__ == "__main__":

@@ -3,15 +3,14 @@
     python3 -m scribe.cloud.container --job gs://BUCKET/scribe/JOB \\
         --input gs://BUCKET/data.cpkl=data/strokes_training_data.cpkl -- --rnn_size 400 --nepochs 30
 
-submit_training.py writes this command. The bucket has the truth: what an earlier container left on this machine is
-thrown away, and training goes on from the newest complete set in the bucket. A set is uploaded whenever train.py has
+submit_training.py writes this command. Only the bucket counts: what an earlier container left on this machine is
+removed, and training goes on from the newest complete set in the bucket. A set is uploaded whenever train.py has
 saved, its manifest last. On SIGTERM (a spot machine is taken away, a job is cancelled) train.py saves, this uploads and
 both end. Of several workers the chief alone writes to the bucket. Exit codes: those of train.py; 1 if the bucket
 cannot be used, 2 for wrong usage.
 """
 
 import argparse
-import json
 import os
 import re
 import shutil
@@ -20,12 +19,17 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Mapping
 
-from scribe.cloud import vertex
-from scribe.cloud.vertex import CloudError
+from scribe import console
+from scribe.cloud.bucket import download_file, hex_md5, local_path, split_uri, upload_file
+from scribe.cloud.clients import storage_client, storage_retry
+from scribe.cloud.errors import CloudError, clear_errors
+from scribe.cloud.package import ROOT
+from scribe.cloud.sets import fetch_set, newest_set, remove_old_sets, write_set
 from scribe.console import UsageError, run_command
+from scribe.training.cluster import read_task
 
-ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 POLL = 0.5  # seconds between looks at train.py
 
 
@@ -39,12 +43,14 @@ def parse_args(argv=None):
         action="append",
         default=[],
         metavar="GS=FILE",
-        help="an object to fetch, and its name in the work folder",
+        help="object to fetch, and its name in the work folder",
     )
     p.add_argument("--work_dir", default=os.path.join(tempfile.gettempdir(), "scribe"), help="folder to train in")
-    p.add_argument("--sync_every", type=float, default=60.0, help="least seconds between two uploads")
-    p.add_argument("--gpus", type=int, default=0, help="GPUs that are paid for: end at once where they are not seen")
-    p.add_argument("--sample", default=None, metavar="TEXT", help="write this with the trained model at the end")
+    p.add_argument("--sync_every", type=float, default=60.0, help="minimum seconds between two uploads")
+    p.add_argument(
+        "--gpus", type=int, default=0, help="GPUs that are paid for: stop at once if TensorFlow does not see them"
+    )
+    p.add_argument("--sample", default=None, metavar="TEXT", help="text to write with the trained model at the end")
     args = p.parse_args(own)
     args.flags = flags
     if args.sync_every < 0:
@@ -53,25 +59,27 @@ def parse_args(argv=None):
 
 
 def say(text):
-    """To stderr, which Vertex AI puts into the log of the job."""
-    print(f"cloud_run: {text}", file=sys.stderr, flush=True)
+    """Prints a message to stderr, which Vertex AI puts into the log of the job."""
+    console.say(f"container: {text}")
 
 
-# --------------------------------------------------------------------------------------------- what Vertex AI tells us
+# ------------------------------------------------------------------------------------------------ where this runs
 
 
-def is_chief(environ):
+def is_chief(environ: Mapping[str, str]) -> bool:
     """Whether this worker writes to the bucket: the only one, the chief of TF_CONFIG, else its worker 0."""
+    text = environ.get("TF_CONFIG")
+    if not text:
+        return True
     try:
-        config = json.loads(environ.get("TF_CONFIG") or "{}")
-        task, cluster = config.get("task", {}), config.get("cluster", {})
-        kind, index = task.get("type", "chief"), int(task.get("index", 0))
-    except (ValueError, AttributeError, TypeError):
-        raise CloudError(f"TF_CONFIG does not describe a worker: {environ.get('TF_CONFIG')!r}.") from None
-    return kind in ("chief", "master") or kind == "worker" and index == 0 and not {"chief", "master"} & set(cluster)
+        task = read_task(text)
+    except UsageError as error:
+        raise CloudError(f"TF_CONFIG does not describe a worker: {error}") from None
+    chiefs = {"chief", "master"}  # "master" is what older containers call it; train.py trains with a "chief" alone
+    return task.kind in chiefs or task.kind == "worker" and task.number == 0 and not chiefs & task.jobs.keys()
 
 
-def folders(args, environ):
+def folders(args: argparse.Namespace, environ: Mapping[str, str]) -> dict[str, str]:
     """Where things go in the bucket, as a dict of gs:// addresses: checkpoints, logs, model.
 
     Vertex AI sets one variable for each; --job stands in for those that it does not set.
@@ -87,8 +95,8 @@ def folders(args, environ):
     return found
 
 
-def check_gpus(wanted):
-    """Raises CloudError where TensorFlow sees fewer GPUs: it would train on the processor, at the price of the GPUs."""
+def check_gpus(wanted: int) -> None:
+    """Raises CloudError if TensorFlow sees fewer GPUs: it would train on the processor, at the price of the GPUs."""
     if not wanted:
         return
     program = "import tensorflow as tf; print(len(tf.config.list_physical_devices('GPU')))"
@@ -103,11 +111,11 @@ def check_gpus(wanted):
 # ------------------------------------------------------------------------------------------------------------- a copy
 
 
-def copy_of_run(work, aside):
+def copy_of_run(work: str, aside: str) -> tuple[dict[str, str], int | None] | None:
     """Copies run/ and logs/ while train.py may be writing; returns ({name in the set: path}, step) or None.
 
-    None: there is no checkpoint yet, or it changed in the middle, which is to be tried again. TensorFlow writes files
-    aside and renames them, then the file `checkpoint` that names them, and removes what is old after that.
+    None: the run changed meanwhile, so try again. TensorFlow writes files aside and renames them, then the file
+    `checkpoint` that names them, and removes old ones after that. step is None before the first checkpoint.
     """
     before = state_of(work)
     shutil.rmtree(aside, ignore_errors=True)
@@ -141,7 +149,7 @@ def copy_of_run(work, aside):
     return files, step
 
 
-def state_of(work):
+def state_of(work: str) -> dict[str, str]:
     """What the files `checkpoint` of the run say: {"latest": text, "best": text}."""
     texts = {}
     for part in ("latest", "best"):
@@ -153,14 +161,14 @@ def state_of(work):
     return texts
 
 
-def named_checkpoint(text):
+def named_checkpoint(text: str) -> str | None:
     """The checkpoint that a file `checkpoint` names as the newest, such as "ckpt-400", or None."""
     match = re.search(r'^model_checkpoint_path: "(?:.*/)?(ckpt-\d+)"', text, re.MULTILINE)
     return match[1] if match else None
 
 
-def is_unfinished(name):
-    """Whether a file is one that is just being written: TensorFlow's and this suite's names for those."""
+def is_unfinished(name: str) -> bool:
+    """Whether a file is still being written: TensorFlow's and this suite's names for those."""
     return "_temp/" in name or ".tmp" in name or ".tempstate" in name
 
 
@@ -171,15 +179,15 @@ class Sync:
     """Brings the run to the bucket.
 
     Args:
-        client: of Cloud Storage. where: see `folders`. work: folder of run/ and logs/.
-        every: least seconds between two uploads.
+        client: client of Cloud Storage. where: see `folders`. work: folder of run/ and logs/.
+        every: minimum seconds between two uploads.
     """
 
     def __init__(self, client, where, work, every):
         self.work, self.every = work, every
-        bucket, self.prefix = vertex.split_uri(where["checkpoints"])
+        bucket, self.prefix = split_uri(where["checkpoints"])
         self.bucket = client.bucket(bucket)
-        bucket, self.logs = vertex.split_uri(where["logs"])
+        bucket, self.logs = split_uri(where["logs"])
         self.logs_bucket = client.bucket(bucket)
         self._synced, self._last = state_of(work), time.monotonic()
 
@@ -187,14 +195,14 @@ class Sync:
         """Brings the newest complete set to the work folder; returns it, or None."""
         for part in ("run", "logs"):
             shutil.rmtree(os.path.join(self.work, part), ignore_errors=True)
-        found = vertex.newest_set(self.bucket, self.prefix, lambda text: say(f"Warning: {text}"))
+        found = newest_set(self.bucket, self.prefix, lambda text: say(f"Warning: {text}"))
         if found:
-            vertex.fetch_set(self.bucket, found, lambda name: vertex.local_path(self.work, name))
+            fetch_set(self.bucket, found, lambda name: local_path(self.work, name))
         self._synced = state_of(self.work)
         return found
 
     def when_due(self):
-        """Uploads a set if train.py has saved and the last set is old enough; tells faults, and waits."""
+        """Uploads a set if train.py has saved and the last set is old enough; a fault is a warning, and waits."""
         # After a validation the best weights are saved first and the latest state next: they go together.
         if time.monotonic() - self._last < self.every or state_of(self.work)["latest"] == self._synced["latest"]:
             return
@@ -205,7 +213,7 @@ class Sync:
             self._last = time.monotonic()
 
     def now(self):
-        """Uploads a set; raises CloudError. Returns it, or None where there is nothing yet."""
+        """Uploads a set; raises CloudError. Returns it, or None if there is nothing yet."""
         aside = os.path.join(self.work, "aside")
         for _ in range(50):
             copied = copy_of_run(self.work, aside)
@@ -218,54 +226,56 @@ class Sync:
         if not files:
             return None
         state = state_of(aside)
-        found, sent = vertex.write_set(self.bucket, self.prefix, files, step)
+        found, sent = write_set(self.bucket, self.prefix, files, step)
         for name, path in files.items():
             if name.startswith("logs/"):
-                vertex.upload_file(self.logs_bucket, path, f"{self.logs}/{name.removeprefix('logs/')}")
+                upload_file(self.logs_bucket, path, f"{self.logs}/{name.removeprefix('logs/')}")
         shutil.rmtree(aside, ignore_errors=True)
         self._synced, self._last = state, time.monotonic()
         say(
             f"step {step if step is not None else 0} is in the bucket: set {found.number}, "
             f"{sent} of {len(files)} files sent."
         )
-        vertex.remove_old_sets(self.bucket, self.prefix)
+        remove_old_sets(self.bucket, self.prefix)
         return found
 
     def publish(self, uri):
-        """Puts the best weights and their config into the folder of the model, named as the shipped model is."""
-        bucket, prefix = vertex.split_uri(uri)
+        """Puts the best weights and their config into the folder of the model, with the names of the shipped model."""
+        bucket, prefix = split_uri(uri)
         bucket = self.bucket.client.bucket(bucket)
-        part = next((p for p in ("best", "latest") if named_checkpoint(state_of(self.work)[p])), None)
-        if part is None:
+        state = state_of(self.work)
+        found = {part: stem for part in ("best", "latest") if (stem := named_checkpoint(state[part]))}
+        if not found:
             return
-        folder, stem = os.path.join(self.work, "run", part), named_checkpoint(state_of(self.work)[part])
+        part, stem = next(iter(found.items()))
+        folder = os.path.join(self.work, "run", part)
         for name in sorted(os.listdir(folder)):
             if name.startswith(stem + "."):
-                vertex.upload_file(bucket, os.path.join(folder, name), f"{prefix}/checkpoint{name.removeprefix(stem)}")
-        vertex.upload_file(bucket, os.path.join(folder, "config.json"), f"{prefix}/config.json")
+                upload_file(bucket, os.path.join(folder, name), f"{prefix}/checkpoint{name.removeprefix(stem)}")
+        upload_file(bucket, os.path.join(folder, "config.json"), f"{prefix}/config.json")
         say(f"The weights of {part} are in {uri}.")
 
 
 def fetch_inputs(client, inputs, work):
-    """Fetches the objects of --input; each stands in a folder that is named after its MD5 checksum."""
+    """Fetches the objects of --input; each lies in a folder that is named after its MD5 checksum."""
     for item in inputs:
         uri, _, name = item.partition("=")
-        bucket, path = vertex.split_uri(uri)
+        bucket, path = split_uri(uri)
         if not name or os.path.isabs(name) or ".." in name.split("/"):
             raise UsageError(f"--input {item} has to be gs://BUCKET/OBJECT=FILE, with a file below the work folder.")
-        with vertex.clear_errors(f"fetch {uri}", denied="The job's service account has to be able to read it."):
-            blob = client.bucket(bucket).get_blob(path, retry=vertex.storage_retry(), timeout=60)
+        with clear_errors(f"fetch {uri}", denied="The job's service account has to be able to read it."):
+            blob = client.bucket(bucket).get_blob(path, retry=storage_retry(), timeout=60)
         if blob is None:
             raise CloudError(f"{uri} does not exist: submit the job again, which uploads it.")
-        md5 = vertex.hex_md5(blob.md5_hash)
-        vertex.download_file(client.bucket(bucket), path, os.path.join(work, *name.split("/")), md5, blob.size)
+        target = os.path.join(work, *name.split("/"))
+        download_file(client.bucket(bucket), path, target, md5=hex_md5(blob.md5_hash), size=blob.size)
 
 
 # ---------------------------------------------------------------------------------------------------------------- main
 
 
 class Signals:
-    """Passes SIGTERM and SIGINT on to train.py, also those that came before it was there."""
+    """Passes SIGTERM and SIGINT on to train.py, also those that came before it was started."""
 
     def __init__(self):
         self.received, self.process = None, None
@@ -278,7 +288,7 @@ class Signals:
             self.process.send_signal(signal.SIGTERM)
 
     def start(self, command, **options):
-        """Starts a process that receives what has been and will be received."""
+        """Starts a process; it receives every signal, also one that came before."""
         self.process = subprocess.Popen(command, **options)
         if self.received is not None:
             self.process.send_signal(signal.SIGTERM)
@@ -292,7 +302,7 @@ def run(args, environ):
     check_gpus(args.gpus)
     work = os.path.join(args.work_dir, where["checkpoints"].split("/")[-2])
     os.makedirs(work, exist_ok=True)
-    client = vertex.storage_client()
+    client = storage_client()
     fetch_inputs(client, args.input, work)
     sync = Sync(client, where, work, args.sync_every)
     found = sync.restore()
@@ -314,7 +324,7 @@ def run(args, environ):
         return code
     if code == 0 and args.sample and signals.received is None:
         write_sample(args.sample, work)
-    # After SIGTERM there are seconds left, so the set goes first, and what can be done without goes last or not at all.
+    # After SIGTERM there are seconds left, so the set goes first, and what is optional goes last or not at all.
     found = sync.now()
     if code == 0:
         sync.publish(where["model"])
@@ -327,7 +337,7 @@ def run(args, environ):
 
 
 def write_sample(text, work):
-    """Lets the new model write; a failure is no failure of the job."""
+    """Writes a text with the new model; a failure does not fail the job."""
     command = [
         sys.executable,
         os.path.join(ROOT, "sample.py"),
@@ -338,7 +348,7 @@ def write_sample(text, work):
         "--log_dir",
         "logs",
     ]
-    # Data, and so the reader, is not in the container.
+    # The recogniser's weights are not in the container, so nothing is proofread.
     done = subprocess.run(
         [*command, "--data_dir", "data", "--seed", "1", "--no_proofread"],
         cwd=work,

@@ -1,35 +1,35 @@
-"""Training on several devices and machines: which lines each of them computes, and how their sums come together.
+"""Training on several devices and machines: which lines each of them computes, and how their sums are added.
 
     python3 train.py --distribute mirrored          # all GPUs of this machine
 
     export TF_CONFIG='{"cluster": {"worker": ["one:2222", "two:2222"]}, "task": {"type": "worker", "index": 0}}'
     python3 train.py --distribute multiworker       # on every machine, each with its own index
 
-A replica is a device that computes: each takes its share of the lines of the same batch. What they sum up, losses and
-gradients, is added over all of them in one exchange a step (an all-reduce), and every process then takes the same step.
+A replica is a device that computes: each takes its share of the lines of the same batch. Its losses and gradients are
+added to those of all others in one exchange a step (an all-reduce), and every process then takes the same step.
 
-The weights, the optimizer and the average are plain variables, one set in each process, not MirroredVariables: to
-change those takes a `merge_call`, which must not stand in the `tf.cond` that skips a step that is not finite, and the
+The weights, the optimizer and the average are plain variables, one set in each process, not MirroredVariables: changing
+those takes a `merge_call`, which is not allowed in the `tf.cond` that skips a step that is not finite, and the
 optimizers of Keras 2 and 3 disagree about who adds up gradients. All processes begin with the weights of the chief and
 add the same numbers to them, so they stay the same; and a run may go on with more workers, or fewer, than it began
-with. What it costs: on one machine the other GPUs read the weights from the first one, once a step.
+with. The cost: on one machine the other GPUs read the weights from the first one, once a step.
 """
 
 import hashlib
 import json
 import signal
-import sys
 
+from scribe.console import say
 from scribe.network.tf_setup import tf
-from scribe.training.cluster import SINGLE_WORKER
+from scribe.training.cluster import SINGLE_WORKER, Cluster
 
-# What TensorFlow raises when another worker is gone: of itself at once, for a machine that has vanished after a while.
-LOST = (
+# What TensorFlow raises when another worker is gone: at once if its process died, after a timeout if its machine did.
+WORKER_LOST = (
     tf.errors.UnavailableError,
     tf.errors.AbortedError,
     tf.errors.CancelledError,
     tf.errors.DeadlineExceededError,
-    tf.errors.FailedPreconditionError,  # it was started again before this one was
+    tf.errors.FailedPreconditionError,  # the other was restarted before this one
 )
 # Flags that may differ from worker to worker.
 OWN_FLAGS = ("data_dir", "extra_data", "init_from", "save_path", "log_dir", "towers")
@@ -43,18 +43,18 @@ class Devices:
         cluster: the `Cluster` that this process belongs to.
 
     Attributes:
-        replicas: how many there are, over all workers. workers: processes.
+        replicas: number of replicas, over all workers. workers: number of processes.
         chief: whether this worker writes checkpoints and logs.
     """
 
-    def __init__(self, strategy=None, cluster=SINGLE_WORKER):
+    def __init__(self, strategy=None, cluster: Cluster = SINGLE_WORKER):
         self.strategy = strategy
         self.replicas = strategy.num_replicas_in_sync if strategy else 1
         self.workers, self.chief = cluster.workers, cluster.rank == 0
         self._first = tf.function(self._of_first_replica, reduce_retracing=True)
 
     def sum(self, compute):
-        """Lets every replica compute, and adds up what they return. To be called within a tf.function.
+        """Adds up what every replica computes. To be called within a tf.function.
 
         Args:
             compute: function of the number of the replica, from 0 over all workers; returns a list of tensors of one
@@ -69,7 +69,7 @@ class Devices:
         def of_replica():
             context = tf.distribute.get_replica_context()
             parts = compute(context.replica_id_in_sync_group)
-            together = tf.concat([tf.reshape(part, [-1]) for part in parts], axis=0)  # one exchange, not one for each
+            together = tf.concat([tf.reshape(part, [-1]) for part in parts], axis=0)  # one exchange, not one per tensor
             together = context.all_reduce(tf.distribute.ReduceOp.SUM, together)
             sums = tf.split(together, [tf.size(part) for part in parts])
             return [tf.reshape(s, tf.shape(part)) for s, part in zip(sums, parts)]
@@ -80,7 +80,7 @@ class Devices:
         return self.sum(lambda replica: [tf.where(replica == 0, t, tf.zeros_like(t)) for t in tensors])
 
     def from_chief(self, variables):
-        """Gives variables the values that they have on the chief."""
+        """Sets variables to the values that they have on the chief."""
         if self.workers == 1:
             return
         variables = list(variables)
@@ -90,8 +90,8 @@ class Devices:
                 variable.assign(value)
 
     def check(self, args, loader):
-        """Raises ValueError where a replica would never have a line, and on a worker whose flags or lines are not the
-        chief's: the sums would mean nothing."""
+        """Raises ValueError if a replica would never have a line, or if the flags or lines of this worker are not the
+        chief's: the sums would be meaningless."""
         if args.batch_size < self.replicas:
             raise ValueError(f"--batch_size {args.batch_size} has no line for some of the {self.replicas} devices.")
         if self.workers == 1:
@@ -106,11 +106,11 @@ class Devices:
         if int(chiefs) != own:
             raise ValueError("the flags or the data of this worker differ from the chief's: give all of them the same.")
 
-    def common_signal(self, number):
-        """The signal that the run is to stop for: one that any of the workers has received, or None.
+    def common_signal(self, number: int | None) -> int | None:
+        """The signal that stops the run: one that any of the workers has received, or None.
 
         Args:
-            number: what this worker has received: signal.SIGTERM, signal.SIGINT or None.
+            number: signal.SIGTERM, signal.SIGINT or None, as this worker has received.
         """
         if self.workers == 1:
             return number
@@ -123,37 +123,40 @@ class Devices:
         return self.sum(lambda replica: [flags])[0]
 
 
-ALONE = Devices()
+ONE_DEVICE = Devices()
 
 
-class Silence:
-    """Stands in for the Logger on workers that are not the chief, which says the same."""
+class NullLogger:
+    """The Logger of the workers that are not the chief: they would only repeat what it writes."""
 
     def write(self, text, print_it=True):
         pass
 
 
-def explain(error):
-    """One line about an error of LOST."""
+def describe_loss(error: Exception) -> str:
+    """One line about an error of WORKER_LOST."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     reason = next((line for line in lines if "Collective ops" in line), (lines or ["no reason given"])[0])
     again = "Start the same command again on all of them: it goes on from the last save."
     return f"another worker was lost ({reason}). {again}"
 
 
-def start(kind, cluster):
-    """Joins what `--distribute` asks for; it has to be called before TensorFlow runs its first operation.
+def join(kind: str, cluster: Cluster) -> Devices:
+    """Joins the devices that `--distribute` asks for; has to be called before TensorFlow runs its first operation.
 
     With several workers it waits until all of them are there.
 
     Args:
         kind: "none", "mirrored" or "multiworker". cluster: for "multiworker", see `read_cluster`.
+
+    Raises:
+        OSError: this worker cannot listen at its address.
     """
     if kind == "mirrored":
         return Devices(tf.distribute.MirroredStrategy())
     if kind == "multiworker":
-        say = f"Worker {cluster.rank + 1} of {cluster.workers}"
-        print(f"{say}, {cluster.address}: waits for the others.", file=sys.stderr, flush=True)
+        worker = f"Worker {cluster.rank + 1} of {cluster.workers}"
+        say(f"{worker}, {cluster.address}: waits for the others.")
         before = signal.signal(signal.SIGINT, signal.SIG_DFL)  # Python's own handler would wait as well
         try:
             devices = Devices(tf.distribute.MultiWorkerMirroredStrategy(), cluster)
@@ -161,6 +164,6 @@ def start(kind, cluster):
             reason = (str(error).strip() or "no reason given").splitlines()[0]
             raise OSError(f"this worker cannot listen at {cluster.address}: {reason}") from None
         signal.signal(signal.SIGINT, before)
-        print(f"{say}: all are there, {devices.replicas} replicas.", file=sys.stderr, flush=True)
+        say(f"{worker}: all are there, {devices.replicas} replicas.")
         return devices
-    return ALONE
+    return ONE_DEVICE

@@ -1,4 +1,4 @@
-"""Flags of a training run, which train.py, tools/train_jax.py and submit_training.py share. Without TensorFlow."""
+"""Flags of a training run, for train.py, tools/train_jax.py and submit_training.py. Without TensorFlow."""
 
 import argparse
 import math
@@ -7,11 +7,11 @@ from scribe.ink.text import ALPHABET
 from scribe.network.config import ModelConfig
 
 
-def add_flags(parser, save_path):
-    """Adds the flags of a training run to an argparse parser; returns the group "run", for further ones.
+def add_flags(parser: argparse.ArgumentParser, save_path: str) -> argparse._ArgumentGroup:
+    """Adds the flags of a training run to a parser; returns their group "run", for further ones.
 
     Args:
-        parser: an ArgumentParser. save_path: default of --save_path.
+        parser: the parser to add them to. save_path: default of --save_path.
     """
     default = ModelConfig()
     g = parser.add_argument_group("model")
@@ -28,45 +28,51 @@ def add_flags(parser, save_path):
     g.add_argument("--dropout", type=float, default=1.0, help="probability to KEEP an output of an LSTM (1 = keep all)")
     g = parser.add_argument_group("data")
     g.add_argument("--data_dir", default="data", help="folder with strokes_training_data.cpkl")
-    g.add_argument(
-        "--extra_data", metavar="FILE", default=None, help="a further file of lines, all of them to train on"
-    )
+    g.add_argument("--extra_data", metavar="FILE", default=None, help="further file of lines, all of them for training")
     g.add_argument(
         "--distort",
         type=float,
         default=0.0,
-        help="spread of random width, height and slant of the training lines (0 = as they are; 0.08 is mild)",
+        help="spread of random width, height and slant of the training lines (0 = unchanged; 0.08 is mild)",
     )
     g.add_argument("--data_scale", type=float, default=default.data_scale, help="raw units in one model unit of length")
-    g.add_argument("--tsteps", type=int, default=1300, help="leave out lines of more pen points than this")
+    g.add_argument("--tsteps", type=int, default=1300, help="most pen points of a line; longer ones are left out")
     g.add_argument("--batch_size", type=int, default=16, help="lines in a batch")
-    g.add_argument("--nbatches", type=int, default=0, help="batches in an epoch (0 = all lines once)")
+    g.add_argument("--nbatches", type=int, default=0, help="batches in an epoch (0 = every line once)")
     g = parser.add_argument_group("optimization")
     g.add_argument("--nepochs", type=int, default=30, help="epochs")
     g.add_argument("--optimizer", choices=("adam", "rmsprop"), default="adam", help="optimizer")
     g.add_argument("--learning_rate", type=float, default=1e-3, help="highest learning rate")
-    g.add_argument("--lr_schedule", choices=("cosine", "constant"), default="cosine", help="how it falls over the run")
+    g.add_argument(
+        "--lr_schedule",
+        choices=("cosine", "constant"),
+        default="cosine",
+        help="course of the rate over the run",
+    )
     g.add_argument("--lr_decay", type=float, default=1.0, help="factor on the learning rate after every epoch")
-    g.add_argument("--warmup", type=int, default=100, help="steps over which it rises from 0")
+    g.add_argument("--warmup", type=int, default=100, help="steps over which the learning rate rises from 0")
     g.add_argument("--decay", type=float, default=0.99, help="decay of the mean of squared gradients (adam: beta_2)")
     g.add_argument("--momentum", type=float, default=0.9, help="momentum (adam: beta_1)")
     g.add_argument("--grad_clip", type=float, default=1.0, help="largest norm of the gradient (0 = do not clip)")
     g.add_argument("--ema", type=float, default=0.998, help="decay of the weight average that is validated (0 = none)")
-    g.add_argument("--seed", type=int, default=0, help="of weights, shuffling and dropout")
+    g.add_argument("--seed", type=int, default=0, help="seed of weights, shuffling and dropout")
     g = parser.add_argument_group("run")
     g.add_argument("--save_path", default=save_path, help="folder of this run: last state, best weights, config")
-    g.add_argument("--init_from", default=None, help="start from the weights of this checkpoint or run")
+    g.add_argument("--init_from", default=None, help="checkpoint or run whose weights to start from")
     g.add_argument("--log_dir", default="logs", help="folder for messages and curves")
     g.add_argument("--save_every", type=int, default=100, help="steps between saves")
     g.add_argument("--validate_every", type=int, default=0, help="steps between validations (0 = once an epoch)")
     g.add_argument(
-        "--patience", type=int, default=0, help="validations without a lower loss before it stops (0 = never)"
+        "--patience",
+        type=int,
+        default=0,
+        help="validations without a lower loss before the run stops (0 = never)",
     )
     return g
 
 
-def check_flags(parser, args):
-    """Ends with a usage error, exit code 2, if a flag of `add_flags` has a value that no run can have."""
+def check_flags(parser: argparse.ArgumentParser, args: argparse.Namespace) -> None:
+    """Ends with a usage error, exit code 2, if a flag of `add_flags` has an impossible value."""
     for name in ("rnn_size", "nmixtures", "kmixtures", "batch_size", "nepochs", "tsteps", "save_every"):
         if getattr(args, name) < 1:
             parser.error(f"--{name} is {getattr(args, name)}: it has to be 1 or more")
@@ -95,8 +101,8 @@ def check_flags(parser, args):
         parser.error(str(error))
 
 
-def parse_training_flags(argv, description):
-    """The flags of train.py; its other readers have no TensorFlow."""
+def parse_training_flags(argv: list[str] | None, description: str | None) -> argparse.Namespace:
+    """Parses the flags of train.py, without TensorFlow for submit_training.py."""
     p = argparse.ArgumentParser(
         prog="train.py", description=description, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -105,14 +111,14 @@ def parse_training_flags(argv, description):
         "--towers",
         type=int,
         default=0,
-        help="slices of a batch computed side by side (0 = one for each core, of at least 4 lines; 1 on a GPU)",
+        help="slices of a batch computed in parallel (0 = one for each core, of at least 4 lines; 1 on a GPU)",
     )
     g.add_argument(
         "--distribute",
         choices=("none", "mirrored", "multiworker"),
         default="none",
-        help="split every batch over all GPUs of this machine (mirrored), or over the machines that the environment "
-        "variable TF_CONFIG names (multiworker)",
+        help="how to split every batch: over all GPUs of this machine (mirrored), or over the machines that the "
+        "environment variable TF_CONFIG names (multiworker)",
     )
     args = p.parse_args(argv)
     check_flags(p, args)

@@ -1,15 +1,16 @@
-"""What a run does over time: its learning rate, how it stops at a signal. Without TensorFlow.
+"""The learning rate of a run over its steps, and how a signal stops it. Without TensorFlow.
 
-train.py trains with TensorFlow and tools/train_jax.py with JAX; what must be the same for both stands here.
+train.py trains with TensorFlow and tools/train_jax.py with JAX; what must be the same for both is here.
 """
 
 import math
 import signal
+from typing import Any
 
-MAX_BAD_STEPS = 10  # steps in a row with a loss or gradient that is not finite, before the run gives up
+MAX_BAD_STEPS = 10  # in a row with a loss or gradient that is not finite, before the run gives up
 
 
-def learning_rate(args, step, steps, steps_per_epoch):
+def learning_rate(args: Any, step: int, steps: int, steps_per_epoch: int) -> float:
     """The learning rate of step `step` (from 0) of `steps`: a pure function, so a resumed run has the same."""
     rate = args.learning_rate * args.lr_decay ** (step // steps_per_epoch)
     if args.lr_schedule == "cosine":
@@ -20,11 +21,11 @@ def learning_rate(args, step, steps, steps_per_epoch):
 class Interrupt:
     """Remembers SIGINT or SIGTERM, so that the loop can save before it stops. A second SIGINT stops at once.
 
-    A context manager: afterwards the signals do again what they did before (a notebook lives on after the run).
+    A context manager: on exit the earlier handlers are restored (a notebook lives on after the run).
     """
 
     def __init__(self):
-        self.signal = None
+        self.signal: int | None = None
 
     def __enter__(self):
         self._before = {n: signal.signal(n, self._remember) for n in (signal.SIGINT, signal.SIGTERM)}

@@ -19,7 +19,8 @@ import monitor_training  # noqa: E402
 import submit_training  # noqa: E402
 from cloud_helpers import BUCKET, PROJECT, REGION, VertexStandIn  # noqa: E402
 from data_helpers import write_data  # noqa: E402
-from scribe.cloud import vertex  # noqa: E402
+from scribe.cloud import clients, prices  # noqa: E402
+from scribe.cloud.bucket import upload_text  # noqa: E402
 
 WHERE = ["--project", PROJECT, "--region", REGION]
 
@@ -37,7 +38,7 @@ def cloud(emulator, monkeypatch):
     monkeypatch.setenv("STORAGE_EMULATOR_HOST", emulator)
     monkeypatch.setenv("SCRIBE_RETRY_SECONDS", "5")
     monkeypatch.setenv("NO_PROXY", "127.0.0.1")
-    bucket = vertex.storage_client(PROJECT).bucket(BUCKET)
+    bucket = clients.storage_client(PROJECT).bucket(BUCKET)
     for blob in list(bucket.client.list_blobs(bucket)):
         blob.delete()
     stand_in = VertexStandIn()
@@ -92,7 +93,7 @@ def test_a_dry_run_prints_a_job_that_the_library_knows_and_touches_nothing(cloud
     assert job.job_spec.scheduling.strategy.name == "SPOT" and job.job_spec.scheduling.timeout.seconds == 3 * 3600
     assert job.job_spec.base_output_directory.output_uri_prefix == f"gs://{BUCKET}/scribe/first"
     assert not cloud.requests and not list(cloud.bucket.client.list_blobs(cloud.bucket))
-    assert "Estimate" in err and "An estimate, check it" in err and vertex.PRICE_DATE in err
+    assert "Estimate" in err and "An estimate, check it" in err and prices.PRICE_DATE in err
 
 
 def test_a_dry_run_opens_no_connection_and_needs_neither_credentials_nor_googles_packages(submit, data, tmp_path):
@@ -156,7 +157,7 @@ def test_the_plain_container_installs_its_packages_fetches_the_suite_and_becomes
     code, out, err = started("--help")
     assert code == 0 and "gs://BUCKET/FOLDER" in out, err
     assert "tensorflow==" in pip.read_text() and "google-cloud-storage==" in pip.read_text()
-    for name in ("train.py", "scribe/cloud/container.py", "scribe/cloud/vertex.py"):
+    for name in ("train.py", "scribe/cloud/container.py", "scribe/cloud/bucket.py"):
         assert (tmp_path / "code" / "scribe-1.0" / name).is_file()
     missing = f"gs://{BUCKET}/scribe/none"
     code, _, err = started("--job", missing, "--work_dir", str(tmp_path / "work"), "--input", f"{missing}=data/x", "--")
@@ -167,14 +168,14 @@ def test_ctrl_c_ends_with_one_line_and_no_job(cloud, submit, monkeypatch):
     def stop(*arguments):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(vertex, "upload_file", stop)
+    monkeypatch.setattr(submit_training, "upload_file", stop)
     code, out, err = submit()
     assert (code, out) == (130, "") and "the job was not started" in err and not cloud.jobs
 
 
 @pytest.mark.parametrize("content", ["{", "[]", "{}", '{"train": 1}'])
 def test_a_job_whose_description_is_damaged_is_not_gone_on_with(cloud, submit, content):
-    vertex.upload_text(cloud.bucket, "scribe/first/job.json", content)
+    upload_text(cloud.bucket, "scribe/first/job.json", content)
     code, _, err = submit()
     assert code == 1 and "job.json is damaged: delete it" in the_error(err) and not cloud.jobs
 

@@ -19,7 +19,9 @@ import download_results  # noqa: E402
 import monitor_training  # noqa: E402
 import submit_training  # noqa: E402
 from cloud_helpers import BUCKET  # noqa: E402
-from scribe.cloud import vertex  # noqa: E402
+from scribe.cloud import clients, sets  # noqa: E402
+from scribe.cloud.bucket import download_file, upload_file  # noqa: E402
+from scribe.cloud.errors import CloudError  # noqa: E402
 from scribe.network.checkpoint import find_checkpoint  # noqa: E402
 
 import tensorflow as tf  # isort: skip  # noqa: E402
@@ -35,7 +37,7 @@ def bucket(emulator, monkeypatch):
     monkeypatch.setenv("NO_PROXY", "127.0.0.1")
     for name in ("TF_CONFIG", "AIP_CHECKPOINT_DIR", "AIP_TENSORBOARD_LOG_DIR", "AIP_MODEL_DIR"):
         monkeypatch.delenv(name, raising=False)
-    return vertex.storage_client("a-project").bucket(BUCKET)
+    return clients.storage_client("a-project").bucket(BUCKET)
 
 
 def submitted(bucket, data, capsys, job, *flags):
@@ -47,7 +49,7 @@ def submitted(bucket, data, capsys, job, *flags):
     if "--gpus" in arguments:  # here is none
         del arguments[arguments.index("--gpus") : arguments.index("--gpus") + 2]
     source = arguments[arguments.index("--input") + 1].split("=")[0]
-    vertex.upload_file(bucket, data / "strokes_training_data.cpkl", source.removeprefix(f"gs://{BUCKET}/"))
+    upload_file(bucket, data / "strokes_training_data.cpkl", source.removeprefix(f"gs://{BUCKET}/"))
     return arguments
 
 
@@ -87,7 +89,7 @@ def wait_for(condition, process, work, seconds=300):
 
 
 def newest_step(bucket, job):
-    found = vertex.newest_set(bucket, f"scribe/{job}/checkpoints")
+    found = sets.newest_set(bucket, f"scribe/{job}/checkpoints")
     return found.step or 0 if found else 0
 
 
@@ -190,7 +192,7 @@ def test_a_training_that_fails_fails_the_job_and_its_log_is_kept(bucket, contain
     assert process.wait(timeout=300) == 1
     log = (tmp_path / "a" / "stderr").read_text()
     assert "train.py ended with exit code 1" in log and "Traceback" not in log
-    found = vertex.newest_set(bucket, "scribe/third/checkpoints")
+    found = sets.newest_set(bucket, "scribe/third/checkpoints")
     assert "logs/train_scribe.txt" in found.files
 
 
@@ -212,7 +214,7 @@ def put_run(bucket, folder, job, step):
         os.makedirs(os.path.dirname(folder / str(step) / name), exist_ok=True)
         (folder / str(step) / name).write_text(f"{name} {step}")
         files[name] = str(folder / str(step) / name)
-    return vertex.write_set(bucket, f"scribe/{job}/checkpoints", files, step)[0]
+    return sets.write_set(bucket, f"scribe/{job}/checkpoints", files, step)[0]
 
 
 def download(capsys, *flags):
@@ -245,7 +247,7 @@ def test_a_half_uploaded_set_is_not_fetched_and_the_reason_is_told(bucket, tmp_p
     code, _, err = download(capsys, "--job", "sixth")
     assert code == 0 and "is not complete" in err and "step 100" in err
     bucket.blob(second.name).delete()
-    for name in vertex.list_sets(bucket, "scribe/sixth/checkpoints"):
+    for name in sets.list_sets(bucket, "scribe/sixth/checkpoints"):
         bucket.blob(name).delete()
     code, _, err = download(capsys, "--job", "sixth", "--save_path", "other", "--log_dir", "others")
     assert code == 1 and "sixth has no complete set" in err and not os.path.exists("other")
@@ -255,7 +257,7 @@ def test_a_download_that_was_killed_goes_on(bucket, tmp_path, capsys, monkeypatc
     """Killed before each of the files; the file `checkpoint`, which names the others, is always the last of the run."""
     monkeypatch.chdir(tmp_path)
     put_run(bucket, tmp_path / "cloud", "seventh", 100)
-    original, count = vertex.download_file, 0
+    original, count = download_file, 0
 
     def dying(*arguments, **options):
         nonlocal count
@@ -264,20 +266,20 @@ def test_a_download_that_was_killed_goes_on(bucket, tmp_path, capsys, monkeypatc
             raise KeyboardInterrupt
         return original(*arguments, **options)
 
-    monkeypatch.setattr(vertex, "download_file", dying)
+    monkeypatch.setattr(sets, "download_file", dying)
     codes = []
     while not codes or codes[-1] == 130:
         codes.append(download(capsys, "--job", "seventh")[0])
         there = os.path.exists("saved/seventh/latest/checkpoint")
         assert not there or os.path.exists("saved/seventh/latest/ckpt-100.index")
         if len(codes) > 1:
-            monkeypatch.setattr(vertex, "download_file", original)
+            monkeypatch.setattr(sets, "download_file", original)
     assert codes == [130, 130, 0]
 
 
 def test_a_name_in_a_set_cannot_lead_out_of_the_folder():
     for name in ("run/../../x", "logs//etc/passwd", "run", "run/"):
-        with pytest.raises(vertex.CloudError, match="nothing was fetched"):
+        with pytest.raises(CloudError, match="nothing was fetched"):
             download_results.place(name, "saved", "logs")
     assert download_results.place("other/../x", "saved", "logs") is None  # neither of the run nor of the logs
     assert download_results.place("run/latest/checkpoint", "saved/a", "logs") == "saved/a/latest/checkpoint"
@@ -288,7 +290,7 @@ def test_a_set_with_a_name_that_leads_out_of_the_folder_is_refused_with_one_line
     monkeypatch.chdir(tmp_path / "here")
     (tmp_path / "state").write_text("x")
     files = {"run/config.json": str(tmp_path / "state"), "run/../../../mine": str(tmp_path / "state")}
-    vertex.write_set(bucket, "scribe/ninth/checkpoints", files, 7)
+    sets.write_set(bucket, "scribe/ninth/checkpoints", files, 7)
     code, out, err = download(capsys, "--job", "ninth", "--force")
     assert code == 1 and out == "" and "'../../../mine'" in err and err.count("\n") == 1
     assert os.listdir(tmp_path / "here") == [] and sorted(os.listdir(tmp_path)) == ["here", "state"]
@@ -302,6 +304,6 @@ def test_the_run_is_found_by_sample_py(bucket, tmp_path, capsys, monkeypatch):
     files["run/best/ckpt-7.data-00000-of-00001"] = f"{source}/checkpoint.data-00000-of-00001"
     (tmp_path / "state").write_text('model_checkpoint_path: "ckpt-7"\nall_model_checkpoint_paths: "ckpt-7"\n')
     files["run/best/checkpoint"] = str(tmp_path / "state")
-    vertex.write_set(bucket, "scribe/eighth/checkpoints", files, 7)
+    sets.write_set(bucket, "scribe/eighth/checkpoints", files, 7)
     assert download(capsys, "--job", "eighth")[0] == 0
     assert find_checkpoint("saved/eighth").endswith("best/ckpt-7")

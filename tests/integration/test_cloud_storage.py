@@ -13,8 +13,19 @@ pytest.importorskip("google.cloud.storage")
 pytest.importorskip("gcp_storage_emulator")
 
 from cloud_helpers import BUCKET, faulty_line, free_port  # noqa: E402
-from scribe.cloud import container, vertex  # noqa: E402
-from scribe.cloud.vertex import CloudError, NetworkError  # noqa: E402
+from scribe.cloud import clients, container, sets  # noqa: E402
+from scribe.cloud.bucket import (  # noqa: E402
+    CHUNK,
+    download_file,
+    hex_md5,
+    local_path,
+    md5_of,
+    open_bucket,
+    read_text,
+    upload_file,
+    upload_text,
+)
+from scribe.cloud.errors import CloudError, NetworkError  # noqa: E402
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 PREFIX = "scribe/a/checkpoints"
@@ -31,7 +42,7 @@ def line(emulator_port, monkeypatch, request):
         address, requests = context.__enter__()
         opened.append(context)
         monkeypatch.setenv("STORAGE_EMULATOR_HOST", address)
-        client = vertex.storage_client("a-project")
+        client = clients.storage_client("a-project")
         client._http.trust_env = False  # loopback, whatever proxy the environment names
         return client.bucket(BUCKET), requests
 
@@ -70,35 +81,35 @@ def contents(files):
 
 
 def fetched(bucket, found, folder):
-    vertex.fetch_set(bucket, found, lambda name: str(folder / name))
+    sets.fetch_set(bucket, found, lambda name: str(folder / name))
     return contents({name: folder / name for name in found.files})
 
 
 # ------------------------------------------------------------------------------------------------------------ one file
 
 
-@pytest.mark.parametrize("size", [0, 1, 5000, vertex.CHUNK + 12345, 2 * vertex.CHUNK])
+@pytest.mark.parametrize("size", [0, 1, 5000, CHUNK + 12345, 2 * CHUNK])
 def test_a_file_comes_back_as_it_was_and_is_sent_and_fetched_once(line, tmp_path, size):
     bucket, requests = line()
     path, copy = write(tmp_path / "file", size), str(tmp_path / "there" / "copy")
-    assert vertex.upload_file(bucket, path, "a/file") is True
-    assert vertex.upload_file(bucket, path, "a/file") is False
-    assert vertex.download_file(bucket, "a/file", copy, vertex.md5_of(path), size) is True
-    assert vertex.download_file(bucket, "a/file", copy, vertex.md5_of(path), size) is False
+    assert upload_file(bucket, path, "a/file") is True
+    assert upload_file(bucket, path, "a/file") is False
+    assert download_file(bucket, "a/file", copy, md5=md5_of(path), size=size) is True
+    assert download_file(bucket, "a/file", copy, md5=md5_of(path), size=size) is False
     assert open(copy, "rb").read() == open(path, "rb").read()
     assert os.listdir(tmp_path / "there") == ["copy"]
     assert sum("/upload/" in path and method == "POST" for method, path in requests) == 1
 
 
 @pytest.mark.parametrize("fault", ["drop", "lose", 503, 429])
-@pytest.mark.parametrize("size", [5000, 2 * vertex.CHUNK + 77])
+@pytest.mark.parametrize("size", [5000, 2 * CHUNK + 77])
 def test_an_upload_survives_faults(line, tmp_path, fault, size):
     plan = fails(fault, when=lambda method, path: method in ("POST", "PUT"))
     bucket, _ = line(plan)
     path = write(tmp_path / "file", size)
-    vertex.upload_file(bucket, path, "a/file")
+    upload_file(bucket, path, "a/file")
     plain, _ = line()
-    assert vertex.hex_md5(plain.get_blob("a/file").md5_hash) == vertex.md5_of(path)
+    assert hex_md5(plain.get_blob("a/file").md5_hash) == md5_of(path)
 
 
 def test_a_long_upload_that_breaks_in_the_middle_goes_on_with_the_chunk_that_was_lost(line, tmp_path):
@@ -110,9 +121,9 @@ def test_a_long_upload_that_breaks_in_the_middle_goes_on_with_the_chunk_that_was
             return "drop" if len(chunks) == 2 else None
 
     bucket, _ = line(plan)
-    path = write(tmp_path / "file", 3 * vertex.CHUNK)
-    vertex.upload_file(bucket, path, "a/file")
-    starts = [int(text.split()[1].split("-")[0]) // vertex.CHUNK for text in chunks]
+    path = write(tmp_path / "file", 3 * CHUNK)
+    upload_file(bucket, path, "a/file")
+    starts = [int(text.split()[1].split("-")[0]) // CHUNK for text in chunks]
     assert starts == [0, 1, 1, 2], chunks
 
 
@@ -126,8 +137,8 @@ def test_a_download_that_breaks_asks_for_the_rest_alone(line, tmp_path):
 
     bucket, _ = line(plan)
     path, copy = write(tmp_path / "file", 5000), str(tmp_path / "copy")
-    vertex.upload_file(bucket, path, "a/file")
-    vertex.download_file(bucket, "a/file", copy, vertex.md5_of(path), 5000)
+    upload_file(bucket, path, "a/file")
+    download_file(bucket, "a/file", copy, md5=md5_of(path), size=5000)
     assert open(copy, "rb").read() == open(path, "rb").read()
     starts = [int(text.removeprefix("bytes=").split("-")[0] or 0) if text else 0 for text in asked]
     assert starts[:2] == [0, 2000] and starts[-1] == 3500, asked
@@ -136,25 +147,25 @@ def test_a_download_that_breaks_asks_for_the_rest_alone(line, tmp_path):
 def test_another_call_goes_on_where_a_broken_one_was(line, tmp_path):
     path, copy = write(tmp_path / "file", 5000), str(tmp_path / "copy")
     plain, _ = line()
-    vertex.upload_file(plain, path, "a/file")
+    upload_file(plain, path, "a/file")
     bucket, _ = line(fails(("cut", 2000), *["drop"] * 100, when=lambda method, path: "alt=media" in path))
     with pytest.raises(CloudError, match="The same command again goes on"):
-        vertex.download_file(bucket, "a/file", copy, vertex.md5_of(path), 5000, tries=2)
+        download_file(bucket, "a/file", copy, md5=md5_of(path), size=5000, attempts=2)
     assert not os.path.exists(copy)
     ranges = []
     bucket, _ = line(lambda method, path, headers: ranges.append(headers["Range"]) if "alt=media" in path else None)
-    vertex.download_file(bucket, "a/file", copy, vertex.md5_of(path), 5000)
+    download_file(bucket, "a/file", copy, md5=md5_of(path), size=5000)
     assert open(copy, "rb").read() == open(path, "rb").read() and ranges[0].startswith("bytes=2000-")
 
 
 def test_a_bit_that_flips_on_the_way_is_noticed(line, tmp_path):
     path, copy = write(tmp_path / "file", 5000), str(tmp_path / "copy")
     bucket, _ = line(fails("flip", when=lambda method, path: "alt=media" in path))
-    vertex.upload_file(bucket, path, "a/file")
+    upload_file(bucket, path, "a/file")
     with pytest.raises(CloudError, match="arrived damaged"):
-        vertex.download_file(bucket, "a/file", copy, vertex.md5_of(path), 5000)
+        download_file(bucket, "a/file", copy, md5=md5_of(path), size=5000)
     assert not os.path.exists(copy)
-    vertex.download_file(bucket, "a/file", copy, vertex.md5_of(path), 5000)
+    download_file(bucket, "a/file", copy, md5=md5_of(path), size=5000)
     assert open(copy, "rb").read() == open(path, "rb").read()
 
 
@@ -170,9 +181,9 @@ def test_an_object_that_is_replaced_while_it_is_fetched_is_an_error_and_no_mixtu
 
     bucket, _ = line(plan)
     path, copy = write(tmp_path / "file", 5000), str(tmp_path / "there" / "copy")
-    vertex.upload_file(bucket, path, "a/file")
+    upload_file(bucket, path, "a/file")
     with pytest.raises(CloudError, match="replaced while it was fetched: run the same command again"):
-        vertex.download_file(bucket, "a/file", copy, vertex.md5_of(path), 5000)
+        download_file(bucket, "a/file", copy, md5=md5_of(path), size=5000)
     generation = bucket.get_blob("a/file").generation
     assert len(asked) == 2 and all(f"generation={generation}" in path for path in asked), asked
     assert os.listdir(tmp_path / "there") == []
@@ -181,10 +192,10 @@ def test_an_object_that_is_replaced_while_it_is_fetched_is_an_error_and_no_mixtu
 def test_a_part_of_an_earlier_object_is_not_gone_on_with_when_another_stands_there(line, tmp_path):
     path, copy = write(tmp_path / "file", 5000), str(tmp_path / "there" / "copy")
     bucket, requests = line()
-    vertex.upload_file(bucket, write(tmp_path / "other", 5000, seed=1), "a/file")
-    write(tmp_path / "there" / f"copy.part-{vertex.md5_of(path)}", 2000)
+    upload_file(bucket, write(tmp_path / "other", 5000, seed=1), "a/file")
+    write(tmp_path / "there" / f"copy.part-{md5_of(path)}", 2000)
     with pytest.raises(CloudError, match="not the file that was expected"):
-        vertex.download_file(bucket, "a/file", copy, vertex.md5_of(path), 5000)
+        download_file(bucket, "a/file", copy, md5=md5_of(path), size=5000)
     assert os.listdir(tmp_path / "there") == [] and not [p for _, p in requests if "alt=media" in p]
 
 
@@ -192,15 +203,15 @@ def test_a_part_of_an_earlier_object_is_not_gone_on_with_when_another_stands_the
 def test_without_the_right_to_the_bucket_the_role_is_named(line, tmp_path, what):
     path = write(tmp_path / "file", 100)
     plain, _ = line()
-    vertex.upload_file(plain, path, "a/file")
+    upload_file(plain, path, "a/file")
     bucket, _ = line(lambda method, path, headers: 403)
     calls = {
-        "open": lambda: vertex.open_bucket(bucket.client, BUCKET),
-        "upload": lambda: vertex.upload_file(bucket, path, "a/other"),
-        "write": lambda: vertex.upload_text(bucket, "a/text", "{}"),
-        "read": lambda: vertex.read_text(bucket, "a/text"),
-        "list": lambda: vertex.newest_set(bucket, PREFIX),
-        "download": lambda: vertex.download_file(bucket, "a/file", str(tmp_path / "copy"), vertex.md5_of(path), 100),
+        "open": lambda: open_bucket(bucket.client, BUCKET),
+        "upload": lambda: upload_file(bucket, path, "a/other"),
+        "write": lambda: upload_text(bucket, "a/text", "{}"),
+        "read": lambda: read_text(bucket, "a/text"),
+        "list": lambda: sets.newest_set(bucket, PREFIX),
+        "download": lambda: download_file(bucket, "a/file", str(tmp_path / "copy"), md5=md5_of(path), size=100),
     }
     with pytest.raises(CloudError) as caught:
         calls[what]()
@@ -211,16 +222,16 @@ def test_without_the_right_to_the_bucket_the_role_is_named(line, tmp_path, what)
 def test_a_network_that_stays_away_is_one_clear_line(monkeypatch, tmp_path):
     monkeypatch.setenv("STORAGE_EMULATOR_HOST", f"http://127.0.0.1:{free_port()}")
     monkeypatch.setenv("SCRIBE_RETRY_SECONDS", "1")
-    client = vertex.storage_client("a-project")
+    client = clients.storage_client("a-project")
     with pytest.raises(NetworkError) as caught:
-        vertex.open_bucket(client, BUCKET)
+        open_bucket(client, BUCKET)
     assert "\n" not in str(caught.value) and "The same command again goes on" in str(caught.value)
 
 
 def test_a_bucket_that_is_not_there_is_named_with_the_command_that_makes_it(line):
     client = line()[0].client
     with pytest.raises(CloudError) as caught:
-        vertex.open_bucket(client, "not-there", "europe-west4")
+        open_bucket(client, "not-there", "europe-west4")
     message = str(caught.value)
     assert "gcloud storage buckets create gs://not-there --location europe-west4" in message and "\n" not in message
 
@@ -229,10 +240,11 @@ def test_missing_credentials_are_named_with_the_command_that_makes_them(tmp_path
     """In a process of its own, without what this machine may know about its user."""
     program = f"""
 import sys; sys.path.insert(0, {ROOT!r})
-from scribe.cloud import vertex
+from scribe.cloud import clients
+from scribe.cloud.errors import CloudError
 try:
-    vertex.storage_client()
-except vertex.CloudError as error:
+    clients.storage_client()
+except CloudError as error:
     print(error)
 """
     kept = {k: v for k, v in os.environ.items() if not k.startswith(("GOOGLE", "STORAGE_", "CLOUDSDK"))}
@@ -246,12 +258,12 @@ except vertex.CloudError as error:
 
 def test_the_newest_set_comes_back_whole_and_what_is_the_same_is_sent_once(line, tmp_path):
     bucket, _ = line()
-    first, sent = vertex.write_set(bucket, PREFIX, run_files(tmp_path, 100), 100)
+    first, sent = sets.write_set(bucket, PREFIX, run_files(tmp_path, 100), 100)
     assert (first.number, first.step, sent) == (1, 100, 5)
     files = run_files(tmp_path, 200) | {"run/config.json": run_files(tmp_path, 100)["run/config.json"]}
-    second, sent = vertex.write_set(bucket, PREFIX, files, 200)
+    second, sent = sets.write_set(bucket, PREFIX, files, 200)
     assert (second.number, sent) == (2, 4)
-    found = vertex.newest_set(bucket, PREFIX)
+    found = sets.newest_set(bucket, PREFIX)
     assert found == second
     assert fetched(bucket, found, tmp_path / "back") == contents(files)
 
@@ -283,7 +295,7 @@ def test_an_upload_that_dies_after_any_request_leaves_a_whole_set(emulator, tmp_
     """
     monkeypatch.setenv("STORAGE_EMULATOR_HOST", emulator)
     monkeypatch.setenv("NO_PROXY", "127.0.0.1")
-    client = vertex.storage_client("a-project")
+    client = clients.storage_client("a-project")
     bucket, steps, over = client.bucket(BUCKET), [], False
     old, new = (run_files(tmp_path, step) for step in (1, 2))
     shared = {"run/config.json": old["run/config.json"]}
@@ -291,16 +303,16 @@ def test_an_upload_that_dies_after_any_request_leaves_a_whole_set(emulator, tmp_
     new = shared | {"run/latest/checkpoint": new["run/latest/checkpoint"]}
     while not over:
         prefix = f"{PREFIX}/{len(steps)}"
-        vertex.write_set(bucket, prefix, old, 1)
-        dying = dying_bucket(vertex.storage_client("a-project"), len(steps))
+        sets.write_set(bucket, prefix, old, 1)
+        dying = dying_bucket(clients.storage_client("a-project"), len(steps))
         try:
-            vertex.write_set(dying, prefix, new, 2)
-            vertex.remove_old_sets(dying, prefix, keep=1)
+            sets.write_set(dying, prefix, new, 2)
+            sets.remove_old_sets(dying, prefix, keep=1)
             over = True
         except Died:
             pass
         warnings = []
-        found = vertex.newest_set(bucket, prefix, warnings.append)
+        found = sets.newest_set(bucket, prefix, warnings.append)
         assert fetched(bucket, found, tmp_path / "back") == contents(old if found.step == 1 else new)
         assert not warnings
         steps.append(found.step)
@@ -313,8 +325,8 @@ def test_an_upload_that_dies_after_any_request_leaves_a_whole_set(emulator, tmp_
 def test_a_set_that_is_not_whole_is_passed_over_with_a_warning(line, tmp_path, what):
     bucket, _ = line()
     old = run_files(tmp_path, 100)
-    vertex.write_set(bucket, PREFIX, old, 100)
-    second, _ = vertex.write_set(bucket, PREFIX, run_files(tmp_path, 200), 200)
+    sets.write_set(bucket, PREFIX, old, 100)
+    second, _ = sets.write_set(bucket, PREFIX, run_files(tmp_path, 200), 200)
     victim = second.files["run/latest/ckpt-200.index"]["object"]
     if what == "missing":
         bucket.blob(victim).delete()
@@ -323,7 +335,7 @@ def test_a_set_that_is_not_whole_is_passed_over_with_a_warning(line, tmp_path, w
     else:
         bucket.blob(second.name).upload_from_string(bucket.blob(second.name).download_as_bytes()[:-40])
     warnings = []
-    found = vertex.newest_set(bucket, PREFIX, warnings.append)
+    found = sets.newest_set(bucket, PREFIX, warnings.append)
     assert found.step == 100 and fetched(bucket, found, tmp_path / "back") == contents(old)
     assert len(warnings) == 1 and "the set before it is used" in warnings[0] and "00000002" in warnings[0]
 
@@ -331,29 +343,29 @@ def test_a_set_that_is_not_whole_is_passed_over_with_a_warning(line, tmp_path, w
 @pytest.mark.parametrize("content", ["[]", "{", '{"files": {"run/x": 1}, "created": "", "step": 1}', '{"step": 1}'])
 def test_a_manifest_that_describes_no_set_is_passed_over_with_a_warning(line, tmp_path, content):
     bucket, _ = line()
-    vertex.write_set(bucket, PREFIX, run_files(tmp_path, 100), 100)
+    sets.write_set(bucket, PREFIX, run_files(tmp_path, 100), 100)
     md5 = hashlib.md5(content.encode(), usedforsecurity=False).hexdigest()
-    vertex.upload_text(bucket, f"{PREFIX}/sets/00000002-{md5}.json", content)
+    upload_text(bucket, f"{PREFIX}/sets/00000002-{md5}.json", content)
     warnings = []
-    assert vertex.newest_set(bucket, PREFIX, warnings.append).step == 100
+    assert sets.newest_set(bucket, PREFIX, warnings.append).step == 100
     assert len(warnings) == 1 and "does not describe a set" in warnings[0]
 
 
 @pytest.mark.parametrize("name", ["run/../../x", "../x", "/etc/x", "run//x", "run/./x", "run\\..\\x", "C:/x"])
 def test_a_name_that_leads_out_of_the_folder_is_refused_before_anything_is_fetched(line, tmp_path, name):
     bucket, _ = line()
-    vertex.write_set(bucket, PREFIX, run_files(tmp_path, 100), 100)
-    (manifest,) = vertex.list_sets(bucket, PREFIX)
-    content = json.loads(vertex.read_text(bucket, manifest))
+    sets.write_set(bucket, PREFIX, run_files(tmp_path, 100), 100)
+    (manifest,) = sets.list_sets(bucket, PREFIX)
+    content = json.loads(read_text(bucket, manifest))
     content["files"][name] = content["files"].pop("run/config.json")
     text = json.dumps(content)
     md5 = hashlib.md5(text.encode(), usedforsecurity=False).hexdigest()
-    vertex.upload_text(bucket, f"{PREFIX}/sets/00000002-{md5}.json", text)
+    upload_text(bucket, f"{PREFIX}/sets/00000002-{md5}.json", text)
     work = tmp_path / "a" / "b"
-    found = vertex.newest_set(bucket, PREFIX)
+    found = sets.newest_set(bucket, PREFIX)
     assert name in found.files
     with pytest.raises(CloudError, match="nothing was fetched") as caught:
-        vertex.fetch_set(bucket, found, lambda name: vertex.local_path(str(work), name))
+        sets.fetch_set(bucket, found, lambda name: local_path(str(work), name))
     assert repr(name) in str(caught.value) and not os.path.exists(tmp_path / "a")
     sync = container.Sync(bucket.client, {"checkpoints": f"gs://{BUCKET}/{PREFIX}", "logs": "gs://abc/d"}, str(work), 0)
     with pytest.raises(CloudError, match="nothing was fetched"):
@@ -364,16 +376,16 @@ def test_a_name_that_leads_out_of_the_folder_is_refused_before_anything_is_fetch
 def test_files_without_a_manifest_are_no_set(line, tmp_path):
     bucket, _ = line()
     for name, path in run_files(tmp_path, 100).items():
-        vertex.upload_file(bucket, path, f"{PREFIX}/files/{vertex.md5_of(path)}-{os.path.basename(name)}")
-    assert vertex.newest_set(bucket, PREFIX) is None
+        upload_file(bucket, path, f"{PREFIX}/files/{md5_of(path)}-{os.path.basename(name)}")
+    assert sets.newest_set(bucket, PREFIX) is None
 
 
 def test_old_sets_are_removed_with_what_they_alone_need(line, tmp_path):
     bucket, _ = line()
     same = run_files(tmp_path, 1)["run/config.json"]
     for step in (100, 200, 300):
-        vertex.write_set(bucket, PREFIX, run_files(tmp_path, step) | {"run/config.json": same}, step)
-    vertex.remove_old_sets(bucket, PREFIX, keep=2)
+        sets.write_set(bucket, PREFIX, run_files(tmp_path, step) | {"run/config.json": same}, step)
+    sets.remove_old_sets(bucket, PREFIX, keep=2)
     names = {blob.name for blob in bucket.client.list_blobs(bucket, prefix=PREFIX)}
     assert len([n for n in names if "/sets/" in n]) == 2 and len([n for n in names if "/files/" in n]) == 2 * 4 + 1
-    assert vertex.newest_set(bucket, PREFIX).step == 300
+    assert sets.newest_set(bucket, PREFIX).step == 300

@@ -73,12 +73,12 @@ def test_a_strategy_that_is_not_known_is_a_wrong_flag(capsys):
 @pytest.fixture(scope="module")
 def mirrored():
     """One device under a strategy."""
-    return devices.start("mirrored", SINGLE_WORKER)
+    return devices.join("mirrored", SINGLE_WORKER)
 
 
 def test_alone_a_sum_is_what_is_computed():
-    assert devices.ALONE.sum(lambda replica: [replica, "x"]) == [0, "x"]
-    assert devices.ALONE.common_signal(signal.SIGINT) == signal.SIGINT
+    assert devices.ONE_DEVICE.sum(lambda replica: [replica, "x"]) == [0, "x"]
+    assert devices.ONE_DEVICE.common_signal(signal.SIGINT) == signal.SIGINT
 
 
 def test_sums_keep_their_shapes(mirrored):
@@ -105,6 +105,6 @@ def test_more_devices_than_lines_in_a_batch_are_refused():
 
 def test_an_error_of_a_lost_worker_is_told_in_one_line():
     message = "Graph execution error:\n\nDetected at node X\n\nCollective ops is aborted by: Socket closed\nmore"
-    line = devices.explain(tf.errors.UnavailableError(None, None, message))
+    line = devices.describe_loss(tf.errors.UnavailableError(None, None, message))
     assert "Collective ops is aborted by: Socket closed" in line and "\n" not in line and "same command" in line
-    assert "\n" not in devices.explain(tf.errors.UnavailableError(None, None, ""))
+    assert "\n" not in devices.describe_loss(tf.errors.UnavailableError(None, None, ""))

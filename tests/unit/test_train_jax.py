@@ -3,6 +3,7 @@
 import dataclasses
 import importlib
 import json
+import math
 import os
 import shutil
 import signal
@@ -29,7 +30,12 @@ import tensorflow as tf  # isort: skip
 
 jax = pytest.importorskip("jax")
 train_jax = importlib.import_module("tools.train_jax")
+network, steps, run_files = (
+    importlib.import_module(f"jax_training.{name}") for name in ("network", "steps", "run_files")
+)
 jnp = jax.numpy
+
+pytestmark = pytest.mark.xdist_group("train_jax")  # what was compiled, and a run that is finished
 
 ROOT = os.path.dirname(os.path.abspath(train.__file__))
 CONFIG = ModelConfig(rnn_size=16, nmixtures=3, kmixtures=2, alphabet="abcdefghijklmnop qrstuvwxyz")
@@ -54,7 +60,7 @@ def compile_once(tmp_path_factory):
 def make_weights(seed=0, config=CONFIG):
     """Weights with nothing at a special place: no bias is 0, no row orthogonal to another."""
     rng = np.random.default_rng(seed)
-    weights = train_jax.initial_weights(config, seed)
+    weights = network.initial_weights(config, seed)
     return {name: (w + rng.normal(0, 0.1, w.shape)).astype(np.float32) for name, w in weights.items()}
 
 
@@ -67,7 +73,7 @@ def make_real_batch(seed, lines=4, longest=50):
 
 def padded(batch, lines=5, length=64, characters=15):
     """More lines, points and characters than the batch has: padding must not count."""
-    return train_jax.pad_batch(batch, lines, length, characters)
+    return network.pad_batch(batch, lines, length, characters)
 
 
 def tf_model(weights, config=CONFIG, **changes):
@@ -77,9 +83,9 @@ def tf_model(weights, config=CONFIG, **changes):
     return model
 
 
-def jax_loss(weights, batch, compute=train_jax.EXACT, **dropout):
-    total, count = train_jax.loss_sum_and_count(
-        train_jax.network(weights, batch.x, batch.char_seq, compute, **dropout), batch.y, batch.mask
+def jax_loss(weights, batch, compute=network.EXACT, **dropout):
+    total, count = network.loss_sum_and_count(
+        network.network(weights, batch.x, batch.char_seq, compute, **dropout), batch.y, batch.mask
     )
     return total / count
 
@@ -109,10 +115,12 @@ def test_flags_that_both_have_mean_the_same():
 def test_initial_weights_have_the_names_shapes_and_spread_of_the_suite_s():
     config = dataclasses.replace(CONFIG, rnn_size=48)
     tf.keras.utils.set_random_seed(0)
-    theirs = import_jax.vars_by_name(tf_model(train_jax.initial_weights(config, 0), config))
+    theirs = import_jax.vars_by_name(tf_model(network.initial_weights(config, 0), config))
     fresh = import_jax.vars_by_name(train.HandwritingModel(ModelConfig(**dataclasses.asdict(config))))
-    ours = train_jax.initial_weights(config, 0)
-    assert list(ours) == list(train_jax.weight_shapes(config)) and ours.keys() == theirs.keys()
+    ours = network.initial_weights(config, 0)
+    shapes = run_files.weight_shapes(config)
+    assert sum(map(math.prod, shapes.values())) == config.weights
+    assert list(ours) == list(shapes) and ours.keys() == theirs.keys()
     for name, w in ours.items():
         expected = fresh[name].numpy()
         if name.endswith("bias"):
@@ -122,7 +130,7 @@ def test_initial_weights_have_the_names_shapes_and_spread_of_the_suite_s():
         else:
             assert np.abs(w).max() == pytest.approx(np.abs(expected).max(), rel=0.05)
             assert w.std() == pytest.approx(expected.std(), rel=0.1)
-    assert not equal(ours, train_jax.initial_weights(config, 1))
+    assert not equal(ours, network.initial_weights(config, 1))
 
 
 def test_loss_and_every_gradient_equal_tensorflow_s_whatever_the_padding():
@@ -144,10 +152,10 @@ def test_gradients_taken_after_the_loop_equal_plain_differentiation_in_float64(m
         weights = {name: jnp.asarray(w, jnp.float64) for name, w in make_weights(1).items()}
         batch = jax.tree.map(lambda x: jnp.asarray(x, jnp.float64), padded(make_real_batch(1, longest=30), length=32))
         found = jax.jit(jax.grad(jax_loss))(weights, batch)
-        monkeypatch.setattr(train_jax, "lstm_sequence", train_jax._lstm_loop)
-        monkeypatch.setattr(train_jax, "attention_lstm_sequence", train_jax._attention_lstm_loop)
-        monkeypatch.setattr(train_jax, "_times_constant", lambda compute, h, kernel: h @ kernel)
-        monkeypatch.setattr(train_jax, "project", lambda compute, x, kernel: x @ kernel)
+        monkeypatch.setattr(network, "lstm_sequence", network._lstm_loop)
+        monkeypatch.setattr(network, "attention_lstm_sequence", network._attention_lstm_loop)
+        monkeypatch.setattr(network, "_times_constant", lambda compute, h, kernel: h @ kernel)
+        monkeypatch.setattr(network, "project", lambda compute, x, kernel: x @ kernel)
         expected = jax.jit(jax.grad(lambda w, b: jax_loss(w, b)))(weights, batch)
         assert_all_close(found, expected, rtol=1e-9, atol=1e-13)
         assert found["lstm1_kernel"].dtype == np.float64
@@ -173,9 +181,9 @@ def test_no_weight_gradient_is_computed_inside_of_a_loop(monkeypatch):
     weights, batch = make_weights(), padded(make_real_batch(0))
     assert weight_sized_products_in_loops(jax.grad(jax_loss), weights, batch) == 0
     # What is counted: plain differentiation has one for each recurrent kernel.
-    monkeypatch.setattr(train_jax, "lstm_sequence", train_jax._lstm_loop)
-    monkeypatch.setattr(train_jax, "attention_lstm_sequence", train_jax._attention_lstm_loop)
-    monkeypatch.setattr(train_jax, "_times_constant", lambda compute, h, kernel: h @ kernel)
+    monkeypatch.setattr(network, "lstm_sequence", network._lstm_loop)
+    monkeypatch.setattr(network, "attention_lstm_sequence", network._attention_lstm_loop)
+    monkeypatch.setattr(network, "_times_constant", lambda compute, h, kernel: h @ kernel)
     assert weight_sized_products_in_loops(jax.grad(lambda w, b: jax_loss(w, b)), weights, batch) == 3
 
 
@@ -193,7 +201,7 @@ def test_three_steps_of_optimizer_clipping_and_average_equal_those_of_train_py(f
     model = tf_model(weights)
     average = WeightAverage(model.trainable_variables, args.ema)
     tf_step = make_train_step(model, make_optimizer(args), average, args.grad_clip)
-    step_fn, state = jax.jit(train_jax.make_train_step(args)), train_jax.initial_state(args, weights)
+    step_fn, state = jax.jit(steps.make_train_step(args)), steps.initial_state(args, weights)
     norms = []
     for step in range(3):
         batch, rate = make_real_batch(step), 1e-2 / (step + 1)
@@ -216,10 +224,10 @@ def test_three_steps_of_optimizer_clipping_and_average_equal_those_of_train_py(f
 
 def test_a_step_that_is_not_finite_changes_nothing():
     args = train_jax.parse_args(SIZES)
-    state = train_jax.initial_state(args, make_weights())
+    state = steps.initial_state(args, make_weights())
     batch = padded(make_real_batch(0))
     batch.y[0, 0, 0] = np.inf
-    after, result = jax.jit(train_jax.make_train_step(args))(state, batch, np.float32(1e-3), np.int32(0))
+    after, result = jax.jit(steps.make_train_step(args))(state, batch, np.float32(1e-3), np.int32(0))
     assert result[3] == 0
     assert jax.tree.all(jax.tree.map(np.array_equal, after, state))
 
@@ -229,7 +237,7 @@ def test_dropout_is_a_probability_to_keep_and_scales_what_it_keeps():
     # An MDN layer of ones on zero biases shows the sum of what was kept.
     weights["mdn_kernel"], weights["mdn_bias"] = np.eye(48, 19, dtype=np.float32), np.zeros(19, np.float32)
     run = jax.jit(
-        lambda keep, key: train_jax.network(weights, batch.x, batch.char_seq, keep=keep, key=key), static_argnums=0
+        lambda keep, key: network.network(weights, batch.x, batch.char_seq, keep=keep, key=key), static_argnums=0
     )
     whole = np.asarray(run(1.0, None))[..., :16]  # the outputs of LSTM0, which no dropout below changes
     everything = np.asarray(run(0.8, jax.random.key(0)))
@@ -245,7 +253,7 @@ def test_dropout_is_a_probability_to_keep_and_scales_what_it_keeps():
 def test_dropout_noise_is_a_function_of_seed_and_step():
     weights, batch = make_weights(), padded(make_real_batch(0))
     args = train_jax.parse_args([*SIZES, "--dropout", "0.5"])
-    state, step_fn = train_jax.initial_state(args, weights), jax.jit(train_jax.make_train_step(args))
+    state, step_fn = steps.initial_state(args, weights), jax.jit(steps.make_train_step(args))
     losses = [float(step_fn(state, batch, np.float32(1e-3), np.int32(step))[1][0]) for step in (0, 1, 0)]
     assert losses[0] == losses[2] != losses[1]
 
@@ -253,7 +261,7 @@ def test_dropout_noise_is_a_function_of_seed_and_step():
 def test_products_in_bfloat16_are_near_those_in_float32_and_keep_float32_gradients():
     weights, batch = make_weights(), padded(make_real_batch(0))
     loss, gradients = jax.jit(jax.value_and_grad(jax_loss))(weights, batch)
-    rounded = train_jax.Compute("bfloat16", unroll=2)
+    rounded = network.Compute("bfloat16", unroll=2)
     near, near_gradients = jax.jit(jax.value_and_grad(lambda w: jax_loss(w, batch, rounded)))(weights)
     assert 0 < abs(float(near) - float(loss)) < 0.01
     for name, g in gradients.items():
@@ -290,12 +298,12 @@ def finished(data_dir, tmp_path_factory):
 
 def content(folder):
     """Everything of a run but what tells the time."""
-    run = train_jax.read_run(str(folder))
+    run = run_files.read_run(str(folder))
     for clocked in ("args",):
         del run[clocked]
     del run["latest"]["seconds"]
     names = [n for files in run["latest"]["copies"].values() for n in files] + run["best"]["files"]
-    arrays = {name: train_jax.read_parts(str(folder), [name]) for name in names}
+    arrays = {name: run_files.read_parts(str(folder), [name]) for name in names}
     return run, arrays
 
 
@@ -311,7 +319,7 @@ def log_of(folder):
 
 def stop_at(monkeypatch, step, action):
     """Runs `action` when step `step` was given to the machine."""
-    original = train_jax.Batches.train_step
+    original = steps.Batches.train_step
 
     def train_step(self, state, batch, rate, n):
         result = original(self, state, batch, rate, n)
@@ -319,7 +327,7 @@ def stop_at(monkeypatch, step, action):
             action()
         return result
 
-    monkeypatch.setattr(train_jax.Batches, "train_step", train_step)
+    monkeypatch.setattr(steps.Batches, "train_step", train_step)
 
 
 def test_a_run_writes_what_it_says_it_writes(finished):
@@ -343,7 +351,7 @@ def test_the_points_counted_and_the_validation_loss_are_those_of_the_lines(finis
     loader = DataLoader(args)
     run, _ = content(finished)
     assert run["latest"]["points"] == 2 * sum(len(line) - 1 for line in loader.stroke_data)
-    model = tf_model(train_jax.load_weights(str(finished), CONFIG))
+    model = tf_model(run_files.load_weights(str(finished), CONFIG))
     batch = make_batch(loader.valid_stroke_data, loader.valid_ascii_data, CONFIG.alphabet)
     total, count = tf_loss_sum_and_count(
         model({"stroke_data": batch.x, "char_seq": batch.one_hot}), batch.y, batch.mask
@@ -360,7 +368,7 @@ def test_a_run_that_a_signal_stopped_saves_first_and_ends_as_one_that_was_never_
     with monkeypatch.context() as patch:
         stop_at(patch, 6, lambda: signal.raise_signal(number))
         assert train_jax.main(flags(data_dir, tmp_path / "run")) == 128 + number
-    assert train_jax.read_run(str(tmp_path / "run"))["latest"]["batches"] == 7
+    assert run_files.read_run(str(tmp_path / "run"))["latest"]["batches"] == 7
     assert train_jax.main(flags(data_dir, tmp_path / "run")) == 0
     assert_same_run(tmp_path / "run", finished)
     with open(tmp_path / "run" / "log.jsonl") as file:
@@ -380,16 +388,16 @@ def test_a_run_that_was_killed_between_two_saves_ends_as_one_that_never_was(fini
     with open(tmp_path / "run" / "log.jsonl", "a") as file:
         file.write('{"step": 99}\n{"step": 1')  # of after the save, and cut off
     (tmp_path / "run" / "latest-000018-ema-0.npz").write_bytes(b"half of a save")
-    assert train_jax.read_run(str(tmp_path / "run"))["latest"]["batches"] == 16
+    assert run_files.read_run(str(tmp_path / "run"))["latest"]["batches"] == 16
     assert train_jax.main(flags(data_dir, tmp_path / "run")) == 0
     assert_same_run(tmp_path / "run", finished)
     assert [row["step"] for row in log_of(tmp_path / "run")] == [row["step"] for row in log_of(finished)]
     assert sorted(os.listdir(tmp_path / "run")) == sorted(os.listdir(finished))
 
 
-@pytest.mark.parametrize(("wall_time", "steps"), [(2, range(1, 2)), (12, range(4, 10))])
+@pytest.mark.parametrize(("wall_time", "reached"), [(2, range(1, 2)), (12, range(4, 10))])
 def test_a_run_stops_before_its_wall_time_saves_and_goes_on(
-    wall_time, steps, finished, data_dir, tmp_path, monkeypatch
+    wall_time, reached, finished, data_dir, tmp_path, monkeypatch
 ):
     now = 100.0
 
@@ -410,20 +418,20 @@ def test_a_run_stops_before_its_wall_time_saves_and_goes_on(
         def __array__(self, dtype=None, copy=None):
             return takes(1.0, np.array)(self.result, dtype)
 
-    original = train_jax.Batches.train_step
+    original = steps.Batches.train_step
 
     def train_step(*args):
         state, result = original(*args)
         return state, Result(result)
 
     with monkeypatch.context() as patch:
-        patch.setattr(train_jax.Batches, "train_step", train_step)
-        patch.setattr(train_jax.Batches, "evaluate", takes(0.25, train_jax.Batches.evaluate))
-        patch.setattr(train_jax.Run, "save", takes(0.25, train_jax.Run.save))
+        patch.setattr(steps.Batches, "train_step", train_step)
+        patch.setattr(steps.Batches, "evaluate", takes(0.25, steps.Batches.evaluate))
+        patch.setattr(run_files.Run, "save", takes(0.25, run_files.Run.save))
         patch.setattr(time, "monotonic", lambda: now)
         assert train_jax.main(flags(data_dir, tmp_path / "run", "--wall_time", str(wall_time))) == 0
         assert now <= 100 + wall_time
-    assert train_jax.read_run(str(tmp_path / "run"))["latest"]["batches"] in steps
+    assert run_files.read_run(str(tmp_path / "run"))["latest"]["batches"] in reached
     if wall_time == 12:
         assert train_jax.main(flags(data_dir, tmp_path / "run")) == 0
         assert_same_run(tmp_path / "run", finished)
@@ -432,7 +440,7 @@ def test_a_run_stops_before_its_wall_time_saves_and_goes_on(
 def test_a_save_that_fails_leaves_the_one_before_whole(finished, tmp_path, monkeypatch, data_dir):
     shutil.copytree(finished, tmp_path / "run")
     args = train_jax.parse_args(flags(data_dir, tmp_path / "run"))
-    run = train_jax.Run(args, CONFIG)
+    run = run_files.Run(args, CONFIG)
     state = run.restore()
     run.batches += 1
 
@@ -440,7 +448,7 @@ def test_a_save_that_fails_leaves_the_one_before_whole(finished, tmp_path, monke
         raise OSError("No space left on device")
 
     with monkeypatch.context() as patch, pytest.raises(OSError):
-        patch.setattr(train_jax.os, "replace", full)
+        patch.setattr(os, "replace", full)
         run.save(state)
     assert_same_run(tmp_path / "run", finished)
     assert not [name for name in os.listdir(tmp_path / "run") if "tmp" in name]
@@ -458,14 +466,14 @@ def test_a_resume_with_flags_that_contradict_the_run_is_refused(changes, named, 
 
 def test_ten_steps_in_a_row_that_are_not_finite_end_the_run(finished, data_dir, tmp_path, monkeypatch, capsys):
     shutil.copytree(finished, tmp_path / "run")
-    original = train_jax.Batches.training
+    original = steps.Batches.training
 
     def spoilt(self, step):
         batch = original(self, step)
         batch.y[0, 0, 0] = np.nan
         return batch
 
-    monkeypatch.setattr(train_jax.Batches, "training", spoilt)
+    monkeypatch.setattr(steps.Batches, "training", spoilt)
     assert train_jax.main(flags(data_dir, tmp_path / "run", "--nepochs", "4")) == 1
     assert "(10 in a row)" in capsys.readouterr().err
     assert_same_run(tmp_path / "run", finished)
@@ -473,19 +481,19 @@ def test_ten_steps_in_a_row_that_are_not_finite_end_the_run(finished, data_dir, 
 
 def test_keep_ema_keeps_the_averaged_weights_and_nothing_else(finished, data_dir, tmp_path, monkeypatch, capsys):
     """Stopped between two validations, it validates once more: else what was learned since would be lost."""
-    monkeypatch.setattr(train_jax, "PART_BYTES", 16384)
+    monkeypatch.setattr(run_files, "PART_BYTES", 16384)
     command = flags(data_dir, tmp_path / "run", "--keep", "ema")
     with monkeypatch.context() as patch:
         stop_at(patch, 11, lambda: signal.raise_signal(signal.SIGTERM))
         assert train_jax.main(command) == 128 + signal.SIGTERM
-    run = train_jax.read_run(str(tmp_path / "run"))
+    run = run_files.read_run(str(tmp_path / "run"))
     assert run["latest"] is None and run["best"]["batches"] == 12
     parts = [name for name in sorted(os.listdir(tmp_path / "run")) if name.endswith(".npz")]
     assert parts == run["best"]["files"] and len(parts) > 1
     assert all(os.path.getsize(tmp_path / "run" / name) < 16384 + 1024 for name in parts)
-    weights = train_jax.load_weights(str(tmp_path / "run"), CONFIG)
-    _, imported, steps = import_jax.read_run(str(tmp_path / "run"))
-    assert equal(weights, imported) and steps == 12
+    weights = run_files.load_weights(str(tmp_path / "run"), CONFIG)
+    _, imported, trained = import_jax.read_weights(str(tmp_path / "run"))
+    assert equal(weights, imported) and trained == 12
     assert train_jax.main(command) == 1
     assert "--keep ema none can go on" in capsys.readouterr().err
 
@@ -497,15 +505,15 @@ def test_keep_ema_keeps_the_averaged_weights_and_nothing_else(finished, data_dir
 def test_an_imported_run_is_a_checkpoint_with_the_same_weights_bit_for_bit(which, finished, data_dir, tmp_path):
     folder = tmp_path / "run"
     shutil.copytree(finished, folder)
-    run = train_jax.read_run(str(folder))
+    run = run_files.read_run(str(folder))
     files = run["best"]["files"] if which == "best" else run["latest"]["copies"]["ema"]
-    vector = train_jax.read_parts(str(folder), files) + np.float32(1e-3)  # else the last step may be the best, too
+    vector = run_files.read_parts(str(folder), files) + np.float32(1e-3)  # else the last step may be the best, too
     np.savez(folder / files[0], values=vector)
     assert import_jax.main([str(folder), "--which", which]) == 0
     model = load_model(find_checkpoint(str(folder)))
     assert dataclasses.asdict(model.config) == dataclasses.asdict(CONFIG)
     found = {name: v.numpy() for name, v in import_jax.vars_by_name(model).items()}
-    assert equal(found, train_jax._from_vector(vector, train_jax.weight_shapes(CONFIG)))
+    assert equal(found, run_files.from_vector(vector, run_files.weight_shapes(CONFIG)))
     assert np.concatenate([w.ravel() for w in found.values()]).size == vector.size
 
 
@@ -514,26 +522,26 @@ def test_weights_of_a_checkpoint_come_back_from_an_export_bit_for_bit(finished, 
     import_jax.save_model(str(tmp_path / "checkpoint"), tf_model(weights))
     file = str(tmp_path / "weights.npz")
     assert import_jax.main(["--export", str(tmp_path), file]) == 0
-    assert equal(train_jax.load_weights(file, CONFIG), weights)
+    assert equal(run_files.load_weights(file, CONFIG), weights)
     run = train_jax.main(flags(data_dir, tmp_path / "run", "--init_from", file, "--nepochs", "1", "--nbatches", "1"))
     assert run == 0
-    first = train_jax.read_parts(str(tmp_path / "run"), ["latest-000001-weights-0.npz"])
+    first = run_files.read_parts(str(tmp_path / "run"), ["latest-000001-weights-0.npz"])
     # One step of Adam with warm-up moves no weight further than the learning rate.
-    assert 0 < np.abs(first - train_jax._to_vector(weights, weights)).max() < 0.011
+    assert 0 < np.abs(first - run_files.to_vector(weights, weights)).max() < 0.011
 
 
 def test_weights_of_another_network_are_refused(finished, tmp_path):
-    with pytest.raises(train_jax.RunError, match="another network"):
-        train_jax.load_weights(str(finished), dataclasses.replace(CONFIG, nmixtures=4))
-    with pytest.raises(train_jax.RunError, match="neither"):
-        train_jax.load_weights(str(tmp_path), CONFIG)
+    with pytest.raises(run_files.RunError, match="another network"):
+        run_files.load_weights(str(finished), dataclasses.replace(CONFIG, nmixtures=4))
+    with pytest.raises(run_files.RunError, match="neither"):
+        run_files.load_weights(str(tmp_path), CONFIG)
 
 
 def test_a_damaged_or_missing_run_cannot_be_imported(finished, tmp_path, capsys):
     folder = tmp_path / "run"
     assert import_jax.main([str(folder)]) == 1
     shutil.copytree(finished, folder)
-    part = folder / train_jax.read_run(str(folder))["best"]["files"][0]
+    part = folder / run_files.read_run(str(folder))["best"]["files"][0]
     part.write_bytes(part.read_bytes()[:100])
     assert import_jax.main([str(folder)]) == 1
     assert capsys.readouterr().err.count("is not a whole run") == 2

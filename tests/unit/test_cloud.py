@@ -19,14 +19,15 @@ import download_results
 import monitor_training
 import submit_training
 from model import HandwritingModel
-from scribe.cloud import container, vertex
-from scribe.cloud.vertex import CloudError
+from scribe.cloud import clients, container, estimates, package, prices
+from scribe.cloud.bucket import open_bucket
+from scribe.cloud.errors import CloudError, NetworkError
 from scribe.console import UsageError, run_command
 from scribe.ink.text import ALPHABET
 from scribe.network.config import ModelConfig
 
 ROOT = os.path.dirname(os.path.abspath(submit_training.__file__))
-COMMANDS = ["scribe.cloud.vertex", "scribe.cloud.container", "submit_training", "monitor_training", "download_results"]
+COMMANDS = ["scribe.cloud.container", "submit_training", "monitor_training", "download_results"]
 
 
 def flags(**changes):
@@ -55,7 +56,7 @@ print(submit_training.parse_args(["--bucket", "abc", "--rnn_size", "7"])[2].rnn_
 def test_without_googles_packages_the_line_names_the_file_that_installs_them(monkeypatch):
     monkeypatch.setitem(sys.modules, "google.cloud.storage", None)
     with pytest.raises(CloudError, match="pip install -r requirements-cloud.txt"):
-        vertex.storage_client()
+        clients.storage_client()
 
 
 # ------------------------------------------------------------------------------------------------- machines, estimates
@@ -68,28 +69,28 @@ def test_the_parameters_are_counted_as_the_network_has_them(changes):
     assert ModelConfig.from_args(flags(**changes)).weights == built
 
 
-@pytest.mark.parametrize("gpu_type", vertex.GPUS)
+@pytest.mark.parametrize("gpu_type", prices.GPUS)
 def test_an_estimate_is_operations_by_the_assumed_rate_and_hours_by_the_price(gpu_type):
     """A batch so large that the time of a step does not limit: then the assumed share of the peak does."""
-    gpu = vertex.GPUS[gpu_type]
+    gpu = prices.GPUS[gpu_type]
     args = flags(batch_size=10**9)
     count = min(gpu.machines)
-    e = vertex.estimate(args, 10**9, gpu_type, count, spot=True)
-    seconds = 6 * ModelConfig.from_args(args).weights * 10**9 / (gpu.share * gpu.tflops * 1e12 * max(1, count))
-    assert e.hours == pytest.approx(seconds / 3600 + vertex.START_MINUTES / 60)
-    assert e.usd == pytest.approx(e.hours * gpu.machines[count][1] * vertex.SPOT_SHARE)
-    assert e.share == pytest.approx(gpu.share)
+    e = estimates.estimate(args, 10**9, gpu_type, count, spot=True)
+    seconds = 6 * ModelConfig.from_args(args).weights * 10**9 / (gpu.mfu * gpu.tflops * 1e12 * max(1, count))
+    assert e.hours == pytest.approx(seconds / 3600 + estimates.START_MINUTES / 60)
+    assert e.usd == pytest.approx(e.hours * gpu.machines[count][1] * prices.SPOT_SHARE)
+    assert e.mfu == pytest.approx(gpu.mfu)
 
 
 def test_a_small_batch_is_limited_by_the_steps_and_not_by_the_peak():
-    slow = vertex.estimate(flags(batch_size=16), 10**9, "h100", 8)
-    fast = vertex.estimate(flags(batch_size=32), 10**9, "h100", 8)
-    assert slow.rate == 16 / vertex.ASSUMED_STEP and fast.rate == 2 * slow.rate and slow.share < vertex.ASSUMED_SHARE
+    slow = estimates.estimate(flags(batch_size=16), 10**9, "h100", 8)
+    fast = estimates.estimate(flags(batch_size=32), 10**9, "h100", 8)
+    assert slow.rate == 16 / prices.ASSUMED_STEP and fast.rate == 2 * slow.rate and slow.mfu < prices.ASSUMED_MFU
 
 
 def test_every_accelerator_of_the_table_is_one_that_the_library_knows():
     types = pytest.importorskip("google.cloud.aiplatform_v1.types")
-    for gpu in vertex.GPUS.values():
+    for gpu in prices.GPUS.values():
         assert not gpu.accelerator or types.AcceleratorType[gpu.accelerator]
 
 
@@ -107,15 +108,15 @@ OTHER_MACHINES = {
 
 
 def test_every_machine_is_one_that_vertex_ai_has_with_so_many_of_these_gpus():
-    assert set(vertex.GPUS) == {"none", *N1_GPUS, *OTHER_MACHINES}
+    assert set(prices.GPUS) == {"none", *N1_GPUS, *OTHER_MACHINES}
     for name, machines in N1_GPUS.items():
-        for count, (machine, _) in vertex.GPUS[name].machines.items():
+        for count, (machine, _) in prices.GPUS[name].machines.items():
             assert machine.startswith("n1-standard-") and count in machines[int(machine.rsplit("-", 1)[1])], (
                 name,
                 count,
             )
     for name, machines in OTHER_MACHINES.items():
-        assert {count: machine for count, (machine, _) in vertex.GPUS[name].machines.items()} == machines
+        assert {count: machine for count, (machine, _) in prices.GPUS[name].machines.items()} == machines
 
 
 # Compute Engine's prices in us-central1: of a GPU; of a processor and a GB of the machines that it goes with.
@@ -132,16 +133,16 @@ SIZES = {  # processors and GB for a GPU
 @pytest.mark.parametrize("name", ["t4", "v100", "l4", "a100-80gb", "h100"])
 def test_a_price_is_that_of_the_machine_and_its_gpus_with_the_fee_of_vertex_ai(name):
     """Not that of "a100", which could not be confirmed."""
-    for count, (machine, price) in vertex.GPUS[name].machines.items():
+    for count, (machine, price) in prices.GPUS[name].machines.items():
         cores, memory = SIZES[name][count] if name in SIZES else (int(machine.rsplit("-", 1)[1]), 0)
         core, gb = COMPUTE_ENGINE[machine.split("-")[0]]
-        reckoned = (1 + vertex.FEE) * (count * COMPUTE_ENGINE[name] + cores * core + memory * gb)
+        reckoned = (1 + prices.FEE) * (count * COMPUTE_ENGINE[name] + cores * core + memory * gb)
         assert price == pytest.approx(reckoned, abs=0.01), (machine, reckoned)
 
 
 def test_the_fee_is_no_cheaper_on_a_spot_machine():
     """0.4 of the machine's price, and the whole fee: 0.55 of 1.15."""
-    assert vertex.SPOT_SHARE == pytest.approx(0.55 / 1.15, abs=0.005)
+    assert prices.SPOT_SHARE == pytest.approx(0.55 / 1.15, abs=0.005)
 
 
 @pytest.mark.parametrize(
@@ -157,42 +158,42 @@ def test_the_fee_is_no_cheaper_on_a_spot_machine():
 )
 def test_the_quota_is_named_as_the_console_names_it(name, spot, quota):
     """The H100's has no memory in its name, unlike its accelerator type."""
-    assert vertex.quota_name(name, spot) == quota
+    assert prices.quota_name(name, spot) == quota
 
 
 def test_the_price_table_says_that_it_is_an_estimate_and_of_when():
     for spot in (False, True):
-        last = list(vertex.price_table(flags(batch_size=16), 10**9, "t4", spot))[-1]
-        assert "An estimate" in last and f"prices of us-central1 as of {vertex.PRICE_DATE}" in last
+        last = list(estimates.estimate_table(flags(batch_size=16), 10**9, "t4", spot))[-1]
+        assert "An estimate" in last and f"prices of us-central1 as of {prices.PRICE_DATE}" in last
 
 
 def test_the_prices_of_the_page_are_those_of_the_table():
     page = open(os.path.join(ROOT, "docs", "VERTEX_AI_SETUP.md"), encoding="utf-8").read()
-    for name, gpu in vertex.GPUS.items():
+    for name, gpu in prices.GPUS.items():
         count = min(gpu.machines)
         machine, price = gpu.machines[count]
         demand = "only as spot" if count in gpu.spot_only else f"{price:.2f}"
-        assert f"| {name} | {machine} | {demand} | {price * vertex.SPOT_SHARE:.2f} |" in page
-    assert f"as of {vertex.PRICE_DATE}" in page and f"assumed {vertex.SPOT_SHARE:.0%}" in page
-    assert f"| `--gpu-type` | t4 | {', '.join(vertex.GPUS)} |" in page and submit_training.BASE_IMAGE in page
+        assert f"| {name} | {machine} | {demand} | {price * prices.SPOT_SHARE:.2f} |" in page
+    assert f"as of {prices.PRICE_DATE}" in page and f"assumed {prices.SPOT_SHARE:.0%}" in page
+    assert f"| `--gpu-type` | t4 | {', '.join(prices.GPUS)} |" in page and submit_training.BASE_IMAGE in page
 
 
 @pytest.mark.parametrize("name, count", [("none", 1), ("t4", 3), ("v100", 0), ("h100", 1)])
 def test_a_machine_that_does_not_exist_is_refused(name, count):
     with pytest.raises(UsageError, match="--gpu-count"):
-        vertex.find_machine(name, count)
+        prices.find_machine(name, count)
 
 
 def test_the_price_of_worker_pools_is_that_of_all_machines_and_none_for_a_strange_one():
     spec = {"machineType": "a2-highgpu-2g", "acceleratorType": "NVIDIA_TESLA_A100", "acceleratorCount": 2}
     pools = [{"machineSpec": spec, "replicaCount": "1"}, {"machineSpec": spec, "replicaCount": "3"}]
-    assert vertex.spec_price(pools) == pytest.approx(4 * vertex.GPUS["a100"].machines[2][1])
-    assert vertex.spec_price([{"machineSpec": {**spec, "machineType": "x"}}]) is None
+    assert prices.spec_price(pools) == pytest.approx(4 * prices.GPUS["a100"].machines[2][1])
+    assert prices.spec_price([{"machineSpec": {**spec, "machineType": "x"}}]) is None
 
 
 @pytest.mark.parametrize("seconds, text", [(-1, "0 s"), (59.9, "59 s"), (75, "1 min 15 s"), (3700, "1 h 1 min")])
 def test_durations_are_written_in_two_units(seconds, text):
-    assert vertex.duration(seconds) == text
+    assert estimates.duration(seconds) == text
 
 
 @pytest.mark.parametrize(
@@ -240,16 +241,15 @@ def test_several_workers_are_two_pools_the_first_of_them_the_chief():
 
 
 def test_the_package_holds_all_that_the_entry_points_import_and_is_the_same_every_time():
-    content = submit_training.package()
-    assert content == submit_training.package()
+    content = package.build()
+    assert content == package.build()
     tar = tarfile.open(fileobj=io.BytesIO(content))
     names = {name.partition("/")[2].removesuffix(".py") for name in tar.getnames()}
     assert {"train", "sample", "model", "utils", "scribe/__init__", "scribe/cloud/__init__"} <= names
-    assert {"scribe/cloud/container", "scribe/cloud/vertex", "scribe/training/devices"} <= names
-    assert {f"scribe/{name}" for name in ("network/recurrent", "network/checkpoint", "training/flags")} <= names
-    assert {"scribe/network/tf_setup", "scribe/pages/letter"} <= names
+    library = glob.glob("scribe/**/*.py", root_dir=ROOT, recursive=True)
+    assert {name.removesuffix(".py") for name in library} <= names and "scribe/cloud/container" in names
     assert not {"submit_training", "make_dataset", "verify_data"} & names  # what no container runs
-    for name, source in submit_training.modules().items():
+    for name, source in package.files().items():
         ast.parse(source, name, feature_version=(3, 10))  # the Python of the prebuilt containers
         for node in ast.walk(ast.parse(source)):
             imported = [alias.name for alias in node.names] if isinstance(node, (ast.Import, ast.ImportFrom)) else []
@@ -314,7 +314,7 @@ def test_the_files_of_the_image_are_all_that_its_commands_need(tmp_path):
                 os.makedirs(os.path.dirname(f"{tmp_path}{target}{name}"), exist_ok=True)
                 shutil.copyfile(os.path.join(ROOT, folder, name), f"{tmp_path}{target}{name}")
     suite = tmp_path / "opt" / "scribe"
-    assert all((suite / name).is_file() for name in submit_training.modules())
+    assert all((suite / name).is_file() for name in package.files())
     (path,) = (rest.partition("=")[2] for word, rest in dockerfile() if word == "ENV" and "PYTHONPATH" in rest)
     commands = [["-m", "scribe.cloud.container"], [suite / "train.py"], [suite / "sample.py"]]
     for command in commands:
@@ -341,6 +341,8 @@ def test_without_a_gpu_no_cuda_is_installed_at_the_start():
         ('{"cluster": {"chief": ["a"], "worker": ["b"]}, "task": {"type": "worker", "index": 0}}', False),
         ('{"cluster": {"worker": ["a", "b"]}, "task": {"type": "worker", "index": 0}}', True),
         ('{"cluster": {"worker": ["a", "b"]}, "task": {"type": "worker", "index": 1}}', False),
+        ('{"cluster": {"master": ["a"], "worker": ["b"]}, "task": {"type": "master", "index": 0}}', True),
+        ('{"cluster": {"master": ["a"], "worker": ["b"]}, "task": {"type": "worker", "index": 0}}', False),
     ],
 )
 def test_one_worker_is_the_chief(config, chief):
@@ -448,7 +450,7 @@ def test_a_folder_that_no_job_can_have_is_never_the_newest_job():
 def test_a_bucket_in_another_region_is_a_warning_that_says_what_to_do():
     def opened(location):
         client = SimpleNamespace(get_bucket=lambda *a, **k: SimpleNamespace(location=location))
-        return vertex.open_bucket(client, "mine", "us-central1")[1]
+        return open_bucket(client, "mine", "us-central1")[1]
 
     pytest.importorskip("google.cloud.storage")
     assert opened("US-CENTRAL1") is None and opened("US") is None  # the second one is in several regions
@@ -478,7 +480,7 @@ def test_the_project_is_not_found_out_without_googles_packages(monkeypatch):
     monkeypatch.delenv("GOOGLE_CLOUD_PROJECT", raising=False)
     monkeypatch.setitem(sys.modules, "google.auth", None)
     with pytest.raises(CloudError, match="pip install -r requirements-cloud.txt"):
-        vertex.find_project(None)
+        clients.find_project(None)
 
 
 # ------------------------------------------------------------------------------------------------------------ watching
@@ -505,8 +507,8 @@ def test_waiting_for_the_network_doubles_and_ends():
     waits = []
 
     def call():
-        raise vertex.NetworkError("no network.")
+        raise NetworkError("no network.")
 
-    with pytest.raises(vertex.NetworkError):
+    with pytest.raises(NetworkError):
         monitor_training.patiently(call, 40.0, waits.append)
     assert waits[:5] == [1.0, 2.0, 4.0, 8.0, 16.0] and max(waits) <= 40

@@ -1,0 +1,113 @@
+"""The layout of the suite: commands in the root, the library scribe/ below them, imports in one direction."""
+
+import ast
+import functools
+import graphlib
+from pathlib import Path
+
+import pytest
+
+pytestmark = pytest.mark.smoke
+
+ROOT = Path(__file__).parents[2]
+COMMANDS = sorted(ROOT.glob("*.py"))  # and model.py and utils.py
+LIBRARY = sorted((ROOT / "scribe").rglob("*.py"))
+NOT_THE_LIBRARY = {path.stem for path in COMMANDS} | {"tools", "scripts", "benchmarks", "tests", "legacy_tf1"}
+# What does not compute. TensorFlow takes seconds to import.
+WITHOUT_TENSORFLOW = (
+    *("scribe.console", "scribe.ink", "scribe.files", "scribe.pages", "scribe.dataset", "scribe.cloud"),
+    *("scribe.network.config", "scribe.training.flags", "scribe.training.schedule", "scribe.training.cluster"),
+    *("utils", "prepare_data", "verify_data", "submit_training", "monitor_training", "download_results"),
+)
+MAX_LINES = 450
+
+
+def name_of(path):
+    """The name of a module, such as scribe.ink.text, or scribe.ink for the __init__.py of a folder."""
+    return ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
+
+
+MODULES = {name_of(path): path for path in (*COMMANDS, *LIBRARY)}
+
+
+def import_statements(node, late):
+    """The import statements within a node of the syntax tree; without those in functions unless `late`."""
+    for child in ast.iter_child_nodes(node):
+        if isinstance(child, ast.Import | ast.ImportFrom):
+            yield child
+        elif late or not isinstance(child, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda):
+            yield from import_statements(child, late)
+
+
+@functools.cache
+def imports(path, late=True):
+    """The names of all modules that a file imports, and of what it imports from them: {"a.b", "a.b.c"}.
+
+    Args:
+        path: the file. late: with imports in functions, which run only when the function does.
+    """
+    names = set()
+    for statement in import_statements(ast.parse(path.read_text(encoding="utf-8")), late):
+        if isinstance(statement, ast.Import):
+            names |= {alias.name for alias in statement.names}
+        else:
+            assert statement.level == 0, f"{name_of(path)} has a relative import"
+            names |= {statement.module, *(f"{statement.module}.{alias.name}" for alias in statement.names)}
+    return names
+
+
+def imported_with(name):
+    """All that is imported when the module `name` is: by itself, or by what it imports."""
+    found, queue = set(), [name]
+    while queue:
+        path = MODULES.get(queue.pop())
+        new = imports(path, late=False) - found if path else set()
+        found |= new
+        queue += new
+    return found
+
+
+def graph(parts):
+    """{part of the library: parts that it imports}, where the first `parts` words of a module's name are its part."""
+    arrows = {}
+    for path in LIBRARY:
+        own, *targets = [".".join(name.split(".")[:parts]) for name in (name_of(path), *imports(path) & MODULES.keys())]
+        arrows.setdefault(own, set()).update(set(targets) - {own})
+    return arrows
+
+
+def test_a_module_of_the_root_is_a_command_or_one_that_notebooks_import():
+    functions = {path.stem: {getattr(n, "name", "") for n in ast.parse(path.read_text()).body} for path in COMMANDS}
+    without_main = {name for name, defined in functions.items() if "main" not in defined}
+    assert without_main == {"model", "utils"}
+    assert {"train", "sample"} <= MODULES.keys()
+
+
+def test_the_library_never_imports_the_root():
+    climbing = {name_of(path): {name.split(".")[0] for name in imports(path)} & NOT_THE_LIBRARY for path in LIBRARY}
+    assert {name: targets for name, targets in climbing.items() if targets} == {}
+
+
+@pytest.mark.parametrize("parts", [2, 3], ids=["folders", "files"])
+def test_imports_within_the_library_form_no_circle(parts):
+    graphlib.TopologicalSorter(graph(parts)).prepare()  # raises CycleError, which names the circle
+
+
+def test_what_does_not_compute_never_imports_tensorflow():
+    for name, path in MODULES.items():
+        if f"{name}.".startswith(tuple(f"{prefix}." for prefix in WITHOUT_TENSORFLOW)):
+            first_words = {module.split(".")[0] for module in imports(path) | imported_with(name)}
+            assert not first_words & {"tensorflow", "keras"}, f"{name} imports TensorFlow"
+
+
+def test_no_import_is_a_star():
+    assert not [name for name, path in MODULES.items() if any(target.endswith(".*") for target in imports(path))]
+
+
+def test_packages_are_empty_so_that_importing_one_file_costs_no_other():
+    assert [name_of(path) for path in LIBRARY if path.name == "__init__.py" and path.read_text().strip()] == []
+
+
+def test_library_files_can_be_read_in_one_sitting():
+    lines = {name_of(path): path.read_text(encoding="utf-8").count("\n") for path in LIBRARY}
+    assert {name: count for name, count in lines.items() if count > MAX_LINES} == {}
