@@ -8,6 +8,7 @@ import tempfile
 import time
 from pathlib import Path
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -189,7 +190,7 @@ def test_a_config_counts_the_weights_of_its_network(sizes):
 @settings(max_examples=60)
 @given(data=st.data())
 def test_a_damaged_checkpoint_is_never_restored(shipped, data):
-    """TensorFlow keeps checksums of both files."""
+    """TensorFlow keeps checksums of both files, but for a few bytes of the index that nothing reads."""
     name = data.draw(st.sampled_from(["checkpoint.index", "checkpoint.data-00000-of-00001"]))
     content = bytearray((shipped[0] / name).read_bytes())
     at = data.draw(st.integers(0, len(content) - 1))
@@ -202,5 +203,9 @@ def test_a_damaged_checkpoint_is_never_restored(shipped, data):
         del content[at : at + data.draw(st.integers(1, 50))]
     else:
         content[at:at] = data.draw(st.binary(min_size=1, max_size=8))
-    with pytest.raises(CheckpointError):
-        load_with(shipped, name, bytes(content))
+    try:
+        weights = load_with(shipped, name, bytes(content)).get_weights()
+    except CheckpointError:
+        return
+    whole = load_model(str(shipped[0] / "checkpoint")).get_weights()
+    assert name == "checkpoint.index" and all(map(np.array_equal, weights, whole))
