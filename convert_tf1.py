@@ -163,7 +163,7 @@ def _is_conversion(folder):
 def parse_args(argv=None):
     p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     p.add_argument("checkpoint", metavar="CHECKPOINT", help="its prefix, one of its files, its folder, or an npz")
-    p.add_argument("--name", required=True, help="the result goes to saved/NAME")
+    p.add_argument("--name", required=True, help="name of the result, which goes to saved/NAME")
     p.add_argument("--alphabet", default=None, help="characters it knows, in their order (default: space, a-z, A-Z)")
     p.add_argument(
         "--pad_alphabet",
@@ -176,10 +176,10 @@ def parse_args(argv=None):
     )
     p.add_argument("--data_scale", type=float, default=None, help="raw units in one unit of length (default: 50)")
     g = p.add_argument_group("write something with it at once; sample.py has more")
-    g.add_argument("--text", default=None, help="what to write")
+    g.add_argument("--text", default=None, help="text to write")
     for flag, what in (("bias", "0 as learned, 1 natural, 2 neat"), ("seed", "the same seed gives the same line")):
         g.add_argument(f"--{flag}", default=None, help=what)
-    g.add_argument("--log_dir", default=None, help="pictures go to figures/ in it")
+    g.add_argument("--log_dir", default=None, help="folder; pictures go to figures/ in it")
     args = p.parse_args(argv)
     if args.name in ("", ".", "..") or os.path.basename(args.name) != args.name or args.name.startswith("."):
         p.error(f"--name is {args.name!r}: it has to be the name of a folder in {SAVED}, not a path")

@@ -7,8 +7,8 @@
 
 Two parts, each a table on stdout. Likelihood: nats per point and per line, in the suite's units and in the paper's, the
 squared error of the predicted offset, and whether the pen lifts as often as predicted. Sampling: over texts, biases and
-seeds, the share of lines that came out whole (without failures), what went wrong with the others, how many characters
-the recogniser (scribe/writing/recogniser.py) misreads, and how the attention moved.
+seeds, the share of lines that came out without failures ("whole" in the table), what went wrong with the others, how
+many characters the recogniser (scribe/writing/recogniser.py) misreads, and how the attention moved.
 """
 
 import argparse
@@ -132,7 +132,7 @@ def _groups(which, count):
 
 
 def measure_sampling(model, texts, bias, seeds, recogniser, attempts=1):
-    """How often lines come out whole and legible, at the first attempt and after several.
+    """How often lines come out without failures and legible, at the first attempt and after several.
 
     Args:
         model: a HandwritingModel. texts: list of strings. bias: a number. seeds: a list; every text is written once
@@ -269,7 +269,7 @@ def parse_args(argv=None):
         default=None,
         help="a checkpoint or the folder of a training run (default: the newest run in saved/, else saved/checkpoint)",
     )
-    p.add_argument("--part", choices=["likelihood", "sampling", "both"], default="both", help="what is measured")
+    p.add_argument("--part", choices=["likelihood", "sampling", "both"], default="both", help="part that is measured")
     p.add_argument("--json", metavar="FILE", default=None, help="file for all figures, with every failed line")
     g = p.add_argument_group("likelihood")
     g.add_argument("--data_dir", default="data", help="folder with strokes_training_data.cpkl")
@@ -277,15 +277,19 @@ def parse_args(argv=None):
         "--split",
         choices=["validation", "train", "all"],
         default="validation",
-        help="which lines: every 20th as train.py keeps for validation, the others, or all",
+        help="lines: every 20th as train.py keeps for validation, the others, or all",
     )
-    g.add_argument("--tsteps", type=int, default=1300, help="leave out lines of more pen points than this")
+    g.add_argument("--tsteps", type=int, default=1300, help="most pen points of a line; longer ones are left out")
     g = p.add_argument_group("sampling")
     g.add_argument(
-        "--texts", metavar="FILE", default=TEXTS_FILE, help="one text in each line (default: 200 varied ones)"
+        "--texts", metavar="FILE", default=TEXTS_FILE, help="file with one text in each line (default: 200 varied ones)"
     )
-    g.add_argument("--biases", type=float, nargs="+", default=[0.0, 0.5, 1.0, 2.0], help="as in sample.py")
-    g.add_argument("--seeds", type=int, nargs="+", default=[1], help="every text is written once with each of them")
+    g.add_argument(
+        "--biases", type=float, nargs="+", default=[0.0, 0.5, 1.0, 2.0], help="biases of the lines, as in sample.py"
+    )
+    g.add_argument(
+        "--seeds", type=int, nargs="+", default=[1], help="seeds; every text is written once with each of them"
+    )
     g.add_argument("--tries", type=int, default=DEFAULT_ATTEMPTS, help="attempts per line before the best one is kept")
     args = p.parse_args(argv)
     if args.tries < 1:

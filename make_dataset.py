@@ -30,6 +30,7 @@ from scribe.dataset.plan import Plan
 from scribe.dataset.shards import STROKES_FORMATS, finish_shard, parts_done, run, write_lines
 from scribe.dataset.texts import IAM_SHARES, SPLITS, cut_texts, order_texts, read_texts
 from scribe.dataset.writer import load_writer
+from scribe.files.sources import needed_files
 from scribe.files.stroke_file import STYLES_FILE, load_strokes
 from scribe.ink.text import MAX_CHARACTERS
 from scribe.pages.workers import drawing_processes
@@ -43,21 +44,30 @@ def parse_args(argv=None):
     p = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False
     )
-    p.add_argument("--texts", nargs="+", required=True, metavar="FILE", help="UTF-8; long lines are cut at words")
+    p.add_argument(
+        "--texts", nargs="+", required=True, metavar="FILE", help="texts in UTF-8; long lines are cut at words"
+    )
     p.add_argument("--count", type=int, required=True, help="lines of the data set")
     p.add_argument("--output", required=True, metavar="DIR", help="a new or empty folder, or a data set to go on with")
-    p.add_argument("--seed", type=int, default=0, help="the same seed gives the same bytes")
+    p.add_argument("--seed", type=int, default=0, help="seed of all random choices; the same seed gives the same bytes")
     add_handwriting_flags(p.add_argument_group("handwriting"))
     add_picture_flags(p.add_argument_group("pictures"))
     g = p.add_argument_group("files")
-    g.add_argument("--strokes", choices=STROKES_FORMATS, default="none", help="also the strokes of every line")
+    g.add_argument(
+        "--strokes",
+        choices=STROKES_FORMATS,
+        default="none",
+        help="format of files with the strokes of every line (default: none)",
+    )
     shares = "shares of the splits, in any unit (default: those of IAM, {} {} {})".format(*IAM_SHARES)
     names = ("TRAIN", "VALIDATION", "TEST")
     g.add_argument("--shares", type=float, nargs=3, default=IAM_SHARES, metavar=names, help=shares)
     g = p.add_argument_group("speed: changes no byte")
     workers = "processes that draw; 0 draws in the main process (default: one for each core)"
     g.add_argument("--workers", type=int, default=None, help=workers)
-    g.add_argument("--runner", default=None, help="run on Apache Beam; its own options are passed on to it")
+    g.add_argument(
+        "--runner", default=None, help="runner of Apache Beam, which gets the options that are not known here"
+    )
     args, args.beam = p.parse_known_args(argv)
     check_flags(p, args)
     return args
@@ -87,11 +97,11 @@ def add_picture_flags(g):
     def add_number(name, default, help):
         g.add_argument(name, type=float, default=default, help=help)
 
-    g.add_argument("--height", type=int, default=look.height, help="pixels (default: 64)")
-    add_range("--padding", look.padding, "pixels a side (default: 2 8)")
-    add_range("--pen_width", look.pen, "in heights of a small letter (default: 0.1 0.2)")
-    add_range("--ink", look.ink, "grey levels, 0 is black (default: 0 80)")
-    add_range("--paper", look.paper, "grey levels, 255 is white (default: 225 255)")
+    g.add_argument("--height", type=int, default=look.height, help="height of the pictures in pixels (default: 64)")
+    add_range("--padding", look.padding, "pixels of paper on each side (default: 2 8)")
+    add_range("--pen_width", look.pen, "width of the pen in heights of a small letter (default: 0.1 0.2)")
+    add_range("--ink", look.ink, "grey levels of the ink, 0 is black (default: 0 80)")
+    add_range("--paper", look.paper, "grey levels of the paper, 255 is white (default: 225 255)")
     add_number("--texture", look.texture, "grey levels by which paper varies (default: 6)")
     add_number("--noise", look.noise, "standard deviation of single pixels, grey levels (default: 0)")
     add_number("--rotation", look.rotation, "largest rotation of a line either way, degrees (default: 0)")
@@ -136,8 +146,8 @@ def command_of(args):
         if name in ("output", "workers", "runner", "beam") or value is None or value is False:
             continue
         values = value if isinstance(value, list | tuple) else [] if value is True else [value]
-        whole = (int(v) if isinstance(v, float) and v.is_integer() else v for v in values)  # 80, not 80.0
-        words += [f"--{name}", *map(str, whole)]
+        short = (int(v) if isinstance(v, float) and v.is_integer() else v for v in values)  # 80, not 80.0
+        words += [f"--{name}", *map(str, short)]
     return shlex.join(words)
 
 
@@ -167,7 +177,7 @@ def code_files():
     """Files of the suite that decide what a line is and looks like, sorted: a data set goes on with the same alone."""
     library = ROOT / "scribe"
     files = [path for path in library.rglob("*.py") if path.relative_to(library).parts[0] not in NOT_IN_A_LINE]
-    files += [ROOT / name for name in ("model.py", "sample.py", "make_dataset.py")]
+    files += [ROOT / path for path in needed_files(str(ROOT), ["make_dataset.py"])[0] if "/" not in path]
     return sorted(files, key=lambda path: path.relative_to(ROOT).as_posix())
 
 

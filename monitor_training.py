@@ -25,8 +25,8 @@ from scribe.cloud.jobs import FAILED, SUCCEEDED, jobs_named, location, state_of
 from scribe.cloud.prices import PRICE_DATE, SPOT_SHARE, spec_price
 from scribe.console import UsageError, run_command, say
 
-STEP = re.compile(r"step (\d+)/(\d+): (\S+) nats/point, learning rate \S+, ([\d.]+) points/s")
-VALIDATION = re.compile(r"step (\d+): validation (\S+) nats/point")
+STEP_MESSAGE = re.compile(r"step (\d+)/(\d+): (\S+) nats/point, learning rate \S+, ([\d.]+) points/s")
+VALIDATION_MESSAGE = re.compile(r"step (\d+): validation (\S+) nats/point")
 LONGEST_WAIT = 60.0  # most seconds between two attempts while the network is away
 LATE = 10.0  # seconds that the last lines of a log may take to arrive
 
@@ -122,12 +122,12 @@ class Progress(NamedTuple):
 
 def read_line(progress, text, when):
     """The Progress after one more line of the log; `when` in seconds."""
-    found = STEP.search(text)
+    found = STEP_MESSAGE.search(text)
     if found:
         step, steps, nats, rate = int(found[1]), int(found[2]), float(found[3]), float(found[4])
         first = progress.first if progress.first and progress.step <= step else (when, step)  # it may have gone back
         return progress._replace(step=step, steps=steps, nats=nats, rate=rate, first=first, last=(when, step))
-    found = VALIDATION.search(text)
+    found = VALIDATION_MESSAGE.search(text)
     if found:
         value = float(found[2])
         return progress._replace(

@@ -110,31 +110,37 @@ def parse_args(argv=None):
     p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     what = p.add_mutually_exclusive_group()
     what.add_argument(
-        "--text", default=None, help="what to write; a long text becomes several lines (default: five test strings)"
+        "--text", default=None, help="text to write; a long one becomes several lines (default: five test strings)"
     )
-    what.add_argument("--lines", nargs="+", metavar="TEXT", help="the lines of a page")
-    what.add_argument("--file", metavar="FILE", help="a text to set on pages, UTF-8; - is stdin")
-    p.add_argument("--bias", type=float, default=DEFAULT_BIAS, help="0 as learned, 0.5 messy, 1 natural, 2 neat")
+    what.add_argument("--lines", nargs="+", metavar="TEXT", help="lines of a page")
+    what.add_argument("--file", metavar="FILE", help="text to set on pages, UTF-8; - is stdin")
+    p.add_argument(
+        "--bias", type=float, default=DEFAULT_BIAS, help="neatness: 0 as learned, 0.5 messy, 1 natural, 2 neat"
+    )
     p.add_argument(
         "--tsteps", type=int, default=None, help="most pen points of a line (default: 45 per character + 100)"
     )
-    p.add_argument("--style", type=int, default=None, help="write in the hand of this sample of data/styles.p")
     p.add_argument(
-        "--style_file", metavar="FILE", help="write in the hand of this InkML, SVG, XML, json or pickle; FILE#3: line 3"
+        "--style", type=int, default=None, help="number of the style in data/styles.p whose hand it writes in"
     )
-    p.add_argument("--style_text", metavar="TEXT", help="what is written in --style_file, if it does not say so itself")
+    p.add_argument(
+        "--style_file", metavar="FILE", help="InkML, SVG, XML, json or pickle whose hand it writes in; FILE#3: line 3"
+    )
+    p.add_argument("--style_text", metavar="TEXT", help="text of --style_file, if it does not say so itself")
     p.add_argument("--style_sort", action="store_true", help="sort its strokes: they are not in the order of writing")
     p.add_argument("--tries", type=int, default=DEFAULT_ATTEMPTS, help="attempts per line before the best one is kept")
     p.add_argument(
         "--no_proofread", action="store_true", help="do without the recogniser: only the attention shows what failed"
     )
-    p.add_argument("--seed", type=int, default=None, help="the same seed gives the same line (default: a random one)")
+    p.add_argument(
+        "--seed", type=int, default=None, help="seed of the line; the same seed gives the same line (default: random)"
+    )
     p.add_argument(
         "--save_path",
         default=None,
         help="a checkpoint or the folder of a training run (default: the newest run in saved/, else saved/checkpoint)",
     )
-    p.add_argument("--log_dir", default="logs", help="pictures go to figures/ in it")
+    p.add_argument("--log_dir", default="logs", help="folder; pictures go to figures/ in it")
     p.add_argument("--data_dir", default="data", help="folder with styles.p")
     p.add_argument("--workers", type=int, default=None, help="processes that draw many pages (default: one per core)")
     flags.add_flags(p)
@@ -142,7 +148,7 @@ def parse_args(argv=None):
     g.add_argument("--rnn_size", type=int, default=None, help="units in each LSTM")
     g.add_argument("--nmixtures", type=int, default=None, help="components of the mixture density")
     g.add_argument("--kmixtures", type=int, default=None, help="components of the window")
-    g.add_argument("--alphabet", default=None, help="characters the model knows")
+    g.add_argument("--alphabet", default=None, help="characters that the model knows")
     args = p.parse_args(argv)
     if not (np.isfinite(args.bias) and args.bias >= 0):
         p.error(f"--bias is {args.bias}: it has to be 0 or more")

@@ -80,9 +80,7 @@ def parse_args(argv=None):
     g.add_argument("--gpu-type", default="t4", help=f"{', '.join(GPUS)} (default: t4)")
     g.add_argument("--gpu-count", type=int, default=None, help="GPUs in a machine (default: 1)")
     g.add_argument("--workers", type=int, default=1, help="machines (default: 1)")
-    g.add_argument(
-        "--spot", action="store_true", help="use a spot machine: cheap, but it may be taken away at any time"
-    )
+    g.add_argument("--spot", action="store_true", help="spot machines: cheap, but they may be taken away at any time")
     g.add_argument(
         "--max-hours",
         type=float,

@@ -420,7 +420,7 @@ def parse_args(argv=None):
     )
     p.add_argument("--data_dir", default=None, help="folder with strokes_training_data.cpkl (without: random lines)")
     p.add_argument("--json", default=None, metavar="FILE", help="file for everything that was measured")
-    p.add_argument("--towers", type=int, default=0, help="as in train.py (0 = as train.py chooses)")
+    p.add_argument("--towers", type=int, default=0, help="slices of a batch, as in train.py (0 = as train.py chooses)")
     p.add_argument("--worker", default=None, help=argparse.SUPPRESS)
     args = p.parse_args(argv)
     for name in ("lengths", "batches", "sizes"):

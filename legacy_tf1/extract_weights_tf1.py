@@ -1,4 +1,4 @@
-"""Reads the weights out of a checkpoint of the first scribe, under TensorFlow 1.15 or 2 alike.
+"""Reads the weights out of a checkpoint of the TF1 scribe, under TensorFlow 1.15 or 2 alike.
 
     python extract_weights_tf1.py saved/model.ckpt-500 weights.npz
 
@@ -25,7 +25,7 @@ _LISTED = 12  # names that an error lists before it counts the others
 
 
 class WeightsError(Exception):
-    """There are no weights of the first scribe's network; the message says in one line what there is instead."""
+    """There are no weights of the TF1 scribe's network; the message says in one line what there is instead."""
 
 
 def _patterns():
@@ -73,7 +73,7 @@ def select(shapes):
         if names
     ]
     if faults:
-        raise WeightsError("these are not the weights of the first scribe's network; " + "; ".join(faults))
+        raise WeightsError("these are not the weights of the TF1 scribe's network; " + "; ".join(faults))
     return {name: variables[0] for name, variables in found.items()}
 
 

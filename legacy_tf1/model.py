@@ -1,4 +1,4 @@
-"""The first scribe's network as a TensorFlow 1.15 graph.
+"""The network of the TF1 scribe (Sam Greydanus) as a TensorFlow 1.15 graph.
 
 Letters: B batch, T tsteps, U characters, A alphabet + 1, H rnn_size, K kmixtures, M nmixtures. `;` joins rows.
 

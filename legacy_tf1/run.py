@@ -1,4 +1,4 @@
-"""The archived TensorFlow 1 program: trains and samples with the first scribe's network and flags.
+"""The archived TensorFlow 1 program: trains and samples with the TF1 scribe's network and flags.
 
     python run.py --train --data_dir ../data
     python run.py --sample --tsteps 700 --text "Hello World"
@@ -54,15 +54,15 @@ def parse_args(argv=None):
     p.add_argument("--decay", type=float, default=0.95, help="decay of rmsprop")
     p.add_argument("--momentum", type=float, default=0.9, help="momentum of rmsprop")
     p.add_argument("--data_scale", type=float, default=50, help="raw units in one model unit of length")
-    p.add_argument("--log_dir", default="./logs/", help="messages, and pictures in figures/")
+    p.add_argument("--log_dir", default="./logs/", help="folder of messages, and of pictures in figures/")
     p.add_argument("--data_dir", default="./data", help="folder with strokes_training_data.cpkl and styles.p")
     p.add_argument("--save_path", default="saved/model.ckpt", help="checkpoint; training adds the step to its name")
     p.add_argument("--save_every", type=int, default=500, help="batches between saves")
-    p.add_argument("--text", default="", help="what to write (default: five test strings)")
-    p.add_argument("--style", type=int, default=-1, help="write in the hand of this sample of styles.p")
-    p.add_argument("--bias", type=float, default=1.0, help="0 as learned, higher is neater")
+    p.add_argument("--text", default="", help="text to write (default: five test strings)")
+    p.add_argument("--style", type=int, default=-1, help="number of the sample of styles.p whose hand it writes in")
+    p.add_argument("--bias", type=float, default=1.0, help="neatness: 0 as learned, higher is neater")
     p.add_argument("--sleep_time", type=int, default=0, help="seconds until it samples again; 0: only once")
-    p.add_argument("--seed", type=int, default=None, help="makes weights, batches and lines repeatable")
+    p.add_argument("--seed", type=int, default=None, help="seed that makes weights, batches and lines repeatable")
     p.set_defaults(train=True)
     return p.parse_args(argv)
 

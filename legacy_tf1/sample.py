@@ -10,7 +10,7 @@ import numpy as np
 from scribe.files.stroke_file import STYLES_FILE, load_strokes
 from utils import to_one_hot
 
-PEN_LIFTS_ABOVE = 0.35  # as the first scribe had it: no draw, the pen lifts where its probability is greater
+PEN_LIFTS_ABOVE = 0.35  # as the TF1 scribe had it: no draw, the pen lifts where its probability is greater
 STYLE_POINTS = 500
 
 _DENSITY = ("eos", "pi", "mu1", "mu2", "sigma1", "sigma2", "rho", "pi_hat", "sigma1_hat", "sigma2_hat")
@@ -101,7 +101,7 @@ def sample(text, model, args, random):
         covariance = [[sigma1**2, rho * sigma1 * sigma2], [rho * sigma1 * sigma2, sigma2**2]]
         lift = float(row["eos"][0] > PEN_LIFTS_ABOVE)
         point = np.array(list(random.multivariate_normal(mean, covariance)) + [lift], np.float32)
-        # The next step is fed the point that was drawn, but the picture shows the mean, as the first scribe's did.
+        # The next step is fed the point that was drawn, but the picture shows the mean, as the TF1 scribe's did.
         strokes.append([mean[0], mean[1], sigma1, sigma2, rho, lift])
         phis.append(row["phi"])
         windows.append(row["window"])

@@ -10,7 +10,7 @@ import random
 
 import numpy as np
 
-ALPHABET = " abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"  # the first scribe's default
+ALPHABET = " abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"  # the TF1 scribe's default
 DATA_FILE = "strokes_training_data.cpkl"
 STYLES_FILE = "styles.p"
 
@@ -44,7 +44,7 @@ def load_strokes(path):
 def to_one_hot(text, ascii_steps, alphabet):
     """Text -> float32 [ascii_steps, len(alphabet) + 1].
 
-    As in the first scribe, index 0 stands for every character outside of the alphabet and for the padding after a text
+    As in the TF1 scribe, index 0 stands for every character outside of the alphabet and for the padding after a text
     that is shorter than `ascii_steps`; a longer text is cut.
     """
     indices = np.zeros(ascii_steps, int)

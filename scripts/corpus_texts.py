@@ -102,9 +102,14 @@ def usable(text):
 def main(argv=None):
     p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     p.add_argument("books", nargs="+", help="text files")
-    p.add_argument("--output", default=TEXTS_FILE)
-    p.add_argument("--count", type=int, default=12_400, help="some more than lines: those that fail are left out")
-    p.add_argument("--seed", type=int, default=0)
+    p.add_argument("--output", default=TEXTS_FILE, help="file to write, a text on every line")
+    p.add_argument(
+        "--count",
+        type=int,
+        default=12_400,
+        help="texts to write; some more than lines, since lines that fail are left out",
+    )
+    p.add_argument("--seed", type=int, default=0, help="seed of all random choices")
     args = p.parse_args(argv)
     rng = np.random.default_rng(args.seed)
     books = []

@@ -51,7 +51,7 @@ def main(argv=None):
     p.add_argument("--data_dir", default=os.path.join(ROOT, "data"), help="folder with styles.p")
     p.add_argument("--output", default=os.path.join(ROOT, "data", DATA_FILE), help="data file to write")
     p.add_argument("--count", type=int, default=11_916, help="lines to write")
-    p.add_argument("--seed", type=int, default=0, help="the same seed gives the same lines")
+    p.add_argument("--seed", type=int, default=0, help="seed of the lines; the same seed gives the same ones")
     args = p.parse_args(argv)
 
     model = load_model(args.save_path)
@@ -75,7 +75,7 @@ def main(argv=None):
             else:
                 written[i] = strokes, line.text
     kept = [written[i] for i in sorted(written)][: args.count]
-    say(f"{len(written)} of {len(texts)} lines are whole, {failed} are not.")
+    say(f"{len(written)} of {len(texts)} lines have no failures, {failed} do.")
     if len(kept) < args.count:
         say(f"Error: {args.count} are wanted; give more texts.")
         return 1

@@ -5,8 +5,8 @@
 
 Without a style, every line is in a hand of its own; but most of those hands are near the middle of all. So such lines
 are slanted, widened and scaled at random, the model goes on from each as from a style, and what it then writes is a
-candidate. A candidate has to say what it should, and is tried as a style: its trial lines have to be whole and easy to
-read. Of the hands that they are in, those that differ most are chosen.
+candidate. A candidate has to say what it should, and is tried as a style: its trial lines have to be
+without failures and easy to read. Of the hands that they are in, those that differ most are chosen.
 """
 
 import argparse
@@ -20,7 +20,6 @@ ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 sys.path.insert(0, ROOT)
 
 from model import load_model  # noqa: E402
-from sample import sample_batch  # noqa: E402
 from scribe.files.stroke_file import STYLES_FILE, save_strokes  # noqa: E402
 from scribe.ink.characters import attended_characters  # noqa: E402
 from scribe.ink.measure import measure_line  # noqa: E402
@@ -28,6 +27,7 @@ from scribe.ink.strokes import raw_offsets, transformed  # noqa: E402
 from scribe.network.checkpoint import SHIPPED  # noqa: E402
 from scribe.network.tf_setup import one_thread_per_operation  # noqa: E402
 from scribe.writing.failures import find_failures  # noqa: E402
+from scribe.writing.lines import sample_batch  # noqa: E402
 from scribe.writing.recogniser import count_errors, error_share, load_recogniser  # noqa: E402
 
 # About as long as the lines of the data, and of many different letters.
@@ -37,19 +37,21 @@ STYLE_TEXTS = (
     "the wizard got his black jam box",
 )
 PARENTS = 4  # lines for each candidate, from which joined ones are chosen
-MOST_WRONG, MOST_POINTS = 1, 1300  # misread characters and pen points of a style; no training line has more points
+MAX_MISREAD, MAX_POINTS = 1, 1300  # misread characters and pen points of a style; no training line has more points
 TRIAL_TEXTS = (
     "You know nothing Jon Snow",
     "Dear Mr. Brown, thank you for",
     "the quick letter that arrived",
     "some years ago we went abroad",
 )
-FEATURES = (("leaning left", "slanted"), ("small", "large"), ("narrow", "wide"), ("print", "cursive"), ("low", "tall"),
-            ("dense", "spaced"), ("round", "angular"))  # fmt: skip
+FEATURE_WORDS = (
+    ("leaning left", "slanted"), ("small", "large"), ("narrow", "wide"), ("print", "cursive"), ("low", "tall"),
+    ("dense", "spaced"), ("round", "angular"),
+)  # fmt: skip
 
 
 def features(line):
-    """What a reader sees of a hand: seven numbers, low and high as FEATURES says.
+    """What a person sees of a hand: seven numbers, low and high as FEATURE_WORDS says.
 
     Slant; log of the x-height; log of the width of a character in x-heights; letters for each pen lift; logs of the
     height of tall letters and of the gap between words in x-heights; share of sharp turns.
@@ -97,8 +99,8 @@ def distorted_style(line, rng):
     return transformed(transformed(slanted, size, size), width).astype(np.float32), line.text
 
 
-def candidate_hands(model, reader, count, bias, trial_bias, most_misread, seed):
-    """Yields (style as raw strokes and text, its trial lines), all whole and legible."""
+def candidate_hands(model, recogniser, count, bias, trial_bias, most_misread, seed):
+    """Yields (style as raw strokes and text, its trial lines), all without failures and legible."""
     rng = np.random.default_rng(seed)
     scale = model.config.data_scale
     texts = [STYLE_TEXTS[i % len(STYLE_TEXTS)] for i in range(PARENTS * count)]
@@ -108,14 +110,14 @@ def candidate_hands(model, reader, count, bias, trial_bias, most_misread, seed):
     for k, parent in enumerate(tqdm(parents, unit="hand", disable=None)):
         text = STYLE_TEXTS[(k + 1) % len(STYLE_TEXTS)]
         (line,) = sample_batch([text], model, bias=bias, seed=[(seed, k)], style=distorted_style(parent, rng))
-        (read,) = reader.read([line.strokes])
-        if find_failures(line) or count_errors(text, read) > MOST_WRONG or len(line.strokes) > MOST_POINTS:
+        (read,) = recogniser.read([line.strokes])
+        if find_failures(line) or count_errors(text, read) > MAX_MISREAD or len(line.strokes) > MAX_POINTS:
             continue
         raw = raw_offsets(line.strokes, scale), line.text
         trials = sample_batch(TRIAL_TEXTS, model, bias=trial_bias, seed=seed, style=primed_with(raw, scale))
         if any(find_failures(trial) for trial in trials):
             continue
-        if error_share(TRIAL_TEXTS, reader.read([trial.strokes for trial in trials])) <= most_misread:
+        if error_share(TRIAL_TEXTS, recogniser.read([trial.strokes for trial in trials])) <= most_misread:
             yield raw, trials
 
 
@@ -136,7 +138,7 @@ def choose_styles(hands, count):
         chosen.append(int(np.argmax(nearest)))
     rank = (means[:, None] > means[None]).mean(axis=1)  # [hands, features]
     words = [
-        ", ".join(names[int(r > 0.5)] for names, r in zip(FEATURES, rank[i]) if not 0.2 <= r <= 0.8) or "average"
+        ", ".join(names[int(r > 0.5)] for names, r in zip(FEATURE_WORDS, rank[i]) if not 0.2 <= r <= 0.8) or "average"
         for i in chosen
     ]
     return chosen, words
@@ -148,10 +150,12 @@ def main(argv=None):
     p.add_argument("--output", default=os.path.join(ROOT, "data", STYLES_FILE), help="the file of styles")
     p.add_argument("--candidates", type=int, default=320, help="hands to choose from")
     p.add_argument("--count", type=int, default=12, help="styles to keep")
-    p.add_argument("--bias", type=float, default=0.5, help="of the styles: the lower, the more the hands differ")
-    p.add_argument("--trial_bias", type=float, default=1.0, help="of the lines that are primed with them")
-    p.add_argument("--most_misread", type=float, default=0.06, help="share of the characters of those lines, at most")
-    p.add_argument("--seed", type=int, default=1, help="of all lines")
+    p.add_argument("--bias", type=float, default=0.5, help="bias of the styles; a lower one makes hands differ more")
+    p.add_argument("--trial_bias", type=float, default=1.0, help="bias of the trial lines, which are primed with them")
+    p.add_argument(
+        "--most_misread", type=float, default=0.06, help="largest share of misread characters in the trial lines"
+    )
+    p.add_argument("--seed", type=int, default=1, help="seed of all lines")
     args = p.parse_args(argv)
     model = load_model(args.save_path)
     one_thread_per_operation()
@@ -160,7 +164,7 @@ def main(argv=None):
             model, load_recogniser(), args.candidates, args.bias, args.trial_bias, args.most_misread, args.seed
         )
     )
-    print(f"{len(hands)} of {args.candidates} hands are whole and legible.", file=sys.stderr)
+    print(f"{len(hands)} of {args.candidates} hands are without failures and legible.", file=sys.stderr)
     if len(hands) < args.count:
         print(f"Error: {args.count} styles are wanted; take more --candidates.", file=sys.stderr)
         return 1

@@ -19,7 +19,7 @@ from scribe.console import run_command
 from scribe.ink.strokes import absolute_points
 from scribe.network.tf_setup import one_thread_per_operation, tf
 from scribe.training.run import WeightAverage
-from scribe.writing.recogniser import BATCH, FEATURES, Recogniser, error_share, pad, path_features
+from scribe.writing.recogniser import FEATURES, LINES_READ_TOGETHER, Recogniser, error_share, pad, path_features
 from utils import DataLoader, Logger
 
 RATE, WARMUP, KEEP, EMA, CLIP = 2e-3, 100, 0.85, 0.995, 2.0
@@ -87,12 +87,12 @@ def train(recogniser, real, valid, args, log):
     average = WeightAverage(recogniser.trainable_variables, EMA)
     train_step = make_train_step(recogniser, tf.keras.optimizers.Adam(RATE), average)
     lengths = np.array([len(line) for line in lines])
-    steps_per_epoch = math.ceil(len(lines) / BATCH)
+    steps_per_epoch = math.ceil(len(lines) / LINES_READ_TOGETHER)
     steps, step, best, start = args.epochs * steps_per_epoch, 0, math.inf, time.time()
     for epoch in range(args.epochs):
         rng = np.random.default_rng([args.seed, epoch])
         order = np.argsort(lengths * rng.uniform(0.9, 1.1, len(lines)))
-        batches = [order[i : i + BATCH] for i in range(0, len(order), BATCH)]
+        batches = [order[i : i + LINES_READ_TOGETHER] for i in range(0, len(order), LINES_READ_TOGETHER)]
         losses = []
         for k in rng.permutation(len(batches)):
             rate = RATE * min(1.0, (step + 1) / WARMUP) * 0.5 * (1 + math.cos(math.pi * step / steps))
@@ -132,7 +132,7 @@ def main(argv=None):
 def train_on_files(args, logger):
     """Trains on the data that the flags name. Returns the exit code."""
     one_thread_per_operation()
-    args.batch_size, args.data_scale = BATCH, 50.0  # the scale does not matter to the features
+    args.batch_size, args.data_scale = LINES_READ_TOGETHER, 50.0  # the scale does not matter to the features
     loader = DataLoader(args, logger)
     recogniser = Recogniser(loader.alphabet, args.seed)
     real = readable(loader.stroke_data, loader.ascii_data, recogniser.alphabet)

@@ -13,7 +13,7 @@ ALPHABET = "abcde "  # of random/ and of `make_weights`
 
 
 def make_weights(H=5, M=2, K=1, A=7, seed=0):
-    """Random weights of the first scribe's network, under the names of TensorFlow 1.15: a dict of float32 arrays."""
+    """Random weights of the TF1 scribe's network, under the names of TensorFlow 1.15: a dict of float32 arrays."""
     rng = np.random.default_rng(seed)
     shapes = {
         "cell0/lstm_cell/kernel": (3 + H, 4 * H),

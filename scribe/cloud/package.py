@@ -5,18 +5,19 @@ import io
 import os
 import tarfile
 
-ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))  # of the suite on this machine
+from scribe.files.sources import ROOT, needed_files
+
 PACKAGE = "scribe-1.0"  # the suite as pip takes it; its folder in the bucket is named after its content
 NEEDS = [
     *("numpy", "matplotlib", "pillow", "tqdm", "tensorboard"),
     *("google-cloud-storage>=2.10", "google-api-core", "google-auth", "google-resumable-media", "requests", "urllib3"),
 ]
-COMMANDS = ("model", "sample", "train", "utils")  # the modules of the root that the container runs or these import
+COMMANDS = ("train.py", "sample.py")  # what the container runs
 
 
 def files() -> dict[str, str]:
-    """{path below the root: content} of what goes into the package: COMMANDS, and all of scribe/."""
-    paths = [f"{name}.py" for name in COMMANDS]
+    """{path below the root: content}: COMMANDS, what these import from the root, and all of scribe/."""
+    paths = [path for path in needed_files(ROOT, list(COMMANDS))[0] if "/" not in path]
     for folder, _, names in os.walk(os.path.join(ROOT, "scribe")):
         paths += [os.path.relpath(os.path.join(folder, name), ROOT) for name in names if name.endswith(".py")]
     found = {}
@@ -29,10 +30,11 @@ def files() -> dict[str, str]:
 def build() -> bytes:
     """The package as a source distribution: the same files always make the same bytes."""
     content = files()
+    modules = [path.removesuffix(".py") for path in content if "/" not in path]
     folders = [os.path.dirname(path).replace("/", ".") for path in content if path.endswith("/__init__.py")]
     content["setup.py"] = (
         "from setuptools import setup\n\n"
-        f"setup(name='scribe', version='1.0', py_modules={list(COMMANDS)!r}, packages={folders!r},\n"
+        f"setup(name='scribe', version='1.0', py_modules={modules!r}, packages={folders!r},\n"
         f"      install_requires={NEEDS!r})\n"
     )
     content["PKG-INFO"] = "Metadata-Version: 1.2\nName: scribe\nVersion: 1.0\n"

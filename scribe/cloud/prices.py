@@ -18,7 +18,7 @@ FEE = 0.15
 SPOT_SHARE = round((0.4 + FEE) / (1 + FEE), 2)
 
 # Two more assumptions, since nothing was measured on these GPUs. On processors, training reaches 51% to 60% of the
-# machine's matrix-product rate (docs/TRAINING.md).
+# machine's matrix-product rate (docs/archive/RUNS.md).
 ASSUMED_MFU = 0.25  # model FLOPs utilisation: share of a GPU's float32 peak
 ASSUMED_STEP = 1e-3  # seconds for a pen point of all lines of a batch, forward and backward: small kernels, one by one
 

@@ -23,11 +23,11 @@ from apache_beam.options.pipeline_options import PipelineOptions
 from apache_beam.utils.shared import Shared
 
 from scribe.console import UsageError
-from scribe.dataset.folder import UNFINISHED, Folder, sha256
+from scribe.dataset.folder import WORK_FOLDER, Folder, sha256
 from scribe.dataset.plan import Plan, Shard
 from scribe.dataset.shards import finish_shard, write_lines
 
-JOB, TEXTS, CHECKPOINT = (f"{UNFINISHED}/{name}" for name in ("job.json", "texts.txt", "checkpoint"))
+JOB, TEXTS, CHECKPOINT = (f"{WORK_FOLDER}/{name}" for name in ("job.json", "texts.txt", "checkpoint"))
 CONCURRENT_READS = 32  # of a remote folder
 
 
@@ -137,7 +137,7 @@ def write_shards_with(options, plan, folder, *, checkpoint_files, styles, load_w
         plan, folder: of the data set.
         checkpoint_files: names of files, the config first.
         styles: number -> (strokes [n, 3], text).
-        load_writer: a function (prefix, styles, tries) -> what `shards.write_lines` takes. It is pickled for the
+        load_writer: a function (prefix, styles, attempts) -> what `shards.write_lines` takes. It is pickled for the
             workers, by reference: not a function of the main program.
     """
 

@@ -20,8 +20,8 @@ from typing import IO, Any
 from scribe.console import UsageError
 from scribe.files.atomic import written_aside
 
-UNFINISHED = ".unfinished"
-SETTINGS = f"{UNFINISHED}/settings.json"
+WORK_FOLDER = ".unfinished"  # removed when the data set is complete
+SETTINGS = f"{WORK_FOLDER}/settings.json"
 DESCRIPTION = "dataset.json"
 
 
@@ -46,7 +46,7 @@ class Folder:
         """A binary file to write to, which gets its name when all is written."""
         path = self.local(name)
         # All temporary files are in one place, where a run after a kill can find and remove them.
-        aside = self.local(f"{UNFINISHED}/aside-{os.getpid()}-{threading.get_ident()}-{name.replace('/', '-')}")
+        aside = self.local(f"{WORK_FOLDER}/aside-{os.getpid()}-{threading.get_ident()}-{name.replace('/', '-')}")
         try:
             for file_path in (aside, path):
                 os.makedirs(os.path.dirname(file_path), exist_ok=True)
@@ -91,8 +91,8 @@ class Folder:
             import fcntl
         except ImportError:  # Windows has no such lock
             return
-        os.makedirs(self.local(UNFINISHED), exist_ok=True)
-        self._lock = open(self.local(f"{UNFINISHED}/lock"), "w")
+        os.makedirs(self.local(WORK_FOLDER), exist_ok=True)
+        self._lock = open(self.local(f"{WORK_FOLDER}/lock"), "w")
         try:
             fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
@@ -111,7 +111,7 @@ def claim(folder: Folder, settings: dict[str, Any]) -> bool:
     described = folder.read(DESCRIPTION)
     begun = described or folder.read(SETTINGS)
     if begun is None:
-        if [name for name in folder.names() if name != UNFINISHED]:
+        if [name for name in folder.names() if name != WORK_FOLDER]:
             raise UsageError(f"{folder} holds other files: name a folder that is new or empty.")
         folder.lock()
         folder.write(SETTINGS, json_bytes({"settings": settings}))
@@ -127,8 +127,8 @@ def claim(folder: Folder, settings: dict[str, Any]) -> bool:
         raise UsageError(f"{folder} was begun with {what}: use the same settings, or another --output.")
     if described is None:
         folder.lock()
-    elif UNFINISHED in folder.names():  # killed while it removed its temporary files
-        folder.remove(UNFINISHED)
+    elif WORK_FOLDER in folder.names():  # killed while it removed its temporary files
+        folder.remove(WORK_FOLDER)
     return described is not None
 
 

@@ -20,13 +20,12 @@ from numpy.typing import NDArray
 from scribe.ink.characters import character_boxes
 from scribe.ink.strokes import checked_strokes, split_strokes
 from scribe.ink.x_height import x_height_of_characters
-from scribe.pages.page import relative_widths, smooth
+from scribe.pages.page import SMOOTH_STEPS, relative_widths, smooth
 
 MAX_X_HEIGHT = 0.42  # of the height of the picture: a line without tall letters is not blown up
 MAX_WIDTH = 60  # heights of the picture; a longer line is drawn smaller
 MAX_PIECE = 1.0  # pixels: the pen's way is drawn in pieces no longer than this
-SMOOTH_STEPS = 4
-SLOW_WIDENING = 0.2  # share by which a slow pen draws wider, a fast one thinner
+PICTURE_WIDENING = 0.2  # share by which a slow pen draws wider, a fast one thinner
 FADING = 0.25  # largest share by which ink fades along the line
 SHADE_LENGTH = 4.0  # heights of the picture from one shade of the paper to the next
 INKS = ((20, 20, 24), (16, 28, 66), (24, 48, 140), (70, 70, 78))  # with colour: black, blue-black, blue, pencil
@@ -121,7 +120,7 @@ def draw_picture(
     points[:, 1] = math.sin(turn) * x + math.cos(turn) * y
 
     low, size = points[:, :2].min(axis=0), np.ptp(points[:, :2], axis=0)
-    edge = share * (1 + SLOW_WIDENING) * unit  # of ink around the pen's way, both sides together
+    edge = share * (1 + PICTURE_WIDENING) * unit  # of ink around the pen's way, both sides together
     scale = min(
         (look.height - top - bottom) / (size[1] + edge),
         MAX_X_HEIGHT * look.height / unit,
@@ -134,7 +133,7 @@ def draw_picture(
 
     image, ink = _ink_on_paper(_coverage(points, pen, (look.height, width), rng), look, rng)
     boxes = _pixel_boxes(
-        character_boxes(points, index, len(text)), text, pen * (1 + SLOW_WIDENING) / 2, (look.height, width)
+        character_boxes(points, index, len(text)), text, pen * (1 + PICTURE_WIDENING) / 2, (look.height, width)
     )
     return Picture(image, points, pen, ink, boxes)
 
@@ -157,7 +156,7 @@ def _coverage(points, pen, shape, rng):
             curve = np.repeat(curve, 2, axis=0)
         starts.append(curve[:-1])
         ends.append(curve[1:])
-        radii.append(0.5 * pen * relative_widths(curve, SLOW_WIDENING, SMOOTH_STEPS))
+        radii.append(0.5 * pen * relative_widths(curve, PICTURE_WIDENING, SMOOTH_STEPS))
     a, b, radius = np.concatenate(starts), np.concatenate(ends), np.concatenate(radii)
     # Long pieces are cut, so that a small square of pixels around its middle holds all that a piece can cover.
     cuts = np.maximum(np.ceil(np.hypot(*(b - a).T) / MAX_PIECE), 1).astype(int)

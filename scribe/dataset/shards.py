@@ -7,7 +7,7 @@
     run(plan, Folder("lines"), write_shards)       # write_shards: a function that writes `Shard`s
 
 A line that failed is left out, and after all shards there is a round of further ones, with the next texts, for as many
-lines as are missing; and so on. So a data set has exactly as many lines as were asked for, all of them whole.
+lines as are missing; and so on. So a data set has exactly as many lines as were asked for, none with a failure.
 
     OUTPUT/train/0000/00000000.png             the lines; the number is the line's place in the plan
     OUTPUT/.unfinished/parts/                  until the end: a file for each shard that is done
@@ -23,7 +23,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from scribe.dataset.folder import UNFINISHED, Folder
+from scribe.dataset.folder import WORK_FOLDER, Folder
 from scribe.dataset.pictures import Look, Picture, draw_picture, png
 from scribe.dataset.plan import Plan, Shard
 from scribe.dataset.tables import write_tables
@@ -34,7 +34,7 @@ from scribe.pages.page import Page, PlacedLine
 STROKES_FORMATS = ("none", "json", "inkml")
 STROKES_DPI = 300  # the resolution at which a picture is as large as the page of its strokes
 MAX_ROUNDS = 12
-PARTS = f"{UNFINISHED}/parts"
+PARTS = f"{WORK_FOLDER}/parts"
 
 
 @dataclasses.dataclass
@@ -43,7 +43,7 @@ class ShardLine:
 
     Attributes:
         text: what was written. strokes: [n, 6]. phis: [n, U].
-        failures: what failed, in words; empty for a line that is whole.
+        failures: what failed, in words; empty if nothing did.
     """
 
     text: str
@@ -155,7 +155,7 @@ def run(
         The content of dataset.json.
 
     Raises:
-        ValueError: too few lines come out whole.
+        ValueError: too few lines come out without failures.
     """
     number = first = 0
     missing = plan.count

@@ -14,7 +14,7 @@ import json
 from collections.abc import Iterable, Sequence
 from typing import IO, Any
 
-from scribe.dataset.folder import DESCRIPTION, UNFINISHED, Folder, json_bytes
+from scribe.dataset.folder import DESCRIPTION, WORK_FOLDER, Folder, json_bytes
 from scribe.dataset.plan import Plan
 from scribe.dataset.texts import SPLITS
 
@@ -69,7 +69,7 @@ def write_tables(plan: Plan, folder: Folder, parts: Sequence[str], description: 
         "texts": len(plan.texts), "metadata": f"metadata.{extension}",
     }  # fmt: skip
     folder.write(DESCRIPTION, json_bytes(content))
-    folder.remove(UNFINISHED)
+    folder.remove(WORK_FOLDER)
     return content
 
 

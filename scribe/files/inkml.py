@@ -168,8 +168,8 @@ class InkML:
             form = self.format
         channels = [] if form is None else [e for e in form.iter() if tag_name(e) == "channel"]
         inner = [] if form is None else [e for e in form.iter() if tag_name(e) == "intermittentChannels"]
-        seldom = {id(channel) for element in inner for channel in element.iter()}
-        channels.sort(key=lambda channel: id(channel) in seldom)  # those that may be missing stand at the end
+        intermittent = {id(channel) for element in inner for channel in element.iter()}
+        channels.sort(key=lambda channel: id(channel) in intermittent)  # those that may be missing stand at the end
         names = [attribute(channel, "name") or "" for channel in channels] or ["X", "Y"]
         if "X" not in names or "Y" not in names:
             raise ValueError(f"its format has the channels {' '.join(names)[:60]}, but it takes X and Y to draw")
@@ -183,7 +183,7 @@ class InkML:
         if transform is not None:
             outer = self._affine(transform)
             matrix = np.column_stack([outer[:, :2] @ matrix[:, :2], outer[:, 2]])
-        return names, len(names) - sum(id(channel) in seldom for channel in channels), matrix
+        return names, len(names) - sum(id(channel) in intermittent for channel in channels), matrix
 
     @staticmethod
     def _sizes(pair, source):

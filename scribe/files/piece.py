@@ -1,4 +1,4 @@
-"""What a file of handwriting holds as one: strokes, and maybe what they say."""
+"""What a file of handwriting holds as one: strokes, and what they say where that is known."""
 
 import dataclasses
 

@@ -10,6 +10,8 @@ import ast
 import functools
 import os
 
+ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))  # of the suite on this machine
+
 
 def needed_files(folder: str, entries: list[str]) -> tuple[list[str], list[str]]:
     """The files of the suite that some of its files need, these included.

@@ -15,7 +15,7 @@ from scribe.ink.strokes import hermite
 # Fitted to the number of points of 7,000 strokes of IAM-OnDB, of which it explains 92% of the variance.
 STROKE_TIME, WAY_TIME, TURN_TIME = 3.35, 2.19, 1.58
 # The share of these points that a style gets: a fast pen. After a slow one, the network more often rests and never
-# goes on (docs/STYLES.md).
+# goes on (docs/archive/RUNS.md).
 PACE = 0.75
 # In x-heights: the step in which the way is measured, the width over which it is smoothed before, and how far around a
 # turn and from the ends of a stroke the pen is slow. Chosen so that steps and their changes are distributed as in

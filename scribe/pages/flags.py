@@ -12,8 +12,9 @@ import sys
 import numpy as np
 
 from scribe.console import UsageError
-from scribe.pages.formats import FORMATS, Options
+from scribe.pages.formats import FORMATS
 from scribe.pages.layout import ALIGNMENTS, TIGHT, PageStyle
+from scribe.pages.options import Options
 
 MAX_JOB_CHARACTERS = 200_000  # about 60 pages, an hour on two cores
 
@@ -95,7 +96,7 @@ def page_style(args: argparse.Namespace) -> PageStyle:
 
 
 def options(args: argparse.Namespace) -> Options:
-    """The formats.Options that the flags ask for."""
+    """The Options that the flags ask for."""
     values = {
         "dpi": args.dpi, "paper": args.paper, "layers": args.layers, "tolerance_mm": args.tolerance,
         "speed": args.speed, "seconds": args.seconds, "repeat": args.repeat,

@@ -150,7 +150,7 @@ def _json(pages, options):
     `columns` names: x and y in mm from the upper left corner, seconds since the pen first touched the first page, 1
     where the pen lifts after the point, and the place of its character in `text`, from 0; -1 where that is not known.
     """
-    content = {
+    content: dict[str, Any] = {
         "format": "scribe-handwriting",
         "version": 1,
         "units": {"length": "mm", "time": "s"},

@@ -4,6 +4,7 @@
 """
 
 import struct
+from typing import Any
 
 import numpy as np
 from matplotlib.backends.backend_agg import FigureCanvasAgg
@@ -125,7 +126,8 @@ class _Drawing:
         """uint8 [rows, columns]: 0 is paper, then the levels of each ink."""
         result = None
         for k, (figure, _) in enumerate(self.layers):
-            opacity = np.asarray(figure.canvas.buffer_rgba())[:, :, 3].astype(np.uint16)
+            canvas: Any = figure.canvas
+            opacity = np.asarray(canvas.buffer_rgba())[:, :, 3].astype(np.uint16)
             level = (opacity * (self.levels - 1) + 127) // 255
             index = (level + k * (self.levels - 1)).astype(np.uint8)
             result = np.where(level > 0, index, 0 if result is None else result)

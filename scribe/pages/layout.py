@@ -271,7 +271,8 @@ def _break_lines(words, width, style):
                 f"{width:g} mm: take a larger page, smaller margins or a smaller x-height."
             )
         if rows[-1]:
-            x = _next_x(*rows[-1][-1], word, style)
+            before, x_before = rows[-1][-1]
+            x = _next_x(before, x_before, word, style)
             if x + word.width <= width:
                 rows[-1].append((word, x))
                 continue
@@ -331,7 +332,7 @@ def _paginate(rows, width, style):
     lines_by_page = [lines for lines in lines_by_page if lines]
     if size is None:
         return [_tight_page(lines_by_page[0], (top, right, bottom, left))]
-    return [Page(*size, lines) for lines in lines_by_page]
+    return [Page(size[0], size[1], lines) for lines in lines_by_page]
 
 
 def _row_width(row):

@@ -10,13 +10,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from scribe.ink.strokes import hermite, stroke_ends
+from scribe.ink.strokes import hermite, stroke_slices
 
 INK = "#10204d"
 PEN_WIDTH_MM = 0.35
 # Pace of real handwriting: seconds from point to point, and for a pen lift, which takes longer the farther it goes.
 POINT_SECONDS = 0.0164
 LIFT_SECONDS, LIFT_MM_PER_SECOND, MAX_LIFT_SECONDS, PAGE_TURN_SECONDS = 0.1, 20.0, 0.8, 1.0
+SMOOTH_STEPS = 4  # pieces of a smooth curve for each step of the pen
 
 
 @dataclasses.dataclass
@@ -43,8 +44,7 @@ class PlacedLine:
 
     def strokes(self) -> list[slice]:
         """Slices of the points, one for each time that the pen is down."""
-        bounds = [0, *stroke_ends(self.points).tolist(), len(self.points)]
-        return [slice(a, b) for a, b in zip(bounds, bounds[1:]) if b > a]
+        return stroke_slices(self.points)
 
 
 @dataclasses.dataclass
@@ -153,7 +153,7 @@ def simplify(points, tolerance):
     return points[keep]
 
 
-def smooth(points, steps=4):
+def smooth(points, steps=SMOOTH_STEPS):
     """Rounds the way from point to point as a hand does: a curve through all points, with the speed that they tell.
 
     Points are a unit of time apart, so the uniform Catmull-Rom curve has about the pen's own velocity at each of them:

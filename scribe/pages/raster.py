@@ -19,14 +19,13 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from scribe.pages.options import Options
-from scribe.pages.page import Page, PlacedLine, hex_colour, relative_widths, smooth
+from scribe.pages.page import SMOOTH_STEPS, Page, PlacedLine, hex_colour, relative_widths, smooth
 
 PNG_DPI = 300
 PNG_SPEED_WIDTH = 0.5
-SLOW_WIDENING = 0.45  # share by which a slow pen draws wider, a fast one thinner, at a speed_width of 1
+PAGE_WIDENING = 0.45  # share by which a slow pen draws wider, a fast one thinner, at a speed_width of 1
 MAX_SIDE_PIXELS = 30_000  # what Agg can draw
-DOT_MM = 0.02  # the length of a dot, which its round ends make as wide as the pen
-SMOOTH_STEPS = 4
+ROUND_DOT_MM = 0.02  # length of a dot, which its round ends make as wide as the pen
 POINTS_PER_MM = 72 / 25.4
 
 
@@ -105,8 +104,8 @@ def line_collection(
         if stroke.stop <= first or stroke.start >= last:
             continue
         xy = np.asarray(line.points[stroke, :2], float)
-        if np.ptp(xy, axis=0).max() < DOT_MM or last - stroke.start == 1:  # no length, so nothing would be drawn
-            pieces.append(xy[0] + [[-DOT_MM / 2, 0], [DOT_MM / 2, 0]])
+        if np.ptp(xy, axis=0).max() < ROUND_DOT_MM or last - stroke.start == 1:  # no length, so nothing would be drawn
+            pieces.append(xy[0] + [[-ROUND_DOT_MM / 2, 0], [ROUND_DOT_MM / 2, 0]])
             widths.append(1.0)
             continue
         steps = SMOOTH_STEPS if options.smooth else 1
@@ -117,7 +116,7 @@ def line_collection(
             widths.append(1.0)
         else:
             pieces += list(np.stack([curve[:-1], curve[1:]], axis=1)[a:b])
-            widths += relative_widths(curve, SLOW_WIDENING * options.speed_width, steps)[a:b].tolist()
+            widths += relative_widths(curve, PAGE_WIDENING * options.speed_width, steps)[a:b].tolist()
     points = np.array(widths) * line.pen_width_mm * POINTS_PER_MM
     colour = hex_colour(line.ink) if colour is None else colour
     collection = LineCollection(pieces, linewidths=points, colors=[colour], capstyle="round", joinstyle="round")

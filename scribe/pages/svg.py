@@ -8,8 +8,8 @@ import numpy as np
 from scribe.pages.options import Options
 from scribe.pages.page import POINT_SECONDS, Page, PlacedLine, hex_colour, number, printable, schedule, simplify, smooth
 
-# A plotter draws no path without length: a dot is a stroke of this length.
-DOT_MM = 0.1
+# Length of the path of a dot: a plotter draws none without length.
+PATH_DOT_MM = 0.1
 
 _SVG_HEAD = """<?xml version="1.0" encoding="UTF-8"?>
 <svg xmlns="http://www.w3.org/2000/svg" xmlns:inkscape="http://www.inkscape.org/namespaces/inkscape" version="1.1" \
@@ -108,11 +108,11 @@ def _end(times):
 
 
 def _path_data(xy, options):
-    """The d of an open path, absolute, in micrometres' precision; a dot becomes a stroke of DOT_MM."""
+    """The d of an open path, absolute, in micrometres' precision; a dot becomes a stroke of PATH_DOT_MM."""
     xy = np.asarray(xy, float)
-    if np.ptp(xy, axis=0).max() < 0.5 * DOT_MM:
+    if np.ptp(xy, axis=0).max() < 0.5 * PATH_DOT_MM:
         centre = (xy.min(axis=0) + xy.max(axis=0)) / 2
-        xy = np.array([centre - [DOT_MM / 2, 0], centre + [DOT_MM / 2, 0]])
+        xy = np.array([centre - [PATH_DOT_MM / 2, 0], centre + [PATH_DOT_MM / 2, 0]])
     elif options.smooth:
         xy = smooth(xy)
     return "M" + " ".join(f"{number(x)},{number(y)}" for x, y in simplify(xy, options.tolerance_mm))

@@ -117,7 +117,7 @@ def parse_training_flags(argv: list[str] | None, description: str | None) -> arg
         "--distribute",
         choices=("none", "mirrored", "multiworker"),
         default="none",
-        help="how to split every batch: over all GPUs of this machine (mirrored), or over the machines that the "
+        help="devices that share every batch: all GPUs of this machine (mirrored), or the machines that the "
         "environment variable TF_CONFIG names (multiworker)",
     )
     args = p.parse_args(argv)

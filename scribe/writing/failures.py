@@ -61,7 +61,7 @@ def find_failures(line):
         line: has text (U characters), strokes [n, 6], phis [n, U], finished; a `lines.Line`.
 
     Returns:
-        A list of `Failure`, empty for a line that is whole.
+        A list of `Failure`, empty for a line without any.
     """
     text, U = line.text, len(line.text)
     characters = attended_characters(line.phis)

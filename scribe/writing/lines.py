@@ -26,7 +26,7 @@ from scribe.writing.sampler import LATE_DOT, MAYBE_PASSED, PreparedLines, sample
 DEFAULT_BIAS = 1.0
 # Real handwriting has about 21 pen points a character and rarely more than 36; a line that is not finished after this
 # many has gone astray.
-MAX_POINTS_PER_CHARACTER, EXTRA_POINTS = 45, 100
+LIMIT_POINTS_PER_CHARACTER, LIMIT_EXTRA_POINTS = 45, 100
 ROWS = 64  # lines that one loop writes at a time
 LINES_PER_GROUP = 128  # lines that one loop writes in all
 LINES_FOR_TWO_GROUPS = 32  # more lines than this are worth a second core
@@ -162,7 +162,7 @@ def _make_lines(texts, biases, point, prime_text, alphabet):
         length=length,
         point=np.tile(point, [len(texts), 1]),
         bias=biases[:, None],
-        limit=np.array([MAX_POINTS_PER_CHARACTER * len(text) + EXTRA_POINTS for text in texts], np.int32),
+        limit=np.array([LIMIT_POINTS_PER_CHARACTER * len(text) + LIMIT_EXTRA_POINTS for text in texts], np.int32),
         passed_at=np.array([np.inf if text[-1] in LATE_DOT else MAYBE_PASSED for text in texts], np.float32),
     )
 

@@ -26,7 +26,8 @@ from scribe.ink.typical import ADVANCES, MEDIAN_X_HEIGHT, OFFSET_LIMIT, estimate
 from scribe.ink.words import Segment, split_words
 from scribe.ink.x_height import x_height_of_ink
 
-# The longest style; docs/STYLES.md has what was measured. A style of fewer characters than the least says too little.
+# The longest style, since a short one is the safe one (docs/archive/RUNS.md). One of fewer characters than the least
+# says too little.
 MAX_STYLE_CHARACTERS, MIN_STYLE_CHARACTERS = 50, 10
 MAX_LINES = 12  # of a file that is taken as a whole; of more, one has to be named
 GRID_SMOOTHING = 1.6  # in units of a grid that all points lie on, such as pixels: its steps are no tremor of the hand

@@ -23,12 +23,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from scribe.files.atomic import written_aside
+from scribe.files.sources import ROOT
+from scribe.ink.strokes import stroke_slices
 from scribe.ink.text import ALPHABET
 from scribe.network.recurrent import lstm_sequence
 from scribe.network.tf_setup import tf
 from scribe.writing.failures import MISREAD, Failure
 
-ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 SHIPPED_RECOGNISER = os.path.join(ROOT, "data", "reader.npz")
 FEATURES = 6  # numbers for each step of the path
 STEP = 0.25  # length of a step, in x-heights
@@ -37,7 +38,7 @@ MAX_STEPS = 4000  # in a line of a single stroke; 50 characters have about 800
 MIDDLE_HALF_HEIGHT = 0.79
 FILTERS, UNITS = 128, 128  # of each convolution, of each LSTM in each direction
 BLOCKS = 3  # convolutions with a residual connection
-BATCH = 32  # lines that are read together
+LINES_READ_TOGETHER = 32
 # A line of U characters is written again while more than 0.5 + WANTED_SHARE exp(-STRICTNESS bias) U are misread. If no
 # attempt stays below that with TOLERATED_SHARE, it has failed: between the two, the recogniser may well be wrong.
 WANTED_SHARE, TOLERATED_SHARE, STRICTNESS = 0.1, 0.2, 1.2
@@ -72,8 +73,9 @@ def path_features(points: NDArray, rng: np.random.Generator | None = None) -> ND
         xy[:, 1] += rng.normal(0, 0.1) * height
         ink = np.hypot(*np.diff(xy, axis=0).T) * ~lifts[:-1]
 
-    rows, start = [], 0
-    for end in [*(np.flatnonzero(lifts[:-1]) + 1), len(xy)]:
+    rows = []
+    for part in stroke_slices(points):
+        start, end = part.start, part.stop
         if start:  # the jump from the stroke before
             dx, dy = (xy[start] - xy[start - 1]) / height
             rows.append(np.array([[0, 0, dx, dy, -xy[start, 1] / height, 1]]))
@@ -91,7 +93,6 @@ def path_features(points: NDArray, rng: np.random.Generator | None = None) -> ND
             nothing,
         ]
         rows.append(np.stack(stroke, axis=1))
-        start = end
     return np.clip(np.concatenate(rows), -6, 6).astype(np.float32)
 
 
@@ -227,8 +228,8 @@ class Recogniser(tf.Module):
         order = np.argsort([len(f) for f in features], kind="stable")
         texts = [""] * len(lines)
         blank = len(self.alphabet)
-        for start in range(0, len(order), BATCH):
-            rows = order[start : start + BATCH]
+        for start in range(0, len(order), LINES_READ_TOGETHER):
+            rows = order[start : start + LINES_READ_TOGETHER]
             logits, lengths = self.logits(*pad([features[i] for i in rows]))
             best = np.argmax(logits.numpy(), axis=-1).T
             for i, codes, length in zip(rows, best, lengths.numpy()):

@@ -20,7 +20,7 @@ from scribe.network.tf_setup import tf
 # ------------------------------------------------------------------------------------------------ drawing one point
 
 # What a bias of b does besides dividing the deviations by exp(b). The values were chosen by how a recogniser reads the
-# lines, and how many are free of failures (docs/TRAINING.md).
+# lines, and how many are free of failures (docs/archive/RUNS.md).
 MAX_COMPONENT_BIAS = 1.0  # likely components are favoured by min(b, MAX_COMPONENT_BIAS) times
 COMPONENT_BIAS, STROKE_BIAS = 1.0, 3.0  # the first within a stroke, the second where a stroke begins
 LIFT_BIAS_FROM = 1.0  # a larger bias also makes the pen lift where that is likely, and only there

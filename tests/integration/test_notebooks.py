@@ -17,6 +17,8 @@ import pytest
 import utils
 from data_helpers import make_line, write_data
 from model import HandwritingModel
+from scribe.files.stroke_file import STYLES_FILE
+from scribe.ink.text import ALPHABET
 from scribe.network.checkpoint import save_model
 
 nbformat = pytest.importorskip("nbformat")
@@ -64,8 +66,8 @@ def surroundings(tmp_path_factory):
     rng = np.random.default_rng(0)
     pairs = [make_line(rng, characters=6 + i % 5, points_per_character=12) for i in range(60)]
     write_data(data, strokes=[points for points, _ in pairs], texts=[text for _, text in pairs])
-    shutil.copy(os.path.join(ROOT, "data", utils.STYLES_FILE), data)
-    model = HandwritingModel(SimpleNamespace(rnn_size=12, nmixtures=3, kmixtures=1, alphabet=utils.ALPHABET))
+    shutil.copy(os.path.join(ROOT, "data", STYLES_FILE), data)
+    model = HandwritingModel(SimpleNamespace(rnn_size=12, nmixtures=3, kmixtures=1, alphabet=ALPHABET))
     for variable in model.trainable_variables:
         variable.assign(rng.normal(0, 0.2, variable.shape))
     model.attention_layer.bias.assign([0, 0.5, -2.0])  # a character every seven points

@@ -34,7 +34,7 @@ ALPHABET = " abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
 CASES = {
     "trained": {
         "sizes": {"rnn_size": 64, "nmixtures": 8, "kmixtures": 1, "alphabet": ALPHABET, "optimizer": "rmsprop"},
-        # The NULs are written as the unknown character, as is the padding of the first scribe.
+        # The NULs are written as the unknown character, as is the padding of the TF1 scribe.
         "texts": {"A": "Quiet rivers carve the valley", "B": "Zinc + 12 boxes\0\0\0\0\0"},
     },
     "random": {
