@@ -21,8 +21,8 @@ from model import load_model
 from scribe.console import run_command, say
 from scribe.files.stroke_file import save_strokes
 from scribe.ink.batch import make_batch
-from scribe.ink.characters import attended_characters
 from scribe.ink.glyphs import RARE_SMALL, SHAPES, Glyph, WrittenLine, collect_glyphs, draw_shape, set_glyphs
+from scribe.ink.point_characters import attended_characters
 from scribe.ink.strokes import absolute_points, raw_offsets
 from scribe.ink.typical import CAPITALS, DIGITS
 from scribe.network.checkpoint import find_checkpoint

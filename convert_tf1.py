@@ -19,7 +19,7 @@ import numpy as np
 from legacy_tf1.extract_weights_tf1 import WeightsError, read_weights, sizes
 from model import HandwritingModel
 from scribe.console import SuiteError, run_command
-from scribe.ink.text import ALPHABET
+from scribe.ink.alphabet import ALPHABET
 from scribe.network.checkpoint import SAVED, CheckpointError, save_model
 from scribe.network.config import POINT_SIZE, ModelConfig
 from utils import Logger

@@ -17,7 +17,7 @@ import sys
 from scribe.cloud.bucket import BUCKET_FOLDER, JOB_PATTERN, check_names, local_path, md5_of, open_bucket, read_text
 from scribe.cloud.clients import storage_client, storage_retry
 from scribe.cloud.errors import CloudError, clear_errors
-from scribe.cloud.sets import fetch_set, newest_set
+from scribe.cloud.file_sets import fetch_set, newest_set
 from scribe.console import run_command, say
 
 

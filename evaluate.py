@@ -31,8 +31,9 @@ from scribe.network.density import log_density
 from scribe.network.tf_setup import one_thread_per_operation, tf
 from scribe.writing.failures import KINDS, MISREAD, attention_summary, find_failures
 from scribe.writing.lines import sample_batch
+from scribe.writing.misread import error_share
 from scribe.writing.proofread import DEFAULT_ATTEMPTS, sample_checked
-from scribe.writing.recogniser import error_share, load_recogniser
+from scribe.writing.recogniser import load_recogniser
 from utils import DataLoader, Logger
 
 TEXTS_FILE = os.path.join(os.path.dirname(os.path.abspath(__file__)), "data", "evaluation_texts.txt")
@@ -143,7 +144,7 @@ def measure_sampling(model, texts, bias, seeds, recogniser, attempts=1):
             bias, tries: as given. lines: number of texts times seeds.
             whole: share of lines without any failure.
             whole_after_tries: share of lines whose attention shows no failure.
-            read_after_tries: share of lines that are also not misread more than `recogniser.tolerated_errors`.
+            read_after_tries: share of lines that are also not misread more than `misread.tolerated_errors`.
             each of `failures.KINDS`: share of lines with such a failure.
             points_per_character: median and 95th percentile over the lines.
             monotony, width: means over the lines of `failures.attention_summary`.

@@ -28,11 +28,12 @@ from scribe.dataset.folder import Folder, claim, sha256
 from scribe.dataset.pictures import Look
 from scribe.dataset.plan import Plan
 from scribe.dataset.shards import STROKES_FORMATS, finish_shard, parts_done, run, write_lines
-from scribe.dataset.texts import IAM_SHARES, SPLITS, cut_texts, order_texts, read_texts
+from scribe.dataset.splits import IAM_SHARES, SPLITS
+from scribe.dataset.texts import cut_texts, order_texts, read_texts
 from scribe.dataset.writer import load_writer
-from scribe.files.sources import needed_files
+from scribe.files.needed_files import needed_files
 from scribe.files.stroke_file import STYLES_FILE, load_strokes
-from scribe.ink.text import MAX_CHARACTERS
+from scribe.ink.segments import MAX_CHARACTERS
 from scribe.pages.workers import drawing_processes
 
 ROOT = Path(__file__).resolve().parent

@@ -18,9 +18,9 @@ from numpy.typing import NDArray
 
 from scribe.console import say
 from scribe.files.stroke_file import DATA_FILE, HOW_TO_GET_DATA, load_strokes
+from scribe.ink.alphabet import ALPHABET, to_one_hot  # noqa: F401 - notebooks import to_one_hot from here
 from scribe.ink.batch import Batch, make_batch
 from scribe.ink.strokes import transformed
-from scribe.ink.text import ALPHABET, to_one_hot  # noqa: F401 - notebooks import to_one_hot from here
 from scribe.ink.typical import OFFSET_LIMIT
 
 # A line whose number of pen points per character is outside of this range does not match its text.

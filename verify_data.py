@@ -22,10 +22,10 @@ from collections.abc import Sequence
 import numpy as np
 
 from scribe.console import SuiteError, run_command, say
+from scribe.files.needed_files import needed_files
 from scribe.files.safe_pickle import load_pickle
-from scribe.files.sources import needed_files
 from scribe.files.stroke_file import DATA_FILE, HOW_TO_GET_DATA, STYLES_FILE, as_points, as_text
-from scribe.ink.text import ALPHABET
+from scribe.ink.alphabet import ALPHABET
 from utils import line_fault
 
 ORIGIN_FILE = "origin.json"  # in the data folder: what the suite's own files are, by their SHA-256

@@ -53,7 +53,7 @@ def measure_sampling(prefix, shards):
 def measure_drawing(lines):
     """Milliseconds of each part for a line, one process; a dict."""
     from scribe.dataset.pictures import Look, draw_picture, png
-    from scribe.ink.characters import assign_characters
+    from scribe.ink.point_characters import assign_characters
 
     parts = {"characters": 0.0, "picture": 0.0, "png": 0.0}
     for k, line in enumerate(lines):

@@ -28,12 +28,12 @@ from training import EMA, GRAD_CLIP, POINTS_PER_CHARACTER, Configuration, batch_
 
 from model import HandwritingModel
 from scribe.files.atomic import save_json
-from scribe.ink.text import ALPHABET
+from scribe.ink.alphabet import ALPHABET
 from scribe.network.tf_setup import GPUS, one_thread_per_operation, tf
 from scribe.training.cluster import SINGLE_WORKER, read_cluster
 from scribe.training.devices import join
 from scribe.training.flags import parse_training_flags
-from scribe.training.run import WeightAverage
+from scribe.training.run_state import WeightAverage
 from train import make_optimizer, make_train_step
 
 BANDWIDTHS = (1, 10, 100)  # Gbit/s

@@ -80,7 +80,7 @@ def tf2_job(job, data_dir):
     from model import HandwritingModel
     from sample import sample_batch
     from scribe.network.tf_setup import one_thread_per_operation
-    from scribe.training.run import WeightAverage
+    from scribe.training.run_state import WeightAverage
     from train import default_towers, make_optimizer, make_train_step, parse_args
     from utils import DataLoader
 

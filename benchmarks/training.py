@@ -34,11 +34,11 @@ sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 from model import AttentionLSTMCell, HandwritingModel, loss_sum_and_count, split_head
 from scribe.console import run_command, say
 from scribe.files.atomic import save_json
+from scribe.ink.alphabet import ALPHABET
 from scribe.ink.batch import Batch, make_batch
-from scribe.ink.text import ALPHABET
 from scribe.network.config import POINT_SIZE, ModelConfig
 from scribe.network.tf_setup import GPUS, one_thread_per_operation, tf
-from scribe.training.run import WeightAverage
+from scribe.training.run_state import WeightAverage
 from train import default_towers, make_evaluate_step, make_optimizer, make_train_step
 from utils import DataLoader
 

@@ -20,7 +20,7 @@ import numpy as np
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 sys.path.insert(0, ROOT)
 
-from scribe.ink.text import ALPHABET  # noqa: E402
+from scribe.ink.alphabet import ALPHABET  # noqa: E402
 
 TEXTS_FILE = os.path.join(ROOT, "data", "corpus_texts.txt")
 FROM_BOOKS = 0.5

@@ -18,8 +18,9 @@ from scribe.files.stroke_file import STYLES_FILE, load_strokes  # noqa: E402
 from scribe.network.checkpoint import SHIPPED  # noqa: E402
 from scribe.pages.figures import draw_attention, draw_line, draw_lines  # noqa: E402
 from scribe.pages.formats import Options, write  # noqa: E402
-from scribe.pages.layout import PageStyle, compose  # noqa: E402
+from scribe.pages.layout import compose  # noqa: E402
 from scribe.pages.letter import text_paragraphs, write_paragraphs  # noqa: E402
+from scribe.pages.page_style import PageStyle  # noqa: E402
 from scribe.writing.proofread import sample_checked  # noqa: E402
 from scribe.writing.recogniser import load_recogniser  # noqa: E402
 from scribe.writing.styles import load_style  # noqa: E402

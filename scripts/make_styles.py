@@ -21,14 +21,15 @@ sys.path.insert(0, ROOT)
 
 from model import load_model  # noqa: E402
 from scribe.files.stroke_file import STYLES_FILE, save_strokes  # noqa: E402
-from scribe.ink.characters import attended_characters  # noqa: E402
 from scribe.ink.measure import measure_line  # noqa: E402
+from scribe.ink.point_characters import attended_characters  # noqa: E402
 from scribe.ink.strokes import raw_offsets, transformed  # noqa: E402
 from scribe.network.checkpoint import SHIPPED  # noqa: E402
 from scribe.network.tf_setup import one_thread_per_operation  # noqa: E402
 from scribe.writing.failures import find_failures  # noqa: E402
 from scribe.writing.lines import sample_batch  # noqa: E402
-from scribe.writing.recogniser import count_errors, error_share, load_recogniser  # noqa: E402
+from scribe.writing.misread import count_errors, error_share  # noqa: E402
+from scribe.writing.recogniser import load_recogniser  # noqa: E402
 
 # About as long as the lines of the data, and of many different letters.
 STYLE_TEXTS = (

@@ -142,8 +142,8 @@ for device in ["CPU:0"] + [f"GPU:{i}" for i in range(len(GPUS))]:
 
 from model import HandwritingModel
 from scribe.ink.batch import make_batch
-from scribe.ink.text import ALPHABET
-from scribe.training.run import WeightAverage
+from scribe.ink.alphabet import ALPHABET
+from scribe.training.run_state import WeightAverage
 from train import make_optimizer, make_train_step, parse_args
 
 args = parse_args(["--rnn_size", "32", "--nmixtures", "4", "--optimizer", "adam"])

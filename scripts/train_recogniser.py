@@ -18,8 +18,9 @@ import numpy as np
 from scribe.console import run_command
 from scribe.ink.strokes import absolute_points
 from scribe.network.tf_setup import one_thread_per_operation, tf
-from scribe.training.run import WeightAverage
-from scribe.writing.recogniser import FEATURES, LINES_READ_TOGETHER, Recogniser, error_share, pad, path_features
+from scribe.training.run_state import WeightAverage
+from scribe.writing.misread import error_share
+from scribe.writing.recogniser import FEATURES, LINES_READ_TOGETHER, Recogniser, pad, path_features
 from utils import DataLoader, Logger
 
 RATE, WARMUP, KEEP, EMA, CLIP = 2e-3, 100, 0.85, 0.995, 2.0

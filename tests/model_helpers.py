@@ -3,7 +3,7 @@
 import types
 
 from model import HandwritingModel
-from scribe.ink.text import ALPHABET
+from scribe.ink.alphabet import ALPHABET
 from scribe.network.checkpoint import save_model
 from scribe.network.tf_setup import tf
 

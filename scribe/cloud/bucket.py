@@ -1,4 +1,4 @@
-"""Where things are in the bucket, and how one file is sent and fetched whole. sets.py has files that belong together.
+"""Where things are in the bucket, and how one file is sent and fetched whole; file_sets.py has sets of them.
 
     submit_training.py -> Vertex AI -> scribe/cloud/container.py in a container -> bucket -> download_results.py
                           monitor_training.py

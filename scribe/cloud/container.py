@@ -25,9 +25,9 @@ from scribe import console
 from scribe.cloud.bucket import download_file, hex_md5, local_path, split_uri, upload_file
 from scribe.cloud.clients import storage_client, storage_retry
 from scribe.cloud.errors import CloudError, clear_errors
-from scribe.cloud.sets import fetch_set, newest_set, remove_old_sets, write_set
+from scribe.cloud.file_sets import fetch_set, newest_set, remove_old_sets, write_set
 from scribe.console import UsageError, run_command
-from scribe.files.sources import ROOT
+from scribe.files.needed_files import ROOT
 from scribe.training.cluster import read_task
 
 POLL = 0.5  # seconds between looks at train.py

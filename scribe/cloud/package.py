@@ -5,7 +5,7 @@ import io
 import os
 import tarfile
 
-from scribe.files.sources import ROOT, needed_files
+from scribe.files.needed_files import ROOT, needed_files
 
 PACKAGE = "scribe-1.0"  # the suite as pip takes it; its folder in the bucket is named after its content
 NEEDS = [

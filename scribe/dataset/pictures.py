@@ -17,7 +17,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from scribe.ink.characters import character_boxes
+from scribe.ink.point_characters import character_boxes
 from scribe.ink.strokes import checked_strokes, split_strokes
 from scribe.ink.x_height import x_height_of_characters
 from scribe.pages.page import SMOOTH_STEPS, relative_widths, smooth

@@ -11,7 +11,8 @@ from typing import Any
 import numpy as np
 
 from scribe.dataset.pictures import Look
-from scribe.dataset.texts import SPLITS, assign_splits, misread_as_csv
+from scribe.dataset.splits import SPLITS, assign_splits
+from scribe.dataset.texts import misread_as_csv
 
 SHARD_LINES = 64
 LINES_PER_FOLDER = 10_000  # more files in one folder are a burden

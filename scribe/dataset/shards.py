@@ -27,7 +27,7 @@ from scribe.dataset.folder import WORK_FOLDER, Folder
 from scribe.dataset.pictures import Look, Picture, draw_picture, png
 from scribe.dataset.plan import Plan, Shard
 from scribe.dataset.tables import write_tables
-from scribe.ink.characters import assign_characters
+from scribe.ink.point_characters import assign_characters
 from scribe.pages import formats
 from scribe.pages.page import Page, PlacedLine
 

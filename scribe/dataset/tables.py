@@ -16,7 +16,7 @@ from typing import IO, Any
 
 from scribe.dataset.folder import DESCRIPTION, WORK_FOLDER, Folder, json_bytes
 from scribe.dataset.plan import Plan
-from scribe.dataset.texts import SPLITS
+from scribe.dataset.splits import SPLITS
 
 LABELS = ("file", "text", "style", "bias", "seed", "split")
 METADATA = ("file_name", "text", "style", "bias", "seed")

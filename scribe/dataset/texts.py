@@ -1,6 +1,6 @@
-"""Texts of a data set: read, cut into lines that the network can write, ordered by the seed, shared out to the splits.
+"""Texts of a data set: read, cut into lines that the network can write, ordered by the seed.
 
-from scribe.dataset.texts import assign_splits, cut_texts, order_texts, read_texts
+from scribe.dataset.texts import cut_texts, order_texts, read_texts
 texts = cut_texts(read_texts(["texts.txt"]), ALPHABET, max_characters=40)
 lines = order_texts(texts.lines, seed=0)
 """
@@ -10,14 +10,11 @@ import re
 from collections.abc import Iterable, Sequence
 
 import numpy as np
-from numpy.typing import NDArray
 
 from scribe.console import UsageError
-from scribe.ink.text import fit_to_alphabet, split_text
+from scribe.ink.alphabet import fit_to_alphabet
+from scribe.ink.segments import split_text
 
-SPLITS = ("train", "validation", "test")
-# Lines of the partition of the IAM database that is used most often.
-IAM_SHARES = (6482, 976, 2915)
 LONGEST_WORD = 40  # characters; the network has hardly seen longer ones
 
 # What pandas, and so Hugging Face's imagefolder, reads from a CSV as a missing value, and what as a boolean.
@@ -90,24 +87,6 @@ def cut_texts(contents: Iterable[str], alphabet: str, max_characters: int) -> Te
 def order_texts(lines: Sequence[str], seed: int) -> list[str]:
     """Lines in the order in which they are written."""
     return [lines[i] for i in np.random.default_rng([seed, 0]).permutation(len(lines))]
-
-
-def assign_splits(count: int, shares: Sequence[float]) -> NDArray[np.int8]:
-    """The split of every text. Any number of first texts is split in these shares, to within one text.
-
-    Args:
-        count: texts.
-        shares: a number for each of SPLITS.
-
-    Returns:
-        int8 [count], indices into SPLITS.
-    """
-    wanted = np.asarray(shares, float) / np.sum(shares)
-    splits, given = np.zeros(count, np.int8), np.zeros(len(wanted))
-    for k in range(count):
-        splits[k] = np.argmax(wanted * (k + 1) - given)
-        given[splits[k]] += 1
-    return splits
 
 
 def misread_as_csv(texts: Sequence[str]) -> bool:

@@ -11,7 +11,7 @@ import re
 
 import numpy as np
 
-from scribe.files.piece import Piece
+from scribe.files.recorded_piece import Piece
 from scribe.files.xml_tree import MAX_DEPTH, attribute, read_numbers, tag_name
 
 UNITS_MM = {"m": 1000.0, "cm": 10.0, "mm": 1.0, "in": 25.4, "pt": 25.4 / 72, "pc": 25.4 / 6}

@@ -4,7 +4,7 @@ import json
 
 import numpy as np
 
-from scribe.files.piece import Piece
+from scribe.files.recorded_piece import Piece
 from scribe.ink.strokes import split_strokes
 
 

@@ -17,7 +17,7 @@ import numpy as np
 from scribe.files.iam import read_strokes, text_beside
 from scribe.files.inkml import InkML
 from scribe.files.page_json import read_page_json
-from scribe.files.piece import Piece
+from scribe.files.recorded_piece import Piece
 from scribe.files.safe_pickle import UnsafePickleError
 from scribe.files.stroke_file import load_strokes
 from scribe.files.svg_paths import drawn_strokes

@@ -6,7 +6,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from scribe.ink.text import ALPHABET, to_one_hot
+from scribe.ink.alphabet import ALPHABET, to_one_hot
 
 
 class Batch(NamedTuple):

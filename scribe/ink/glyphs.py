@@ -20,7 +20,7 @@ from scribe.ink.measure import measure_line
 from scribe.ink.pen import resample, unsteady
 from scribe.ink.strokes import ink_lengths, stroke_ends, stroke_slices
 from scribe.ink.typical import CAPITALS, DIGITS
-from scribe.ink.written import WrittenText
+from scribe.ink.written_text import WrittenText
 
 MIN_OWN = 0.75  # share of a stroke's points that belong to its characters, and of theirs that are in such strokes
 TOUCHING = 0.12  # x-heights between strokes that still belong to one character

@@ -5,8 +5,8 @@
     words = split_words(segment)
 
 The network has seen lines of about 30 characters, 60 at most: what is longer fails. So a text is written in segments
-that end between words (`scribe.ink.text.split_text`), and they are cut into words, which are then set on the page by
-their measured widths (`scribe/pages/layout.py`).
+that end between words (`scribe.ink.segments.split_text`), and they are cut into words, which are then set on the page
+by their measured widths (`scribe/pages/layout.py`).
 """
 
 import dataclasses
@@ -15,7 +15,7 @@ from collections.abc import Hashable
 import numpy as np
 
 from scribe.ink.strokes import checked_strokes, stroke_ends
-from scribe.ink.written import WrittenText
+from scribe.ink.written_text import WrittenText
 
 NO_GAP = -0.35  # a gap in characters: where ink overlaps by more than this, words are left together
 

@@ -4,8 +4,10 @@
     from scribe.network.checkpoint import find_checkpoint
     model = load_model(find_checkpoint("saved/mine"))
 
+What a killed training goes on from (optimizer, counters, averages) is in scribe/training/run_state.py.
+
 A checkpoint is PREFIX.index and PREFIX.data-*; the config.json in the same folder, or the one above, says how to build
-the network. The folder of a training run (scribe/training/run.py) holds two, in latest/ and in best/.
+the network. The folder of a training run (scribe/training/run_state.py) holds two, in latest/ and in best/.
 
 Every file is written aside and renamed; a kill at any instant leaves an earlier checkpoint whole.
 """

@@ -5,8 +5,8 @@
     nats = -log_density(out, offsets)
 
 M components, each a normal distribution in the plane, say where the pen goes next; a Bernoulli distribution says
-whether it lifts there. The likelihood is computed in log space throughout. The sampler draws from the same density:
-scribe/writing/sampler.py.
+whether it lifts there. The likelihood is computed in log space throughout. The sampler draws from the same density,
+with a bias rule of its own: scribe/writing/bias.py.
 """
 
 import math

@@ -12,9 +12,9 @@ import sys
 import numpy as np
 
 from scribe.console import UsageError
+from scribe.pages.drawing_options import Options
 from scribe.pages.formats import FORMATS
-from scribe.pages.layout import ALIGNMENTS, TIGHT, PageStyle
-from scribe.pages.options import Options
+from scribe.pages.page_style import ALIGNMENTS, TIGHT, PageStyle
 
 MAX_JOB_CHARACTERS = 200_000  # about 60 pages, an hour on two cores
 

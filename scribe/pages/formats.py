@@ -25,7 +25,7 @@ import numpy as np
 
 from scribe.files.atomic import all_written_aside
 from scribe.pages import svg
-from scribe.pages.options import Options
+from scribe.pages.drawing_options import Options
 from scribe.pages.page import Page, PlacedLine, check_pages, hex_colour, number, printable, schedule
 
 __all__ = ["FORMATS", "Options", "Page", "PlacedLine", "encode", "format_of", "page_names", "write"]

@@ -10,7 +10,7 @@ import numpy as np
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from PIL import GifImagePlugin, Image
 
-from scribe.pages.options import Options
+from scribe.pages.drawing_options import Options
 from scribe.pages.page import Page, hex_colour, schedule
 from scribe.pages.raster import line_collection, page_figure
 

@@ -2,7 +2,7 @@
 
     from scribe.pages.letter import text_paragraphs, write_paragraphs
     paragraphs = text_paragraphs("Dear Jon,\\n\\nyou know nothing.")
-    pages = layout.compose(write_paragraphs(paragraphs, write, seed=7), layout.PageStyle())
+    pages = layout.compose(write_paragraphs(paragraphs, write, seed=7), PageStyle())
 
 A network that starts anew takes another hand for every line. So that a letter is in one hand, one of its lines is
 written first, and all others go on from it (they are primed with it), as with a style.
@@ -21,8 +21,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from scribe.console import UsageError
-from scribe.ink.characters import character_index
-from scribe.ink.text import split_line, split_text
+from scribe.ink.point_characters import character_index
+from scribe.ink.segments import split_line, split_text
 from scribe.ink.words import Segment
 from scribe.pages import flags, formats
 from scribe.pages.formats import FORMATS

@@ -18,7 +18,7 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 from PIL import Image
 
-from scribe.pages.options import Options
+from scribe.pages.drawing_options import Options
 from scribe.pages.page import SMOOTH_STEPS, Page, PlacedLine, hex_colour, relative_widths, smooth
 
 PNG_DPI = 300

@@ -5,7 +5,7 @@ from xml.sax.saxutils import escape, quoteattr
 
 import numpy as np
 
-from scribe.pages.options import Options
+from scribe.pages.drawing_options import Options
 from scribe.pages.page import POINT_SECONDS, Page, PlacedLine, hex_colour, number, printable, schedule, simplify, smooth
 
 # Length of the path of a dot: a plotter draws none without length.

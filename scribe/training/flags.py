@@ -3,7 +3,7 @@
 import argparse
 import math
 
-from scribe.ink.text import ALPHABET
+from scribe.ink.alphabet import ALPHABET
 from scribe.network.config import ModelConfig
 
 

@@ -15,13 +15,13 @@ from typing import NamedTuple
 
 import numpy as np
 
-from scribe.ink.characters import attended_characters
+from scribe.ink.point_characters import attended_characters
 from scribe.ink.strokes import ink_lengths
 from scribe.ink.typical import LARGE_ON_BASELINE, points_and_ink
 
 UNFINISHED, SKIPPED, REPEATED, RUN_ON, OFF_BASELINE = "unfinished", "skipped", "repeated", "run-on", "off-baseline"
 TOO_SMALL = "too small"
-MISREAD = "misread"  # found by `recogniser.find_misread`, not here
+MISREAD = "misread"  # found by `misread.find_misread`, not here
 KINDS = (UNFINISHED, SKIPPED, REPEATED, RUN_ON, OFF_BASELINE, TOO_SMALL)
 
 # Shares of what is typical. With these, 27 of 534 real lines pass for failures when a trained model follows them; 16 of

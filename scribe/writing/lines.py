@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from scribe.ink.text import fit_to_alphabet, to_one_hot
+from scribe.ink.alphabet import fit_to_alphabet, to_one_hot
 from scribe.network.config import POINT_SIZE
 from scribe.network.tf_setup import tf
 from scribe.writing.sampler import LATE_DOT, MAYBE_PASSED, PreparedLines, sampler_of
@@ -69,7 +69,7 @@ def sample_batch(
 
     Args:
         texts: strings. What the alphabet lacks is written as the closest character that exists, or left out;
-            `fit_to_alphabet` in scribe/ink/text.py says what.
+            `fit_to_alphabet` in scribe/ink/alphabet.py says what.
         model: a HandwritingModel.
         bias: 0 writes as the model learned it, higher is neater; a number, or one for each line.
         seed: the same seed gives the same lines for the same texts. Line i draws its numbers from (seed, i); a sequence

@@ -18,10 +18,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from scribe.files.recordings import read_ink
+from scribe.ink.alphabet import ALPHABET, fit_to_alphabet
 from scribe.ink.measure import measure_line, straighten
 from scribe.ink.pen import SMOOTHING, resample, unsteady
 from scribe.ink.strokes import join_strokes, split_strokes, stroke_length
-from scribe.ink.text import ALPHABET, fit_to_alphabet
 from scribe.ink.typical import ADVANCES, MEDIAN_X_HEIGHT, OFFSET_LIMIT, estimate_width, points_and_ink
 from scribe.ink.words import Segment, split_words
 from scribe.ink.x_height import x_height_of_ink

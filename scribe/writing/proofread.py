@@ -16,7 +16,8 @@ from numpy.typing import ArrayLike
 
 from scribe.writing.failures import Failure, find_failures
 from scribe.writing.lines import DEFAULT_BIAS, Line, Style, line_seeds, sample_batch
-from scribe.writing.recogniser import Recogniser, count_errors, find_misread, tolerated_errors, wanted_errors
+from scribe.writing.misread import count_errors, find_misread, tolerated_errors, wanted_errors
+from scribe.writing.recogniser import Recogniser
 
 DEFAULT_ATTEMPTS = 5
 
@@ -47,7 +48,7 @@ def sample_checked(
         seed: as there; attempt k > 0 (from 0) draws from the numbers of the line and k.
         attempts: per line, the first included.
         recogniser: reads texts whose characters it knows: a line of which it misreads more than
-            `recogniser.wanted_errors` is written again, and one with more than `recogniser.tolerated_errors` has
+            `misread.wanted_errors` is written again, and one with more than `misread.tolerated_errors` has
             failed. None: only the attention decides what failed.
 
     Returns:

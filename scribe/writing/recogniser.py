@@ -13,9 +13,7 @@ Its input does not depend on the size of the writing or the speed of the pen: ea
 quarter of the x-height.
 """
 
-import difflib
 import functools
-import math
 import os
 from collections.abc import Sequence
 
@@ -23,12 +21,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from scribe.files.atomic import written_aside
-from scribe.files.sources import ROOT
+from scribe.files.needed_files import ROOT
+from scribe.ink.alphabet import ALPHABET
 from scribe.ink.strokes import stroke_slices
-from scribe.ink.text import ALPHABET
 from scribe.network.recurrent import lstm_sequence
 from scribe.network.tf_setup import tf
-from scribe.writing.failures import MISREAD, Failure
 
 SHIPPED_RECOGNISER = os.path.join(ROOT, "data", "reader.npz")
 FEATURES = 6  # numbers for each step of the path
@@ -39,9 +36,6 @@ MIDDLE_HALF_HEIGHT = 0.79
 FILTERS, UNITS = 128, 128  # of each convolution, of each LSTM in each direction
 BLOCKS = 3  # convolutions with a residual connection
 LINES_READ_TOGETHER = 32
-# A line of U characters is written again while more than 0.5 + WANTED_SHARE exp(-STRICTNESS bias) U are misread. If no
-# attempt stays below that with TOLERATED_SHARE, it has failed: between the two, the recogniser may well be wrong.
-WANTED_SHARE, TOLERATED_SHARE, STRICTNESS = 0.1, 0.2, 1.2
 
 
 # ---------------------------------------------------------------------------------------------- what the network sees
@@ -268,46 +262,3 @@ def load_recogniser(path: str = SHIPPED_RECOGNISER) -> Recogniser:
 
 
 # --------------------------------------------------------------------------------------------------- what is misread
-
-
-def wanted_errors(text: str, bias: float) -> float:
-    """A line with more misread characters than this is written again; the higher the bias, the fewer."""
-    return 0.5 + WANTED_SHARE * math.exp(-STRICTNESS * bias) * len(text)
-
-
-def tolerated_errors(text: str, bias: float) -> float:
-    """A line with more misread characters than this has failed."""
-    return 0.5 + TOLERATED_SHARE * math.exp(-STRICTNESS * bias) * len(text)
-
-
-def find_misread(text: str, read: str) -> list[Failure]:
-    """Which characters of a text were not read.
-
-    Args:
-        text: what was to be written. read: what `Recogniser.read` returned.
-
-    Returns:
-        a Failure for each stretch of misread characters; none if both are the same. They may name another number of
-        characters than `count_errors`, which compares in another way.
-    """
-    failures = []
-    for tag, start, end, _, _ in difflib.SequenceMatcher(None, text, read, autojunk=False).get_opcodes():
-        if tag != "equal":  # an insertion has no character of its own: report the one it precedes
-            start = min(start, len(text) - 1)
-            failures.append(Failure(MISREAD, start, max(end, start + 1)))
-    return failures
-
-
-def count_errors(text: str, read: str) -> int:
-    """The Levenshtein distance: how few characters to insert, delete or replace make one string of the other."""
-    row = list(range(len(read) + 1))
-    for i, c in enumerate(text, 1):
-        diagonal, row[0] = row[0], i
-        for j, d in enumerate(read, 1):
-            diagonal, row[j] = row[j], min(row[j] + 1, row[j - 1] + 1, diagonal + (c != d))
-    return row[-1]
-
-
-def error_share(texts: Sequence[str], reads: Sequence[str]) -> float:
-    """Misread characters over all characters of the texts (character error rate); 0 if there are none."""
-    return sum(map(count_errors, texts, reads)) / max(1, sum(map(len, texts)))

@@ -19,7 +19,7 @@ import download_results  # noqa: E402
 import monitor_training  # noqa: E402
 import submit_training  # noqa: E402
 from cloud_helpers import BUCKET  # noqa: E402
-from scribe.cloud import clients, sets  # noqa: E402
+from scribe.cloud import clients, file_sets  # noqa: E402
 from scribe.cloud.bucket import download_file, upload_file  # noqa: E402
 from scribe.cloud.errors import CloudError  # noqa: E402
 from scribe.network.checkpoint import find_checkpoint  # noqa: E402
@@ -89,7 +89,7 @@ def wait_for(condition, process, work, seconds=300):
 
 
 def newest_step(bucket, job):
-    found = sets.newest_set(bucket, f"scribe/{job}/checkpoints")
+    found = file_sets.newest_set(bucket, f"scribe/{job}/checkpoints")
     return found.step or 0 if found else 0
 
 
@@ -192,7 +192,7 @@ def test_a_training_that_fails_fails_the_job_and_its_log_is_kept(bucket, contain
     assert process.wait(timeout=300) == 1
     log = (tmp_path / "a" / "stderr").read_text()
     assert "train.py ended with exit code 1" in log and "Traceback" not in log
-    found = sets.newest_set(bucket, "scribe/third/checkpoints")
+    found = file_sets.newest_set(bucket, "scribe/third/checkpoints")
     assert "logs/train_scribe.txt" in found.files
 
 
@@ -214,7 +214,7 @@ def put_run(bucket, folder, job, step):
         os.makedirs(os.path.dirname(folder / str(step) / name), exist_ok=True)
         (folder / str(step) / name).write_text(f"{name} {step}")
         files[name] = str(folder / str(step) / name)
-    return sets.write_set(bucket, f"scribe/{job}/checkpoints", files, step)[0]
+    return file_sets.write_set(bucket, f"scribe/{job}/checkpoints", files, step)[0]
 
 
 def download(capsys, *flags):
@@ -247,7 +247,7 @@ def test_a_half_uploaded_set_is_not_fetched_and_the_reason_is_told(bucket, tmp_p
     code, _, err = download(capsys, "--job", "sixth")
     assert code == 0 and "is not complete" in err and "step 100" in err
     bucket.blob(second.name).delete()
-    for name in sets.list_sets(bucket, "scribe/sixth/checkpoints"):
+    for name in file_sets.list_sets(bucket, "scribe/sixth/checkpoints"):
         bucket.blob(name).delete()
     code, _, err = download(capsys, "--job", "sixth", "--save_path", "other", "--log_dir", "others")
     assert code == 1 and "sixth has no complete set" in err and not os.path.exists("other")
@@ -266,14 +266,14 @@ def test_a_download_that_was_killed_goes_on(bucket, tmp_path, capsys, monkeypatc
             raise KeyboardInterrupt
         return original(*arguments, **options)
 
-    monkeypatch.setattr(sets, "download_file", dying)
+    monkeypatch.setattr(file_sets, "download_file", dying)
     codes = []
     while not codes or codes[-1] == 130:
         codes.append(download(capsys, "--job", "seventh")[0])
         there = os.path.exists("saved/seventh/latest/checkpoint")
         assert not there or os.path.exists("saved/seventh/latest/ckpt-100.index")
         if len(codes) > 1:
-            monkeypatch.setattr(sets, "download_file", original)
+            monkeypatch.setattr(file_sets, "download_file", original)
     assert codes == [130, 130, 0]
 
 
@@ -290,7 +290,7 @@ def test_a_set_with_a_name_that_leads_out_of_the_folder_is_refused_with_one_line
     monkeypatch.chdir(tmp_path / "here")
     (tmp_path / "state").write_text("x")
     files = {"run/config.json": str(tmp_path / "state"), "run/../../../mine": str(tmp_path / "state")}
-    sets.write_set(bucket, "scribe/ninth/checkpoints", files, 7)
+    file_sets.write_set(bucket, "scribe/ninth/checkpoints", files, 7)
     code, out, err = download(capsys, "--job", "ninth", "--force")
     assert code == 1 and out == "" and "'../../../mine'" in err and err.count("\n") == 1
     assert os.listdir(tmp_path / "here") == [] and sorted(os.listdir(tmp_path)) == ["here", "state"]
@@ -304,6 +304,6 @@ def test_the_run_is_found_by_sample_py(bucket, tmp_path, capsys, monkeypatch):
     files["run/best/ckpt-7.data-00000-of-00001"] = f"{source}/checkpoint.data-00000-of-00001"
     (tmp_path / "state").write_text('model_checkpoint_path: "ckpt-7"\nall_model_checkpoint_paths: "ckpt-7"\n')
     files["run/best/checkpoint"] = str(tmp_path / "state")
-    sets.write_set(bucket, "scribe/eighth/checkpoints", files, 7)
+    file_sets.write_set(bucket, "scribe/eighth/checkpoints", files, 7)
     assert download(capsys, "--job", "eighth")[0] == 0
     assert find_checkpoint("saved/eighth").endswith("best/ckpt-7")

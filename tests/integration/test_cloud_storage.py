@@ -13,7 +13,7 @@ pytest.importorskip("google.cloud.storage")
 pytest.importorskip("gcp_storage_emulator")
 
 from cloud_helpers import BUCKET, faulty_line, free_port  # noqa: E402
-from scribe.cloud import clients, container, sets  # noqa: E402
+from scribe.cloud import clients, container, file_sets  # noqa: E402
 from scribe.cloud.bucket import (  # noqa: E402
     CHUNK,
     download_file,
@@ -81,7 +81,7 @@ def contents(files):
 
 
 def fetched(bucket, found, folder):
-    sets.fetch_set(bucket, found, lambda name: str(folder / name))
+    file_sets.fetch_set(bucket, found, lambda name: str(folder / name))
     return contents({name: folder / name for name in found.files})
 
 
@@ -210,7 +210,7 @@ def test_without_the_right_to_the_bucket_the_role_is_named(line, tmp_path, what)
         "upload": lambda: upload_file(bucket, path, "a/other"),
         "write": lambda: upload_text(bucket, "a/text", "{}"),
         "read": lambda: read_text(bucket, "a/text"),
-        "list": lambda: sets.newest_set(bucket, PREFIX),
+        "list": lambda: file_sets.newest_set(bucket, PREFIX),
         "download": lambda: download_file(bucket, "a/file", str(tmp_path / "copy"), md5=md5_of(path), size=100),
     }
     with pytest.raises(CloudError) as caught:
@@ -258,12 +258,12 @@ except CloudError as error:
 
 def test_the_newest_set_comes_back_whole_and_what_is_the_same_is_sent_once(line, tmp_path):
     bucket, _ = line()
-    first, sent = sets.write_set(bucket, PREFIX, run_files(tmp_path, 100), 100)
+    first, sent = file_sets.write_set(bucket, PREFIX, run_files(tmp_path, 100), 100)
     assert (first.number, first.step, sent) == (1, 100, 5)
     files = run_files(tmp_path, 200) | {"run/config.json": run_files(tmp_path, 100)["run/config.json"]}
-    second, sent = sets.write_set(bucket, PREFIX, files, 200)
+    second, sent = file_sets.write_set(bucket, PREFIX, files, 200)
     assert (second.number, sent) == (2, 4)
-    found = sets.newest_set(bucket, PREFIX)
+    found = file_sets.newest_set(bucket, PREFIX)
     assert found == second
     assert fetched(bucket, found, tmp_path / "back") == contents(files)
 
@@ -303,16 +303,16 @@ def test_an_upload_that_dies_after_any_request_leaves_a_whole_set(emulator, tmp_
     new = shared | {"run/latest/checkpoint": new["run/latest/checkpoint"]}
     while not over:
         prefix = f"{PREFIX}/{len(steps)}"
-        sets.write_set(bucket, prefix, old, 1)
+        file_sets.write_set(bucket, prefix, old, 1)
         dying = dying_bucket(clients.storage_client("a-project"), len(steps))
         try:
-            sets.write_set(dying, prefix, new, 2)
-            sets.remove_old_sets(dying, prefix, keep=1)
+            file_sets.write_set(dying, prefix, new, 2)
+            file_sets.remove_old_sets(dying, prefix, keep=1)
             over = True
         except Died:
             pass
         warnings = []
-        found = sets.newest_set(bucket, prefix, warnings.append)
+        found = file_sets.newest_set(bucket, prefix, warnings.append)
         assert fetched(bucket, found, tmp_path / "back") == contents(old if found.step == 1 else new)
         assert not warnings
         steps.append(found.step)
@@ -325,8 +325,8 @@ def test_an_upload_that_dies_after_any_request_leaves_a_whole_set(emulator, tmp_
 def test_a_set_that_is_not_whole_is_passed_over_with_a_warning(line, tmp_path, what):
     bucket, _ = line()
     old = run_files(tmp_path, 100)
-    sets.write_set(bucket, PREFIX, old, 100)
-    second, _ = sets.write_set(bucket, PREFIX, run_files(tmp_path, 200), 200)
+    file_sets.write_set(bucket, PREFIX, old, 100)
+    second, _ = file_sets.write_set(bucket, PREFIX, run_files(tmp_path, 200), 200)
     victim = second.files["run/latest/ckpt-200.index"]["object"]
     if what == "missing":
         bucket.blob(victim).delete()
@@ -335,7 +335,7 @@ def test_a_set_that_is_not_whole_is_passed_over_with_a_warning(line, tmp_path, w
     else:
         bucket.blob(second.name).upload_from_string(bucket.blob(second.name).download_as_bytes()[:-40])
     warnings = []
-    found = sets.newest_set(bucket, PREFIX, warnings.append)
+    found = file_sets.newest_set(bucket, PREFIX, warnings.append)
     assert found.step == 100 and fetched(bucket, found, tmp_path / "back") == contents(old)
     assert len(warnings) == 1 and "the set before it is used" in warnings[0] and "00000002" in warnings[0]
 
@@ -343,29 +343,29 @@ def test_a_set_that_is_not_whole_is_passed_over_with_a_warning(line, tmp_path, w
 @pytest.mark.parametrize("content", ["[]", "{", '{"files": {"run/x": 1}, "created": "", "step": 1}', '{"step": 1}'])
 def test_a_manifest_that_describes_no_set_is_passed_over_with_a_warning(line, tmp_path, content):
     bucket, _ = line()
-    sets.write_set(bucket, PREFIX, run_files(tmp_path, 100), 100)
+    file_sets.write_set(bucket, PREFIX, run_files(tmp_path, 100), 100)
     md5 = hashlib.md5(content.encode(), usedforsecurity=False).hexdigest()
     upload_text(bucket, f"{PREFIX}/sets/00000002-{md5}.json", content)
     warnings = []
-    assert sets.newest_set(bucket, PREFIX, warnings.append).step == 100
+    assert file_sets.newest_set(bucket, PREFIX, warnings.append).step == 100
     assert len(warnings) == 1 and "does not describe a set" in warnings[0]
 
 
 @pytest.mark.parametrize("name", ["run/../../x", "../x", "/etc/x", "run//x", "run/./x", "run\\..\\x", "C:/x"])
 def test_a_name_that_leads_out_of_the_folder_is_refused_before_anything_is_fetched(line, tmp_path, name):
     bucket, _ = line()
-    sets.write_set(bucket, PREFIX, run_files(tmp_path, 100), 100)
-    (manifest,) = sets.list_sets(bucket, PREFIX)
+    file_sets.write_set(bucket, PREFIX, run_files(tmp_path, 100), 100)
+    (manifest,) = file_sets.list_sets(bucket, PREFIX)
     content = json.loads(read_text(bucket, manifest))
     content["files"][name] = content["files"].pop("run/config.json")
     text = json.dumps(content)
     md5 = hashlib.md5(text.encode(), usedforsecurity=False).hexdigest()
     upload_text(bucket, f"{PREFIX}/sets/00000002-{md5}.json", text)
     work = tmp_path / "a" / "b"
-    found = sets.newest_set(bucket, PREFIX)
+    found = file_sets.newest_set(bucket, PREFIX)
     assert name in found.files
     with pytest.raises(CloudError, match="nothing was fetched") as caught:
-        sets.fetch_set(bucket, found, lambda name: local_path(str(work), name))
+        file_sets.fetch_set(bucket, found, lambda name: local_path(str(work), name))
     assert repr(name) in str(caught.value) and not os.path.exists(tmp_path / "a")
     sync = container.Sync(bucket.client, {"checkpoints": f"gs://{BUCKET}/{PREFIX}", "logs": "gs://abc/d"}, str(work), 0)
     with pytest.raises(CloudError, match="nothing was fetched"):
@@ -377,15 +377,15 @@ def test_files_without_a_manifest_are_no_set(line, tmp_path):
     bucket, _ = line()
     for name, path in run_files(tmp_path, 100).items():
         upload_file(bucket, path, f"{PREFIX}/files/{md5_of(path)}-{os.path.basename(name)}")
-    assert sets.newest_set(bucket, PREFIX) is None
+    assert file_sets.newest_set(bucket, PREFIX) is None
 
 
 def test_old_sets_are_removed_with_what_they_alone_need(line, tmp_path):
     bucket, _ = line()
     same = run_files(tmp_path, 1)["run/config.json"]
     for step in (100, 200, 300):
-        sets.write_set(bucket, PREFIX, run_files(tmp_path, step) | {"run/config.json": same}, step)
-    sets.remove_old_sets(bucket, PREFIX, keep=2)
+        file_sets.write_set(bucket, PREFIX, run_files(tmp_path, step) | {"run/config.json": same}, step)
+    file_sets.remove_old_sets(bucket, PREFIX, keep=2)
     names = {blob.name for blob in bucket.client.list_blobs(bucket, prefix=PREFIX)}
     assert len([n for n in names if "/sets/" in n]) == 2 and len([n for n in names if "/files/" in n]) == 2 * 4 + 1
-    assert sets.newest_set(bucket, PREFIX).step == 300
+    assert file_sets.newest_set(bucket, PREFIX).step == 300

@@ -112,7 +112,7 @@ def test_the_same_command_again_does_nothing_and_other_settings_are_refused(run,
 def test_code_of_any_room_that_lines_come_from_is_part_of_the_settings(monkeypatch, tmp_path):
     files = {path.relative_to(ROOT).as_posix() for path in make_dataset.code_files()}
     lacking_once = {"scribe/network/config.py", "scribe/network/tf_setup.py", "scribe/network/checkpoint.py"}
-    assert {"model.py", "make_dataset.py", "scribe/pages/page.py", "scribe/ink/text.py"} <= files
+    assert {"model.py", "make_dataset.py", "scribe/pages/page.py", "scribe/ink/alphabet.py"} <= files
     assert lacking_once <= files and not any(name.startswith(("scribe/cloud/", "scribe/training/")) for name in files)
     (tmp_path / "scribe" / "cloud").mkdir(parents=True)
     for name in ("model.py", "sample.py", "scribe/new.py", "scribe/cloud/jobs.py"):

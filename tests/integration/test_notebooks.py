@@ -18,7 +18,7 @@ import utils
 from data_helpers import make_line, write_data
 from model import HandwritingModel
 from scribe.files.stroke_file import STYLES_FILE
-from scribe.ink.text import ALPHABET
+from scribe.ink.alphabet import ALPHABET
 from scribe.network.checkpoint import save_model
 
 nbformat = pytest.importorskip("nbformat")

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 
 from data_helpers import write_data
-from scribe.ink.text import ALPHABET
+from scribe.ink.alphabet import ALPHABET
 from scribe.network.tf_setup import tf
-from scribe.training.run import WeightAverage
+from scribe.training.run_state import WeightAverage
 from scribe.writing.recogniser import Recogniser, load_recogniser, pad, path_features
 from scripts import train_recogniser
 from writing_helpers import write_text

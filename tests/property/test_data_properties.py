@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from data_helpers import loader_args, make_lines, write_data
 from scribe.files.safe_pickle import load_pickle
 from scribe.files.stroke_file import load_strokes
-from scribe.ink.text import ALPHABET, fit_to_alphabet
+from scribe.ink.alphabet import ALPHABET, fit_to_alphabet
 from utils import DataLoader, to_one_hot
 
 alphabets = st.text(min_size=1, max_size=20).map(lambda text: "".join(dict.fromkeys(text)))

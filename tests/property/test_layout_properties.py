@@ -8,13 +8,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from scribe.ink.characters import character_index
 from scribe.ink.measure import measure_line, straighten
-from scribe.ink.text import split_line, split_text
+from scribe.ink.point_characters import character_index
+from scribe.ink.segments import split_line, split_text
 from scribe.ink.words import Segment, split_words
 from scribe.pages.formats import Page, PlacedLine, encode
-from scribe.pages.layout import PageStyle, compose
+from scribe.pages.layout import compose
 from scribe.pages.page import schedule, simplify
+from scribe.pages.page_style import PageStyle
 from writing_helpers import write_text
 
 words = st.text("abcdefgijmoptxyzADH0189.,'-", min_size=1, max_size=9)

@@ -23,7 +23,7 @@ MAX_LINES = 450
 
 
 def name_of(path):
-    """The name of a module, such as scribe.ink.text, or scribe.ink for the __init__.py of a folder."""
+    """The name of a module, such as scribe.ink.alphabet, or scribe.ink for the __init__.py of a folder."""
     return ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
 
 

@@ -11,6 +11,7 @@ from augment_data import PATTERNS, Composer, compose_lines
 from data_helpers import loader_args, make_lines, write_data
 from model import HandwritingModel
 from scribe.files.stroke_file import load_strokes
+from scribe.ink.alphabet import ALPHABET
 from scribe.ink.glyphs import (
     SHAPES,
     Glyph,
@@ -21,7 +22,6 @@ from scribe.ink.glyphs import (
     is_plausible,
     set_glyphs,
 )
-from scribe.ink.text import ALPHABET
 from scribe.ink.typical import CAPITALS, DIGITS
 from scribe.network.checkpoint import save_model
 from utils import DataLoader

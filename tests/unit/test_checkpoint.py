@@ -20,7 +20,7 @@ from scribe.network.checkpoint import (
     restore_weights,
     save_model,
 )
-from scribe.training.run import TrainingRun, WeightAverage
+from scribe.training.run_state import TrainingRun, WeightAverage
 from train import make_optimizer
 
 import tensorflow as tf  # isort: skip

@@ -23,7 +23,7 @@ from scribe.cloud import clients, container, estimates, package, prices
 from scribe.cloud.bucket import open_bucket
 from scribe.cloud.errors import CloudError, NetworkError
 from scribe.console import UsageError, run_command
-from scribe.ink.text import ALPHABET
+from scribe.ink.alphabet import ALPHABET
 from scribe.network.config import ModelConfig
 
 ROOT = os.path.dirname(os.path.abspath(submit_training.__file__))

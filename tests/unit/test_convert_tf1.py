@@ -14,7 +14,7 @@ import convert_tf1
 from legacy_tf1 import extract_weights_tf1
 from legacy_tf1.extract_weights_tf1 import NAMES, WeightsError, read_weights, sizes
 from model import load_model
-from scribe.ink.text import ALPHABET as SUITE_ALPHABET
+from scribe.ink.alphabet import ALPHABET as SUITE_ALPHABET
 from scribe.network.checkpoint import find_checkpoint
 from tf1_helpers import ALPHABET, RANDOM, TRAINED, make_weights, write_checkpoint
 from utils import to_one_hot

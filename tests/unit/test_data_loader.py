@@ -5,7 +5,7 @@ import pytest
 
 from data_helpers import loader_args, make_line, make_lines, write_data
 from scribe.files.stroke_file import DATA_FILE
-from scribe.ink.text import ALPHABET
+from scribe.ink.alphabet import ALPHABET
 from utils import DataLoader, Logger, distorted, line_fault, to_one_hot
 
 

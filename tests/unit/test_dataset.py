@@ -15,18 +15,11 @@ from scribe.dataset.folder import Folder, claim
 from scribe.dataset.pictures import Look, draw_picture, png
 from scribe.dataset.plan import Plan
 from scribe.dataset.shards import finish_shard, run, write_lines
+from scribe.dataset.splits import IAM_SHARES, SPLITS, assign_splits
 from scribe.dataset.tables import csv_line
-from scribe.dataset.texts import (
-    IAM_SHARES,
-    SPLITS,
-    assign_splits,
-    cut_texts,
-    misread_as_csv,
-    order_texts,
-    read_texts,
-)
-from scribe.ink.characters import assign_characters, character_boxes
-from scribe.ink.text import ALPHABET
+from scribe.dataset.texts import cut_texts, misread_as_csv, order_texts, read_texts
+from scribe.ink.alphabet import ALPHABET
+from scribe.ink.point_characters import assign_characters, character_boxes
 from scribe.ink.x_height import x_height_of_characters
 from scribe.writing.failures import Failure
 from writing_helpers import write_text

@@ -11,8 +11,8 @@ import evaluate
 from data_helpers import loader_args, make_lines, write_data
 from evaluate import calibration, load_texts, measure_likelihood, measure_sampling
 from model import HandwritingModel, compute_loss
+from scribe.ink.alphabet import ALPHABET
 from scribe.ink.batch import make_batch
-from scribe.ink.text import ALPHABET
 from scribe.network.checkpoint import save_model
 from scribe.writing import proofread
 from utils import DataLoader

@@ -5,9 +5,9 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from scribe.ink.characters import attended_characters
+from scribe.ink.alphabet import ALPHABET
+from scribe.ink.point_characters import attended_characters
 from scribe.ink.strokes import ink_lengths
-from scribe.ink.text import ALPHABET
 from scribe.ink.typical import POINTS_AND_INK
 from scribe.writing.failures import (
     KINDS,

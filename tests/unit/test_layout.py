@@ -8,9 +8,10 @@ import pytest
 
 from conftest import ROOT
 from scribe.ink.measure import measure_line
-from scribe.ink.text import split_text
+from scribe.ink.segments import split_text
 from scribe.ink.words import Segment
-from scribe.pages.layout import PAGE_SIZES, PageStyle, compose
+from scribe.pages.layout import compose
+from scribe.pages.page_style import PAGE_SIZES, PageStyle
 from writing_helpers import write_text
 
 LETTER = """Dear Jon,

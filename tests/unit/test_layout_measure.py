@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from scribe.ink.characters import character_index
 from scribe.ink.measure import measure_line, straighten
-from scribe.ink.text import split_line, split_text
+from scribe.ink.point_characters import character_index
+from scribe.ink.segments import split_line, split_text
 from scribe.ink.typical import estimate_width
 from scribe.ink.words import Segment, split_words
 from writing_helpers import write_text

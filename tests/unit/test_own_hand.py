@@ -9,8 +9,8 @@ import pytest
 
 import ink_helpers as ink
 from ink_helpers import TEXT, hand, sheet
+from scribe.ink.alphabet import ALPHABET
 from scribe.ink.pen import PACE, resample
-from scribe.ink.text import ALPHABET
 from scribe.ink.typical import MEDIAN_X_HEIGHT, OFFSET_LIMIT
 from scribe.writing.own_hand import load_own_hand
 

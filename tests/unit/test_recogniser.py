@@ -6,21 +6,10 @@ import numpy as np
 import pytest
 
 from scribe.files.stroke_file import DATA_FILE, load_strokes
+from scribe.ink.alphabet import ALPHABET
 from scribe.ink.strokes import absolute_points
-from scribe.ink.text import ALPHABET
-from scribe.writing.recogniser import (
-    FEATURES,
-    MAX_STEPS,
-    Recogniser,
-    count_errors,
-    error_share,
-    find_misread,
-    load_recogniser,
-    pad,
-    path_features,
-    tolerated_errors,
-    wanted_errors,
-)
+from scribe.writing.misread import count_errors, error_share, find_misread, tolerated_errors, wanted_errors
+from scribe.writing.recogniser import FEATURES, MAX_STEPS, Recogniser, load_recogniser, pad, path_features
 from writing_helpers import write_text
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))

@@ -12,8 +12,9 @@ from scribe.files.stroke_file import save_strokes
 from scribe.network.tf_setup import tf
 from scribe.writing import lines as written_lines
 from scribe.writing import proofread
+from scribe.writing.bias import COMPONENT_BIAS, STROKE_BIAS, draw_point
 from scribe.writing.proofread import sample_checked
-from scribe.writing.sampler import COMPONENT_BIAS, STROKE_BIAS, draw_point, sampler_of
+from scribe.writing.sampler import sampler_of
 from scribe.writing.styles import MIN_TEXT_GAIN, load_style, text_gain
 
 ALPHABET = " abcde."

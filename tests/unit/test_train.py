@@ -10,7 +10,7 @@ import pytest
 import train
 from model import HandwritingModel, compute_loss
 from scribe.ink.batch import Batch
-from scribe.training.run import WeightAverage
+from scribe.training.run_state import WeightAverage
 
 import tensorflow as tf  # isort: skip
 

@@ -21,7 +21,7 @@ from model import loss_sum_and_count as tf_loss_sum_and_count
 from scribe.ink.batch import make_batch
 from scribe.network.checkpoint import find_checkpoint
 from scribe.network.config import ModelConfig
-from scribe.training.run import WeightAverage
+from scribe.training.run_state import WeightAverage
 from tools import import_jax
 from train import make_optimizer, make_train_step
 from utils import DataLoader

@@ -13,8 +13,8 @@ import utils
 from data_helpers import make_lines, write_data
 from scribe.files.safe_pickle import UnsafePickleError, load_pickle
 from scribe.files.stroke_file import load_strokes, save_strokes
+from scribe.ink.alphabet import ALPHABET, fit_to_alphabet
 from scribe.ink.strokes import raw_offsets
-from scribe.ink.text import ALPHABET, fit_to_alphabet
 from utils import Logger, to_one_hot
 
 # ------------------------------------------------------------------------------------------------------------- text

@@ -12,7 +12,7 @@ import pytest
 
 import verify_data
 from data_helpers import make_lines, write_data
-from scribe.files.sources import needed_files
+from scribe.files.needed_files import needed_files
 from scribe.files.stroke_file import DATA_FILE, STYLES_FILE
 
 REPOSITORY = Path(verify_data.__file__).resolve().parent

@@ -1,6 +1,6 @@
 """Which character of a text a pen point belongs to, and the box around each character's ink. NumPy alone.
 
-    from scribe.ink.characters import assign_characters, character_boxes
+    from scribe.ink.point_characters import assign_characters, character_boxes
     index = assign_characters(strokes, phis, text)
     boxes = character_boxes(strokes, index, len(text))
 

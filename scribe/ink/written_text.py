@@ -12,8 +12,8 @@ class WrittenText:
     Attributes:
         text: U characters.
         points: [n, 3] or [n, 6]: x, y (positions, y grows downwards), ..., pen lift, in any unit.
-        index: int [n], the character of the text that every point belongs to (see `scribe/ink/characters.py`), -1 where
-            that is not known; None where it is not known of any.
+        index: int [n], the character of the text that every point belongs to (see `scribe/ink/point_characters.py`), -1
+            where that is not known; None where it is not known of any.
     """
 
     text: str

@@ -1,6 +1,6 @@
 """Which files of the suite a command needs: found by following its imports, so that no list has to be kept by hand.
 
-    from scribe.files.sources import needed_files
+    from scribe.files.needed_files import needed_files
     found, missing = needed_files(folder, ["train.py", "sample.py"])
 
 Nothing is imported or run: sources are parsed. Imports within functions count as well.

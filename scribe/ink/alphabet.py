@@ -1,0 +1,58 @@
+"""Text as the network takes it: the alphabet, one-hot rows, the closest known characters. NumPy alone."""
+
+import unicodedata
+
+import numpy as np
+from numpy.typing import NDArray
+
+ALPHABET = " !\"#%&'()*+,-./0123456789:;?ABCDEFGHIJKLMNOPQRSTUVWXYZ[]abcdefghijklmnopqrstuvwxyz"
+
+
+def to_one_hot(s: str, ascii_steps: int | None = None, alphabet: str = ALPHABET) -> NDArray:
+    """Text -> float32 [ascii_steps, len(alphabet) + 1]; a character outside the alphabet gets index 0.
+
+    Args:
+        s: the text.
+        ascii_steps: rows; a longer text is cut, a shorter one is padded with zero rows. None: as many as characters.
+        alphabet: known characters; character i of it gets index i + 1.
+    """
+    steps = len(s) if ascii_steps is None else ascii_steps
+    one_hot = np.zeros((steps, len(alphabet) + 1), np.float32)
+    indices = [alphabet.find(c) + 1 for c in s[:steps]]
+    one_hot[np.arange(len(indices)), indices] = 1.0
+    return one_hot
+
+
+# Characters without a decomposition in Unicode: those that people paste from a word processor, and a few letters.
+_CLOSEST = {
+    "“": '"', "”": '"', "„": '"', "«": '"', "»": '"', "‘": "'", "’": "'", "‚": "'", "`": "'", "´": "'", "′": "'",
+    "–": "-", "—": "-", "‐": "-", "‑": "-", "−": "-", "_": "-", "~": "-", "•": "*", "·": ".", "×": "*", "÷": "/",
+    "⁄": "/", "\t": " ", "\n": " ", "\r": " ", "{": "(", "}": ")", "<": "(", ">": ")", "|": "/", "\\": "/", "¿": "?",
+    "¡": "!", "ß": "ss", "æ": "ae", "Æ": "AE", "œ": "oe", "Œ": "OE", "ø": "o", "Ø": "O", "ł": "l", "Ł": "L", "đ": "d",
+    "Đ": "D", "ð": "d", "þ": "th", "Þ": "Th", "ı": "i", "€": "EUR ", "£": "GBP ", "$": "USD ", "@": "(at)",
+    "=": "-", "^": "'",
+}  # fmt: skip
+
+
+def fit_to_alphabet(text: str, alphabet: str = ALPHABET) -> tuple[str, dict[str, str], list[str]]:
+    """Writes `text` with the characters of `alphabet` alone.
+
+    Returns:
+        (fitted text, replaced, dropped): replaced maps every character that was written as a close one to what stands
+        for it; dropped lists the characters that were left out, each once, in order.
+    """
+    fitted, replaced, dropped = [], {}, []
+    for c in text:
+        if c in alphabet:
+            fitted.append(c)
+            continue
+        for candidate in (_CLOSEST.get(c, ""), unicodedata.normalize("NFKD", c), c.upper(), c.lower()):
+            kept = "".join(k for k in (_CLOSEST.get(k, k) for k in candidate) if k and all(p in alphabet for p in k))
+            if kept:
+                break
+        if kept:
+            replaced[c] = kept
+            fitted.append(kept)
+        elif c not in dropped:
+            dropped.append(c)
+    return "".join(fitted), replaced, dropped

@@ -1,0 +1,104 @@
+"""What pages look like: sizes, margins, x-height, line spacing, alignment."""
+
+import dataclasses
+
+import numpy as np
+
+from scribe.pages.page import INK, PEN_WIDTH_MM
+
+# Width and height in mm, upright. "tight": as large as the writing and its margins.
+PAGE_SIZES = {
+    "a3": (297.0, 420.0),
+    "a4": (210.0, 297.0),
+    "a5": (148.0, 210.0),
+    "a6": (105.0, 148.0),
+    "letter": (215.9, 279.4),
+    "legal": (215.9, 355.6),
+}
+TIGHT = "tight"
+ALIGNMENTS = ("left", "centre", "right")
+# In x-heights: room above the first baseline and below the last one, the pitch of lines, and the space between words
+# of a hand with too few gaps to measure.
+ASCENT, DESCENT, PITCH, WORD_SPACE = 2.2, 1.4, 3.6, 2.0
+
+
+@dataclasses.dataclass
+class PageStyle:
+    """What pages look like.
+
+    Attributes:
+        size: a name of PAGE_SIZES, "tight", or (width, height) in mm.
+        landscape: turns a named size on its side.
+        margin_mm: of all four sides, or (top, right, bottom, left).
+        width_mm: of the lines on a "tight" page; None: a line is as long as its text.
+        x_height_mm: height of a small letter.
+        line_spacing_mm: from baseline to baseline; None: 3.6 x-heights.
+        align: "left", "centre" or "right".
+        straighten: removes tilt, drift and the slant of single lines.
+        ink: a matplotlib colour.
+        pen_width_mm: width of the line that the pen draws.
+    """
+
+    size: str | tuple = "a4"
+    landscape: bool = False
+    margin_mm: float | tuple = 20.0
+    width_mm: float | None = None
+    x_height_mm: float = 2.5
+    line_spacing_mm: float | None = None
+    align: str = "left"
+    straighten: bool = True
+    ink: str = INK
+    pen_width_mm: float = PEN_WIDTH_MM
+
+    def page_size(self) -> tuple[float, float] | None:
+        """(width, height) in mm, or None for "tight". Raises ValueError for a size that does not exist."""
+        if not isinstance(self.size, str):
+            width, height = (float(v) for v in self.size)
+            if not (0 < width < np.inf and 0 < height < np.inf):
+                raise ValueError(f"a page of {width:g} x {height:g} mm does not exist.")
+            return width, height
+        name = self.size.strip().lower()
+        if name == TIGHT:
+            return None
+        if name not in PAGE_SIZES:
+            raise ValueError(
+                f"the page size {self.size!r} is not known: it is one of {', '.join(PAGE_SIZES)}, {TIGHT}."
+            )
+        return PAGE_SIZES[name][::-1] if self.landscape else PAGE_SIZES[name]
+
+    def margins(self) -> tuple[float, ...]:
+        """(top, right, bottom, left) in mm."""
+        margins = tuple(np.broadcast_to(np.asarray(self.margin_mm, float), [4]).tolist())
+        if not all(0 <= m < np.inf for m in margins):
+            raise ValueError(f"the margin is {self.margin_mm}: it has to be 0 mm or more.")
+        return margins
+
+    def text_width(self) -> float:
+        """The width of a line in mm; infinite on a tight page without width_mm.
+
+        Raises:
+            ValueError: size, margins, x-height, spacing or alignment is not possible, or the page has no room for a
+                line.
+        """
+        size, (top, right, bottom, left) = self.page_size(), self.margins()
+        for name, value in (("x-height", self.x_height_mm), ("line spacing", self.pitch()), ("pen", self.pen_width_mm)):
+            if not 0 < value < np.inf:
+                raise ValueError(f"the {name} is {value:g} mm: it has to be more than 0.")
+        if self.align not in ALIGNMENTS:
+            raise ValueError(f"the alignment is {self.align!r}: it has to be one of {', '.join(ALIGNMENTS)}.")
+        if size is None:
+            width = np.inf if self.width_mm is None else float(self.width_mm)
+        else:
+            width = size[0] - left - right
+            if size[1] - top - bottom < (ASCENT + DESCENT) * self.x_height_mm:
+                raise ValueError(
+                    f"a page {size[1]:g} mm high with margins of {top:g} and {bottom:g} mm has no room for a line with "
+                    f"an x-height of {self.x_height_mm:g} mm."
+                )
+        if not width > 0:
+            raise ValueError(f"the margins leave no room for a line: {width:g} mm.")
+        return width
+
+    def pitch(self) -> float:
+        """From baseline to baseline, in mm."""
+        return PITCH * self.x_height_mm if self.line_spacing_mm is None else float(self.line_spacing_mm)
