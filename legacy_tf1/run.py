@@ -21,8 +21,7 @@ import tensorflow as tf  # noqa: E402
 
 from model import Model  # noqa: E402
 from sample import line_plot, sample, window_plot  # noqa: E402
-from scribe.ink.alphabet import ALPHABET  # noqa: E402
-from utils import DataLoader, Logger  # noqa: E402
+from utils import ALPHABET, DataLoader, Logger  # noqa: E402
 
 TEST_STRINGS = (
     "call me ishmael some years ago",

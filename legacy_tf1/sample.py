@@ -7,8 +7,7 @@ import os
 
 import numpy as np
 
-from scribe.files.stroke_file import STYLES_FILE, load_strokes
-from utils import to_one_hot
+from utils import STYLES_FILE, load_strokes, to_one_hot
 
 PEN_LIFTS_ABOVE = 0.35  # as the TF1 scribe had it: no draw, the pen lifts where its probability is greater
 STYLE_POINTS = 500

@@ -111,3 +111,9 @@ def test_packages_are_empty_so_that_importing_one_file_costs_no_other():
 def test_library_files_can_be_read_in_one_sitting():
     lines = {name_of(path): path.read_text(encoding="utf-8").count("\n") for path in LIBRARY}
     assert {name: count for name, count in lines.items() if count > MAX_LINES} == {}
+
+
+def test_the_archived_program_imports_nothing_of_the_suite():
+    """It runs under Python 3.7 and TensorFlow 1; its `utils`, `model` and `sample` are its own."""
+    archived = list((ROOT / "legacy_tf1").glob("*.py"))
+    assert archived and not [path.name for path in archived if any(n.startswith("scribe.") for n in imports(path))]
