@@ -26,8 +26,8 @@ from numpy.typing import ArrayLike, NDArray
 
 from model import load_model
 from scribe.console import UsageError, run_command
-from scribe.ink.alphabet import fit_to_alphabet, to_one_hot  # noqa: F401 - notebooks import it from here
-from scribe.ink.segments import MAX_CHARACTERS, split_line  # noqa: F401 - notebooks import it from here
+from scribe.ink.alphabet import fit_to_alphabet, to_one_hot  # noqa: F401 - notebooks import to_one_hot from here
+from scribe.ink.segments import MAX_CHARACTERS, split_line
 from scribe.network.checkpoint import SAVED, find_checkpoint, load_config
 from scribe.network.tf_setup import one_thread_per_operation
 from scribe.pages import flags, letter
