@@ -23,7 +23,7 @@ class Options:
         layers: "pen" makes an svg layer for each ink and width, "line" one for each line.
         speed: of the writing, 1 is real time (animated svg, gif); None: 1, but a gif is at most 30 s long.
         seconds: how long the writing takes, of each animated svg and of a whole gif; overrides speed.
-        repeat: seconds after which an animated svg begins again; None: it is written once. A gif always repeats.
+        repeat: pause in seconds before an animated svg begins again; None: it is written once. A gif always repeats.
         fps: frames per second of a gif.
     """
 

@@ -39,7 +39,7 @@ def add_flags(parser: argparse.ArgumentParser) -> None:
     )
     g.add_argument("--no_straighten", action="store_true", default=None, help="leave tilt, drift and slant as written")
     g.add_argument("--ink", metavar="COLOUR", help="colour of the pen: a name or #rrggbb")
-    g.add_argument("--paper", metavar="COLOUR", help="background of png, gif, pdf (default: transparent, none)")
+    g.add_argument("--paper", metavar="COLOUR", help="background of png, gif, pdf and animated svg (default: none)")
     g.add_argument("--pen_width", type=float, metavar="MM", help="width of the pen (default: 0.35)")
     g.add_argument("--dpi", type=float, help="pixels per inch of png and gif (default: 300 and 110)")
     g.add_argument("--layers", choices=("pen", "line"), help="layers of an svg (default: pen)")

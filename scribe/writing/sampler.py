@@ -18,8 +18,6 @@ from scribe.network.density import loss_sum_and_count
 from scribe.network.tf_setup import tf
 from scribe.writing.bias import RESTING, draw_point
 
-# ------------------------------------------------------------------------------------------------ drawing one point
-
 # -------------------------------------------------------------------------------------------- the loop over the points
 
 # When a line ends, by the mean position of the window in characters; 0 is the last character. When the pen lifts for
