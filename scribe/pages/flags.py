@@ -14,7 +14,7 @@ import numpy as np
 from scribe.console import UsageError
 from scribe.pages.drawing_options import Options
 from scribe.pages.formats import FORMATS
-from scribe.pages.page_style import ALIGNMENTS, TIGHT, PageStyle
+from scribe.pages.page_style import ALIGNMENTS, MARGIN_MM, TIGHT, TIGHT_MARGIN_MM, PageStyle
 
 MAX_JOB_CHARACTERS = 200_000  # about 60 pages, an hour on two cores
 
@@ -30,7 +30,8 @@ def add_flags(parser: argparse.ArgumentParser) -> None:
     g.add_argument("--output", metavar="PATH", help="a file, a folder, or - for stdout (default: logs/figures)")
     g.add_argument("--page", help="a3, a4, a5, a6, letter, legal or tight (default: a4 for --file, else tight)")
     g.add_argument("--landscape", action="store_true", default=None, help="turn the page on its side")
-    g.add_argument("--margin", type=float, metavar="MM", help="width of all four margins (default: 20; tight: 5)")
+    margins = f"width of all four margins (default: {MARGIN_MM:g}; tight: {TIGHT_MARGIN_MM:g})"
+    g.add_argument("--margin", type=float, metavar="MM", help=margins)
     g.add_argument("--x_height", type=float, metavar="MM", help="height of a small letter (default: 2.5)")
     g.add_argument("--line_spacing", type=float, metavar="MM", help="distance of baselines (default: 3.6 x-heights)")
     g.add_argument("--align", choices=ALIGNMENTS, help="side of the page that lines are set to (default: left)")
@@ -91,7 +92,7 @@ def page_style(args: argparse.Namespace) -> PageStyle:
         "straighten": None if args.no_straighten is None else False,
     }  # fmt: skip
     if args.margin is None and size == TIGHT:
-        values["margin_mm"] = 5.0
+        values["margin_mm"] = TIGHT_MARGIN_MM
     return PageStyle(**{name: value for name, value in values.items() if value is not None})
 
 

@@ -16,6 +16,7 @@ PAGE_SIZES = {
     "legal": (215.9, 355.6),
 }
 TIGHT = "tight"
+MARGIN_MM, TIGHT_MARGIN_MM = 20.0, 5.0  # the default of pages, and that of the command for tight ones
 ALIGNMENTS = ("left", "centre", "right")
 # In x-heights: room above the first baseline and below the last one, the pitch of lines, and the space between words
 # of a hand with too few gaps to measure.
@@ -41,7 +42,7 @@ class PageStyle:
 
     size: str | tuple = "a4"
     landscape: bool = False
-    margin_mm: float | tuple = 20.0
+    margin_mm: float | tuple = MARGIN_MM
     width_mm: float | None = None
     x_height_mm: float = 2.5
     line_spacing_mm: float | None = None

@@ -259,6 +259,3 @@ def load_recogniser(path: str = SHIPPED_RECOGNISER) -> Recogniser:
         for name, variable in recogniser._variables.items():
             variable.assign(arrays[name].astype(np.float32))
     return recogniser
-
-
-# --------------------------------------------------------------------------------------------------- what is misread
