@@ -24,7 +24,7 @@ def to_one_hot(s: str, ascii_steps: int | None = None, alphabet: str = ALPHABET)
 
 
 # Characters without a decomposition in Unicode: those that people paste from a word processor, and a few letters.
-_CLOSEST = {
+CLOSEST = {
     "“": '"', "”": '"', "„": '"', "«": '"', "»": '"', "‘": "'", "’": "'", "‚": "'", "`": "'", "´": "'", "′": "'",
     "–": "-", "—": "-", "‐": "-", "‑": "-", "−": "-", "_": "-", "~": "-", "•": "*", "·": ".", "×": "*", "÷": "/",
     "⁄": "/", "\t": " ", "\n": " ", "\r": " ", "{": "(", "}": ")", "<": "(", ">": ")", "|": "/", "\\": "/", "¿": "?",
@@ -35,7 +35,8 @@ _CLOSEST = {
 
 
 def fit_to_alphabet(text: str, alphabet: str = ALPHABET) -> tuple[str, dict[str, str], list[str]]:
-    """Writes `text` with the characters of `alphabet` alone.
+    """Writes `text` with the characters of `alphabet` alone, as for the text of a style; for what is to be written see
+    scribe/ink/writable.py.
 
     Returns:
         (fitted text, replaced, dropped): replaced maps every character that was written as a close one to what stands
@@ -46,8 +47,8 @@ def fit_to_alphabet(text: str, alphabet: str = ALPHABET) -> tuple[str, dict[str,
         if c in alphabet:
             fitted.append(c)
             continue
-        for candidate in (_CLOSEST.get(c, ""), unicodedata.normalize("NFKD", c), c.upper(), c.lower()):
-            kept = "".join(k for k in (_CLOSEST.get(k, k) for k in candidate) if k and all(p in alphabet for p in k))
+        for candidate in (CLOSEST.get(c, ""), unicodedata.normalize("NFKD", c), c.upper(), c.lower()):
+            kept = "".join(k for k in (CLOSEST.get(k, k) for k in candidate) if k and all(p in alphabet for p in k))
             if kept:
                 break
         if kept:

@@ -11,6 +11,8 @@ not needed.
 # ------------------------------------------------------------------------------------------------------ the whole hand
 
 MEDIAN_X_HEIGHT = 117.0  # in raw units, those of the data file
+MEDIAN_STEP = 24.0 / MEDIAN_X_HEIGHT  # from pen point to pen point, in x-heights
+WORD_GAP = 1.7  # ink to ink between two words, in x-heights
 OFFSET_LIMIT = 500  # in raw units: longer offsets are clipped, in training and in a style
 # In x-heights: the height of tall characters. Capitals and tall letters are higher than digits.
 TALL_HEIGHT, DIGIT_HEIGHT = 2.1, 1.9

@@ -19,6 +19,10 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from scribe.ink.alphabet import fit_to_alphabet, to_one_hot
+from scribe.ink.composed import Composition, compose_text
+from scribe.ink.composing import compose_ink
+from scribe.ink.typical import MEDIAN_X_HEIGHT
+from scribe.ink.writable import fit_text
 from scribe.network.config import POINT_SIZE
 from scribe.network.tf_setup import tf
 from scribe.writing.sampler import LATE_DOT, MAYBE_PASSED, PreparedLines, sampler_of
@@ -30,6 +34,7 @@ LIMIT_POINTS_PER_CHARACTER, LIMIT_EXTRA_POINTS = 45, 100
 ROWS = 64  # lines that one loop writes at a time
 LINES_PER_GROUP = 128  # lines that one loop writes in all
 LINES_FOR_TWO_GROUPS = 32  # more lines than this are worth a second core
+DRAWN_STREAM = 2  # of the random numbers of a line: what is drawn; 0 and 1 are those of the network
 LINES_PRIMED_TOGETHER = 32  # each takes megabytes, since all points of the style are kept
 
 Style = tuple[NDArray[Any], str]  # strokes [n, 3], offsets in units of data_scale, and their text
@@ -40,12 +45,15 @@ class Line:
     """One written line; n points, U characters, K window components.
 
     Attributes:
-        text: what was to be written, in the characters of the model's alphabet.
+        text: what was to be written, in the characters of the model's alphabet and composed ones.
         strokes: float32 [n, 6]: x, y (absolute, y grows downwards), sigma1, sigma2, rho of the component that the point
             was drawn from, pen lift (1 where the pen lifts after the point). Lengths in units of data_scale.
         phis: float32 [n, U], the weight of every character at every point (eq. 46).
         kappas: float32 [n, K], the window positions in characters; 0 is the first character of `text`.
         finished: whether the line ended after its last character, within the limit.
+        index: int [n], the character that every point belongs to, of a line with composed characters; None: the
+            attention tells it (`scribe/ink/point_characters.py`).
+        base: of such a line: the line as the network wrote it, without what was composed.
     """
 
     text: str
@@ -53,6 +61,8 @@ class Line:
     phis: NDArray[np.float32]
     kappas: NDArray[np.float32]
     finished: bool
+    index: NDArray[np.integer] | None = None
+    base: "Line | None" = None
 
 
 def sample_batch(
@@ -68,8 +78,8 @@ def sample_batch(
     """Writes many lines at once.
 
     Args:
-        texts: strings. What the alphabet lacks is written as the closest character that exists, or left out;
-            `fit_to_alphabet` in scribe/ink/alphabet.py says what.
+        texts: strings. What the alphabet lacks is composed, written as the closest that exists, or left out;
+            `fit_text` in scribe/ink/writable.py says what.
         model: a HandwritingModel.
         bias: 0 writes as the model learned it, higher is neater; a number, or one for each line.
         seed: the same seed gives the same lines for the same texts. Line i draws its numbers from (seed, i); a sequence
@@ -86,7 +96,7 @@ def sample_batch(
         ValueError: a text has no character that the model can write, or an argument is out of range.
     """
     alphabet = model.config.alphabet
-    texts = [fit_to_alphabet(text, alphabet)[0].strip() for text in texts]
+    texts = [fit_text(text, alphabet).text for text in texts]
     biases = np.broadcast_to(np.asarray(bias, np.float32), [len(texts)])
     if not np.isfinite(biases).all() or (biases < 0).any():
         raise ValueError(f"bias is {bias}: it has to be 0 or more (0 as learned, 1 natural, 2 neat).")
@@ -99,6 +109,20 @@ def sample_batch(
         return []
     if style is not None and initial_states is not None:
         raise ValueError("style and initial_states exclude each other: give one of them.")
+    compositions = [compose_text(text, alphabet) for text in texts]
+    if not all(composition.is_plain for composition in compositions):
+        seeds = line_seeds(seed, len(texts))
+        own = [i for i, composition in enumerate(compositions) if composition.base]
+        base_lines = dict(
+            zip(own, sample_batch(
+                [compositions[i].base for i in own], model, bias=biases[own], seed=[seeds[i] for i in own],
+                tsteps=tsteps, style=style, initial_states=initial_states,
+            ), strict=True)
+        )  # fmt: skip
+        return [
+            composed(composition, base_lines.get(i), seeds[i], model)
+            for i, composition in enumerate(compositions)
+        ]
     prime_strokes, prime_text = np.array([[0, 0, model.config.first_pen]], np.float32), ""
     if style is not None:
         prime_strokes, prime_text = _checked_style(style, alphabet)
@@ -134,6 +158,33 @@ def sample_batch(
         written = itertools.chain.from_iterable(pool.map(write, groups))
     by_line = dict(zip(np.concatenate(groups), written, strict=True))
     return [_as_line(text, *by_line[i], first=len(prime_text)) for i, text in enumerate(texts)]
+
+
+def composed(composition: Composition, base: Line | None, seed: tuple, model) -> Line:
+    """The line of a text with composed characters.
+
+    Args:
+        composition: of the text. base: the line of its base text, None if that is empty. seed: of the line, from which
+            the drawn ink takes its variation. model: that wrote it.
+    """
+    if composition.is_plain and base is not None:
+        return base
+    if base is None:
+        base = Line("", *(np.zeros([0, size], np.float32) for size in (6, 0, model.kmixtures)), finished=True)
+    unit = MEDIAN_X_HEIGHT / model.config.data_scale
+    rng = np.random.default_rng([*seed, DRAWN_STREAM])
+    ink = compose_ink(composition, base.strokes, base.phis, rng, unit)
+    m, written = len(ink.points), ink.source >= 0
+    strokes, phis = ink.points.astype(np.float32), np.zeros([m, len(composition.text)], np.float32)
+    strokes[:, :2] -= strokes[0, :2]
+    columns = np.zeros([len(composition.base), len(composition.text)], np.float32)
+    columns[np.arange(len(composition.base)), composition.places] = 1.0
+    phis[written] = base.phis[ink.source[written]] @ columns
+    phis[~written, ink.index[~written]] = 1.0
+    # What was added has no window of its own: it stays where the network had it before.
+    before = np.maximum.accumulate(np.where(written, ink.source, 0))
+    kappas = base.kappas[before] if len(base.kappas) else np.zeros([m, model.kmixtures], np.float32)
+    return Line(composition.text, strokes, phis, kappas, base.finished, ink.index, base)
 
 
 def groups_of(lines: int) -> int:

@@ -14,8 +14,10 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike
 
+from scribe.ink.composed import compose_text
+from scribe.ink.writable import fit_text
 from scribe.writing.failures import Failure, find_failures
-from scribe.writing.lines import DEFAULT_BIAS, Line, Style, line_seeds, sample_batch
+from scribe.writing.lines import DEFAULT_BIAS, Line, Style, composed, line_seeds, sample_batch
 from scribe.writing.misread import count_errors, find_misread, tolerated_errors, wanted_errors
 from scribe.writing.recogniser import Recogniser
 
@@ -59,6 +61,11 @@ def sample_checked(
         raise ValueError(f"attempts is {attempts}: it has to be 1 or more.")
     biases = np.broadcast_to(np.asarray(bias, float), [len(texts)])
     seeds = line_seeds(seed, len(texts))
+    compositions = [compose_text(fit_text(text, model.config.alphabet).text, model.config.alphabet) for text in texts]
+    if not all(composition.is_plain for composition in compositions):
+        return _sample_composed(
+            compositions, model, biases, seeds, attempts=attempts, tsteps=tsteps, style=style, recogniser=recogniser
+        )
     lines = sample_batch(texts, model, bias=biases, seed=seeds, tsteps=tsteps, style=style)
     failures, faults = _judge(lines, biases, recogniser)
     written = [1] * len(lines)
@@ -75,6 +82,25 @@ def sample_checked(
             if fault < faults[i]:
                 lines[i], failures[i], faults[i] = line, found, fault
     return Checked(lines, failures, written)
+
+
+def _sample_composed(compositions, model, biases, seeds, **options):
+    """`sample_checked` of texts with composed characters: what is judged is what the network wrote."""
+    own = [i for i, composition in enumerate(compositions) if composition.base]
+    written = sample_checked(
+        [compositions[i].base for i in own], model, bias=biases[own], seed=[seeds[i] for i in own], **options
+    )
+    by_text = dict(zip(own, zip(*written, strict=True), strict=True))
+    checked = Checked([], [], [])
+    for i, composition in enumerate(compositions):
+        line, failures, attempts = by_text.get(i, (None, [], 1))
+        places = composition.places
+        checked.lines.append(composed(composition, line, seeds[i], model))
+        checked.failures.append(
+            [f._replace(start=int(places[f.start]), end=int(places[f.end - 1]) + 1) for f in failures]
+        )
+        checked.attempts.append(attempts)
+    return checked
 
 
 def _judge(lines, biases, recogniser):
