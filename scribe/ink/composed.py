@@ -50,7 +50,7 @@ _OTHER: dict[str, tuple[str, tuple[str, ...]]] = {
     "Ľ": ("L", ("apostrophe",)), "ģ": ("g", ("turned comma",)),
     **{c: (base, ("comma",)) for c, base in zip("ĢķĶļĻņŅŗŖ", "GkKlLnNrR")},
 }  # fmt: skip
-MERGED = frozenset("æœ")  # their two base letters are moved together
+MERGED = ("ae", "oe")  # base letters that are moved together
 _DOTTED = "ij"
 
 

@@ -17,7 +17,7 @@ import dataclasses
 import numpy as np
 from numpy.typing import NDArray
 
-from scribe.ink.composed import MERGED, Composition, Recipe, recipe_of
+from scribe.ink.composed import MERGED, Composition, recipe_of
 from scribe.ink.mark_places import Letter, place_mark
 from scribe.ink.measure import Metrics, measure_line
 from scribe.ink.pen import PACE
@@ -30,11 +30,11 @@ from scribe.ink.written_text import WrittenText
 
 MAX_DOT, DOT_ABOVE, DOT_BESIDE = 0.75, 0.75, 1.5  # x-heights: size of a dot, its height, how far from its stem
 JOINED = 0.75  # a hand with fewer strokes for each letter of a word joins its letters
-BODY_GAP = 0.95  # x-heights between the middles of two letters that are moved together
+BODY_GAP = 0.75  # x-heights between the middles of two letters that are moved together
 SLOWEST, FASTEST = 0.6, 1.5  # times the usual number of points
 # x-heights from a sign to its neighbours: letters and what is raised or lowered stand close.
 SIGN_GAP, CLOSE_GAP = 0.28, 0.14
-CLOSE = frozenset("ßẞþÞðŋŊſĸÆŒ°′″⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻₀₁₂₃₄₅₆₇₈₉₊₋ªº.,;:!?'’")
+CLOSE = frozenset("ßẞþÞðŋŊſĸÆŒ°′″⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻₀₁₂₃₄₅₆₇₈₉₊₋ªº")
 BAND = 0.3  # x-heights: ink that is no further above or below a sign than this keeps its distance to it
 
 
@@ -46,11 +46,18 @@ class ComposedInk:
         points: [m, 6], as `scribe.writing.lines.Line.strokes`.
         index: int [m], the character that each point belongs to.
         source: int [m], the point of the network's line; -1 for one that was added.
+        metrics: of what the network wrote; None where words have moved.
     """
 
     points: NDArray
     index: NDArray
     source: NDArray
+    metrics: Metrics | None
+
+    @property
+    def added(self) -> NDArray:
+        """bool [m]: the points that the network did not write."""
+        return self.source < 0
 
 
 @dataclasses.dataclass
@@ -77,8 +84,10 @@ def compose_ink(
     if len(points):
         line.merge_letters()
         line.add_marks()
-    strokes = line.with_signs() if composition.has_signs() else line.strokes
-    return ComposedInk(*(np.concatenate([getattr(s, name) for s in strokes]) for name in ("points", "index", "source")))
+    moved = composition.has_signs()
+    strokes = line.with_signs() if moved else line.strokes
+    points, index, source = (np.concatenate([getattr(s, name) for s in strokes]) for name in ("points", "index", "source"))
+    return ComposedInk(points, index, source, None if moved else line.metrics)
 
 
 class _Line:
@@ -137,14 +146,15 @@ class _Line:
         """Moves the two base letters of æ and œ together, and all that stands to the right of them with the second."""
         composition = self.composition
         for u, c in enumerate(composition.text):
-            if c not in MERGED and (recipe_of(c) is None or recipe_of(c).base not in ("ae", "oe")):
+            recipe = recipe_of(c)
+            if recipe is None or recipe.base not in MERGED:
                 continue
             first, second = np.flatnonzero(composition.places == u)[:2]
             a, b = (self.letter(v) for v in (first, second))
             if a is None or b is None:
                 continue
             start, end = a.centre + 0.3, b.centre - 0.3
-            shift = min(b.centre - a.centre - BODY_GAP, 0.8 * (end - start))
+            shift = min(b.centre - a.centre - BODY_GAP, 0.9 * (end - start))
             if shift <= 0:
                 continue
             self.flat[:, 0] -= shift * np.clip((self.flat[:, 0] - start) / (end - start), 0.0, 1.0)
@@ -168,8 +178,8 @@ class _Line:
     def add_marks(self):
         """Adds the marks of all letters, and takes the dots of those i and j that lose them."""
         composition = self.composition
-        recipes = {u: recipe_of(c) for u, c in enumerate(composition.text) if _is_letter(c, composition, u)}
-        recipes = {u: r for u, r in recipes.items() if r is not None and (r.marks or r.dotless)}
+        written = {u: recipe_of(composition.text[u]) for u in np.unique(composition.places).tolist()}
+        recipes = {u: r for u, r in written.items() if r is not None and (r.marks or r.dotless)}
         if not recipes:
             return
         dots = self.dots()
@@ -309,7 +319,9 @@ class _Cursor:
     """Where the next word or sign goes: behind all ink of its height."""
 
     def __init__(self, left):
-        self.left, self.before, self.gap = left, [], None
+        self.left, self.before = left, []
+        self.gap = None  # of the spaces before what comes next
+        self.next_gap = None  # that the last sign asks for
 
     def space(self, width):
         """A space of this width, in x-heights, before what comes next."""
@@ -321,7 +333,7 @@ class _Cursor:
 
     def place(self, strokes, gap):
         """Strokes moved to where they go; `gap`: to what stands before and after, None: what that asks for."""
-        gap = min(g for g in (gap, getattr(self, "next_gap", None), SIGN_GAP) if g is not None)
+        gap = min(g for g in (gap, self.next_gap, SIGN_GAP) if g is not None)
         ink = np.concatenate(strokes)
         if not self.before:
             x = self.left - ink[:, 0].min()
@@ -345,12 +357,9 @@ class _Cursor:
                 distances.append(right.max() - left.min())
         body = before[(before[:, 1] > -1.3) & (before[:, 1] < 0.3), 0]
         # What stands above or below all ink before it (a raised digit, a quotation mark) still comes after most of it.
-        least = (np.percentile(body, 97) if len(body) else before[:, 0].max()) - ink[:, 0].min() - 0.15
+        least = (body if len(body) else before[:, 0]).max() - ink[:, 0].min() - 0.1
         return max([least, *distances])
 
-
-def _is_letter(c, composition, u):
-    return (composition.places == u).any()
 
 
 def _matched(stems, dots):
@@ -377,5 +386,3 @@ def _matched(stems, dots):
         i, j = i - (choice[i, j] != "dot"), j - (choice[i, j] != "stem")
     return found
 
-
-__all__ = ["ComposedInk", "Recipe", "compose_ink"]

@@ -10,11 +10,12 @@ import itertools
 import numpy as np
 from numpy.typing import NDArray
 
-from scribe.ink.composed import BESIDE, OVER, PLACES, THROUGH, UNDER
+from scribe.ink.composed import BESIDE, OVER, PLACES, UNDER
 from scribe.ink.shapes import MARKS, Way, as_chord, draw
 from scribe.ink.typical import CAPITALS
 
 ASCENDERS = frozenset("bdfhklt")
+STEM_LAST = frozenset("aijmnu")  # small letters that end with a downstroke, and whose upstroke after it joins the next
 GAP_SMALL, GAP_TALL = 0.3, 0.2  # from a letter to the mark over it
 LEAST_HEIGHT = 1.22  # of the lower edge of a mark over a small letter
 STACKED = 0.14  # from a mark to the next one over it
@@ -43,6 +44,8 @@ class Letter:
     def __post_init__(self):
         x, height = self.ink[:, 0], -self.ink[:, 1]
         tall = self.character in CAPITALS or self.character in ASCENDERS
+        if not tall:
+            x, height = _without_joins(x, height, self.character)
         # Ink of a neighbour's ascender may have been taken for the letter's own.
         body = (height > 0.1) & (height < (3.0 if tall else 1.3))
         if body.sum() < 3:
@@ -51,9 +54,9 @@ class Letter:
         self.top = float(np.clip(height[body].max(), 1.4 if tall else 0.75, 2.9 if tall else 1.3))
         self.bottom = float(np.clip(height.min(), -0.25, 0.25))
         inside = np.flatnonzero(body)
-        if self.character in "ij":  # its end may rise as high as its stem
-            inside = inside[: max(int(np.ceil(0.6 * len(inside))), 1)]
         self.top_x = float(x[inside[np.argmax(height[inside])]])
+        if self.character in "ij":
+            self.top_x = float(x[_downstrokes(height)[-1][0]]) if _downstrokes(height) else self.top_x
         if self.character in "ij" or self.character in ASCENDERS or self.character == "L":
             self.centre = self.top_x
         elif self.character in CAPITALS:
@@ -92,6 +95,26 @@ class Letter:
     marked = False
 
 
+def _downstrokes(height):
+    """(start, end) of the parts in which the pen goes down, all but the small ones."""
+    falls = np.concatenate([[False], np.diff(height) < 0, [False]])
+    starts = np.flatnonzero(~falls[:-1] & falls[1:])
+    ends = np.flatnonzero(falls[:-1] & ~falls[1:])
+    runs = [(int(a), int(b)) for a, b in zip(starts, ends)]
+    largest = max((height[a] - height[b] for a, b in runs), default=0.0)
+    return [(a, b) for a, b in runs if height[a] - height[b] >= max(0.5 * largest, 0.25)]
+
+
+def _without_joins(x, height, character):
+    """The letter without the upstrokes that join it to its neighbours: before its first downstroke, and, where it ends
+    with a stem, after its last one."""
+    runs = _downstrokes(height)
+    if not runs:
+        return x, height
+    start, end = runs[0][0], runs[-1][1] + 1 if character in STEM_LAST else len(x)
+    return x[start:end], height[start:end]
+
+
 def place_mark(
     mark: str,
     letter: Letter,
@@ -125,7 +148,7 @@ def place_mark(
         ups, smaller = (0.0, -0.1, -0.2), (1.0, 0.8)
         asides = (0.0, 0.1, -0.1, 0.2, -0.2)
     else:
-        asides, ups, smaller = (0.0, 0.06, -0.06), (0.0, 0.12, -0.12), (1.0, 0.85, 0.7)
+        asides, ups, smaller = (0.0, 0.06, -0.06), (0.0, 0.12, -0.12), (1.0, 0.85, 0.7, 0.55)
     best = (np.inf, strokes)
     for shrink, up, aside in itertools.product(smaller, ups, asides):
         placed = [stroke * (size * shrink) + [x + aside, -(height + up)] for stroke in strokes]
@@ -144,8 +167,11 @@ def _anchor(mark, letter):
             return letter.centre, letter.top + STACKED
         return letter.centre, letter.top + GAP_TALL if letter.tall else max(letter.top + GAP_SMALL, LEAST_HEIGHT)
     if mark == "ogonek":
-        low = letter.ink[-letter.ink[:, 1] < 0.3, 0]
-        return (float(np.percentile(low, 85)) if len(low) else letter.right), letter.bottom
+        x, y = letter.ink.T
+        low = x[(-y < 0.3) & (x < letter.right + 0.1)]
+        if letter.character in "aAEuU" and len(low):  # at its last foot
+            return float(np.percentile(low, 90)), letter.bottom
+        return float(x[np.argmax(np.where(x < letter.right + 0.1, y, -9.0))]), letter.bottom
     if mark == "apostrophe":
         return letter.top_x + (0.42 if letter.character != "L" else 0.5), letter.top - 0.5
     if mark == "horn":
@@ -220,5 +246,3 @@ def _distance(strokes, places):
     dense = np.concatenate([_dense([s], [np.zeros(len(s), bool)], s[0, 0], True) for s in strokes])
     return float(np.sqrt(((dense[:, None] - near[None]) ** 2).sum(axis=2).min()))
 
-
-__all__ = ["BESIDE", "OVER", "THROUGH", "UNDER", "Letter", "place_mark"]

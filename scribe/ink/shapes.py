@@ -298,7 +298,7 @@ MARKS: dict[str, list[Way]] = {
     "diaeresis below": [_dot(-0.24, -0.1), _dot(0.24, -0.1)],
     "circumflex below": [_straight((-0.26, -0.36), (0.0, -0.02), (0.26, -0.34))],
     "bar": [_straight((-0.42, 0.0), (0.42, 0.03))],
-    "short slash": [_straight((-0.34, -0.2), (0.36, 0.24))],
+    "short slash": [_straight((-0.3, -0.19), (0.32, 0.22))],
     "middle dot": [_dot(0.0, 0.0)],
 }  # fmt: skip
 

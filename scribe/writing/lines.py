@@ -20,7 +20,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from scribe.ink.alphabet import fit_to_alphabet, to_one_hot
 from scribe.ink.composed import Composition, compose_text
-from scribe.ink.composing import compose_ink
+from scribe.ink.composing import ComposedInk, compose_ink
 from scribe.ink.typical import MEDIAN_X_HEIGHT
 from scribe.ink.writable import fit_text
 from scribe.network.config import POINT_SIZE
@@ -51,8 +51,8 @@ class Line:
         phis: float32 [n, U], the weight of every character at every point (eq. 46).
         kappas: float32 [n, K], the window positions in characters; 0 is the first character of `text`.
         finished: whether the line ended after its last character, within the limit.
-        index: int [n], the character that every point belongs to, of a line with composed characters; None: the
-            attention tells it (`scribe/ink/point_characters.py`).
+        ink: of a line with composed characters: which points were added, and the character of each (`ComposedInk`); None:
+            the attention tells it (`scribe/ink/point_characters.py`).
         base: of such a line: the line as the network wrote it, without what was composed.
     """
 
@@ -61,7 +61,7 @@ class Line:
     phis: NDArray[np.float32]
     kappas: NDArray[np.float32]
     finished: bool
-    index: NDArray[np.integer] | None = None
+    ink: ComposedInk | None = None
     base: "Line | None" = None
 
 
@@ -174,7 +174,7 @@ def composed(composition: Composition, base: Line | None, seed: tuple, model) ->
     unit = MEDIAN_X_HEIGHT / model.config.data_scale
     rng = np.random.default_rng([*seed, DRAWN_STREAM])
     ink = compose_ink(composition, base.strokes, base.phis, rng, unit)
-    m, written = len(ink.points), ink.source >= 0
+    m, written = len(ink.points), ~ink.added
     strokes, phis = ink.points.astype(np.float32), np.zeros([m, len(composition.text)], np.float32)
     strokes[:, :2] -= strokes[0, :2]
     columns = np.zeros([len(composition.base), len(composition.text)], np.float32)
@@ -184,7 +184,7 @@ def composed(composition: Composition, base: Line | None, seed: tuple, model) ->
     # What was added has no window of its own: it stays where the network had it before.
     before = np.maximum.accumulate(np.where(written, ink.source, 0))
     kappas = base.kappas[before] if len(base.kappas) else np.zeros([m, model.kmixtures], np.float32)
-    return Line(composition.text, strokes, phis, kappas, base.finished, ink.index, base)
+    return Line(composition.text, strokes, phis, kappas, base.finished, ink, base)
 
 
 def groups_of(lines: int) -> int:
