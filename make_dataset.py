@@ -37,6 +37,7 @@ from scribe.ink.segments import MAX_CHARACTERS
 from scribe.pages.workers import drawing_processes
 
 ROOT = Path(__file__).resolve().parent
+MAX_NAMED = 5  # characters that may turn the meaning of a text; of more of them the first are named
 NOT_IN_A_LINE = ("cloud", "training")  # folders of scribe/ that have no part in what a line is or looks like
 
 
@@ -301,6 +302,10 @@ def warn_of_texts(texts):
         say(f"Warning: written as the closest that exists: {closest}")
     if texts.dropped:
         say("Warning: left out, the model has not learned them: " + " ".join(map(repr, texts.dropped)))
+    if texts.turned:
+        say(f"Warning: this may say something else now: {'; '.join(texts.turned[:MAX_NAMED])}")
+    for script, count in texts.foreign.items():
+        say(f"Warning: left out, {count} lines with {script} letters, which cannot be written.")
     if texts.too_long:
         say(f"Warning: left out, {texts.too_long} lines with a word that is too long to be written.")
 
@@ -319,6 +324,10 @@ def make_dataset(args):
     config = load_config(prefix)
     texts = cut_texts(contents, config.alphabet, args.max_characters)
     warn_of_texts(texts)
+    if not texts.lines and texts.foreign:
+        raise UsageError(
+            f"{' '.join(args.texts)}: nothing can be written, all is in {' and '.join(texts.foreign)} letters."
+        )
     if not texts.lines:
         raise UsageError(f"{' '.join(args.texts)}: nothing of it can be written; the model knows {config.alphabet!r}.")
     lines = order_texts(texts.lines, args.seed)

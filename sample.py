@@ -5,6 +5,7 @@
     python3 sample.py                                   # five test strings
     python3 sample.py --file letter.txt --output letter.pdf
     python3 sample.py --lines "Dear Jon," "you know nothing." --format svg png --page a6
+    python3 sample.py --cards guests.csv --template invitation.txt --output cards
     python3 sample.py --text "Hello World" --style_file me.inkml --style_text "what is written in it"
 
 In a notebook:
@@ -25,15 +26,17 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from model import load_model
-from scribe.console import UsageError, run_command
-from scribe.ink.alphabet import fit_to_alphabet, to_one_hot  # noqa: F401 - notebooks import to_one_hot from here
-from scribe.ink.segments import MAX_CHARACTERS, split_line
+from scribe.console import OneLineParser, UsageError, run_command
+from scribe.ink.alphabet import to_one_hot  # noqa: F401 - notebooks import to_one_hot from here
+from scribe.ink.segments import MAX_CHARACTERS, TAB
+from scribe.ink.writable import TRANSLITERATED, fit_text, foreign_scripts, transliterate
 from scribe.network.checkpoint import SAVED, find_checkpoint, load_config
 from scribe.network.tf_setup import one_thread_per_operation
-from scribe.pages import flags, letter
+from scribe.pages import cards, flags
+from scribe.pages.job import Job, file_name, text_name
 from scribe.writing.lines import DEFAULT_BIAS, Style, sample_batch
 from scribe.writing.own_hand import load_own_hand
-from scribe.writing.proofread import DEFAULT_ATTEMPTS, sample_checked
+from scribe.writing.proofread import DEFAULT_ATTEMPTS, Checked, sample_checked
 from scribe.writing.recogniser import load_recogniser
 from scribe.writing.styles import MIN_TEXT_GAIN, load_style, text_gain
 from utils import Logger
@@ -45,7 +48,7 @@ TEST_STRINGS = (
     "What I cannot create I do not understand",
     "You know nothing Jon Snow",
 )
-MAX_NAMED = 5  # lines written more than once that are named; more of them are only counted
+MAX_NAMED = 5  # characters that may turn the meaning of a text; of more of them the first are named
 OWN_HAND = "own"  # stands for the number of a style: that of --style_file
 
 
@@ -103,13 +106,21 @@ def _first_given(*values):
 
 
 def parse_args(argv=None):
-    p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    p = OneLineParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     what = p.add_mutually_exclusive_group()
     what.add_argument(
         "--text", default=None, help="text to write; a long one becomes several lines (default: five test strings)"
     )
     what.add_argument("--lines", nargs="+", metavar="TEXT", help="lines of a page")
-    what.add_argument("--file", metavar="FILE", help="text to set on pages, UTF-8; - is stdin")
+    what.add_argument("--file", metavar="FILE", help="text to set on pages, UTF-8 or UTF-16; - is stdin")
+    what.add_argument("--cards", metavar="FILE", help="CSV whose first row names its fields: a page for each other row")
+    p.add_argument(
+        "--template", metavar="FILE", help="text of --cards, with fields such as {name}; without: field text"
+    )
+    p.add_argument("--overwrite", action="store_true", help="replace files that another text or other flags made")
+    p.add_argument(
+        "--transliterate", action="store_true", help="write Greek, Cyrillic, Armenian and Georgian in Latin letters"
+    )
     p.add_argument(
         "--bias", type=float, default=DEFAULT_BIAS, help="neatness: 0 as learned, 0.5 messy, 1 natural, 2 neat"
     )
@@ -158,6 +169,8 @@ def parse_args(argv=None):
         p.error(f"--workers is {args.workers}: it has to be 0 or more")
     if args.text is not None and not args.text.strip():
         p.error("--text is empty: give it something to write")
+    if args.template is not None and args.cards is None:
+        p.error("--template is the text of --cards: name that file too")
     if args.style_file is None and (args.style_text is not None or args.style_sort):
         p.error("--style_text and --style_sort say something about --style_file: name that file too")
     if args.style_file is not None and (args.style is not None or args.styles):
@@ -192,21 +205,25 @@ def write_files(args, logger):
     differing = contradictions(args, config)
     if differing:
         raise UsageError(f"{'; '.join(differing)}. Leave the flag out: it is read from the checkpoint.")
-    asked = flags.asked_texts(args) or TEST_STRINGS
-    texts = fit_texts(asked, config.alphabet, logger)
-    if not any(texts):
-        raise UsageError(f"nothing of {' '.join(asked)[:60]!r} can be written; the model knows {config.alphabet!r}.")
-    if args.text and not args.pages and len(texts[0]) > MAX_CHARACTERS:
-        # The network has seen lines of about 30 characters; far longer ones fail.
-        texts, args.pages = split_line(texts[0]), True
-        logger.write(f"The text is longer than a line: it becomes {len(texts)} lines in one hand.")
-    job = letter.Job(args, texts) if args.pages else None
-    numbers = {paragraph.style for paragraph in job.paragraphs} if job else {args.style}
+    if args.cards is not None:
+        card_batch = cards.Batch(args, lambda lines: fit_texts(lines, config.alphabet, args, logger), logger.write)
+        numbers = card_batch.styles()
+    else:
+        texts = texts_of(args, config.alphabet, logger)
+        job = Job(args, texts) if args.pages else None
+        numbers = {paragraph.style for paragraph in job.paragraphs} if job else {args.style}
+        if job and job.breaking.forced:
+            logger.write(
+                f"Warning: broken, a line has no room for them: {', '.join(dict.fromkeys(job.breaking.forced))}."
+            )
     styles = {n: _style(n, args, config) for n in sorted(numbers - {None})}
-    seed = random_seed() if args.seed is None else args.seed
+    seed = args.seed
+    if seed is None and args.cards is not None:
+        seed = card_batch.seed  # that of the cards which are there already
+    seed = random_seed() if seed is None else seed
     newest = " (the newest run; the shipped model: --save_path saved/checkpoint)"
     own_run = not args.save_path and os.path.dirname(prefix) != SAVED
-    logger.write(f"Writing with {prefix}{newest if own_run else ''}, bias {args.bias:g}, seed {seed}.")
+    logger.write(f"Writing with {prefix}{newest if own_run else ''}, {_biases_of(args)}, seed {seed}.")
     one_thread_per_operation()
     model = load_model(prefix)
     if args.style_file is not None and not text_gain(styles[OWN_HAND], model) > MIN_TEXT_GAIN:
@@ -216,31 +233,57 @@ def write_files(args, logger):
         )
     recogniser = None if args.no_proofread else load_recogniser()
 
+    written = Checked([], [], [])  # of the whole job: told once, at its end
+
     def write(texts, bias, seed, style):
         checked = sample_checked(
             texts, model, bias=bias, seed=seed, style=style, tsteps=args.tsteps, attempts=args.tries,
             recogniser=recogniser,
         )  # fmt: skip
-        report(*checked, logger)
+        for total, part in zip(written, checked, strict=True):
+            total += part
         return checked.lines
 
-    suffix = f"bias{args.bias:g}_seed{seed}" + _suffix_of_style(args)
-    if job:
-        workers = (os.cpu_count() or 1) if args.workers is None else args.workers
-        names = job.run(write, seed, styles, suffix, workers)
+    suffix = _suffix_of(args, seed)
+    workers = (os.cpu_count() or 1) if args.workers is None else args.workers
+    if args.cards is not None:
+        names = card_batch.run(write, seed, styles, prefix)
+    elif job:
+        names = job.run(write, seed, styles, suffix, workers, lambda text: logger.write(f"Warning: {text}"))
     else:
         lines = write([text for text in texts if text], args.bias, seed, styles.get(args.style))
         names = draw(lines, os.path.join(args.log_dir, "figures"), suffix)
+    report(*written, logger)
     for name in names:
-        print(name)
+        print_name(name)
     return 0
 
 
-def _suffix_of_style(args):
-    """The part of file names that tells the pictures of one style from those of another."""
+def print_name(name):
+    """Prints the name of a file, also where the terminal cannot show all its characters."""
+    try:
+        print(name)
+    except UnicodeEncodeError:
+        encoding = sys.stdout.encoding or "ascii"
+        print(name.encode(encoding, "backslashreplace").decode(encoding))
+
+
+def _biases_of(args):
+    """The bias as a message says it."""
+    if args.biases:
+        return "biases " + " ".join(f"{bias:g}" for bias in args.biases)
+    return f"bias {args.bias:g}"
+
+
+def _suffix_of(args, seed):
+    """The part of file names that tells the same text from itself with other flags."""
+    biases = "-".join(f"{bias:g}" for bias in args.biases or [args.bias])
+    suffix = f"bias{biases}_seed{seed}"
     if args.style_file is not None:
-        return "_" + letter.file_name(os.path.splitext(os.path.basename(args.style_file))[0])
-    return "" if args.style is None else f"_style{args.style}"
+        return suffix + "_" + file_name(os.path.splitext(os.path.basename(args.style_file))[0])
+    if args.styles:
+        return suffix + "_styles" + "-".join("none" if n == -1 else str(n) for n in args.styles)
+    return suffix + ("" if args.style is None else f"_style{args.style}")
 
 
 def _style(number, args, config):
@@ -253,19 +296,51 @@ def _style(number, args, config):
     return load_style(number, args.data_dir, config.data_scale)
 
 
-def fit_texts(texts, alphabet, logger):
-    """Texts in the characters of the alphabet; says which characters were replaced or left out."""
-    fitted, replaced, dropped = [], {}, {}
+def texts_of(args, alphabet, logger):
+    """The lines that the flags ask for, as they can be written; args.pages where they need pages."""
+    asked = flags.asked_texts(args) or list(TEST_STRINGS)
+    texts = fit_texts(asked, alphabet, args, logger)
+    if not any(texts):
+        raise UsageError(f"nothing of {' '.join(asked)[:60].strip()!r} can be written; the model knows {alphabet!r}.")
+    if args.text and len(texts) > 1:
+        args.pages = True
+    if args.text and not args.pages and len(texts[0]) > MAX_CHARACTERS:
+        # The network has seen lines of about 30 characters; far longer ones fail.
+        args.pages = True
+        logger.write("The text is longer than a line: it becomes several lines in one hand.")
+    return texts
+
+
+def fit_texts(texts, alphabet, args, logger):
+    """Texts as they can be written, with their indents; says which characters were replaced or left out.
+
+    Raises:
+        UsageError: a text is in letters that cannot be written.
+    """
+    if args.transliterate:
+        texts = [transliterate(text) for text in texts]
+    foreign = {}
     for text in texts:
-        written, closest, lost = fit_to_alphabet(text, alphabet)
-        fitted.append(written.strip())
-        replaced |= closest
-        dropped |= dict.fromkeys(lost)
+        foreign = foreign_scripts(text, alphabet) | foreign
+    if foreign:
+        words = ", ".join(f"{word[:20]!r} in {script} letters" for script, word in foreign.items())
+        help = " --transliterate writes them in Latin letters." if set(foreign) <= set(TRANSLITERATED) else ""
+        raise UsageError(f"the text has {words}, which cannot be written.{help}")
+    fitted, replaced, dropped, turned = [], {}, {}, {}
+    for text in texts:
+        one = fit_text(text, alphabet)
+        indent = len(text.expandtabs(TAB)) - len(text.expandtabs(TAB).lstrip())
+        fitted.append(" " * indent + one.text if one.text else "")
+        replaced |= one.replaced
+        dropped |= dict.fromkeys(one.dropped)
+        turned |= dict.fromkeys(one.turned)
     if replaced:
         closest = ", ".join(f"{a!r} as {b!r}" for a, b in replaced.items())
         logger.write(f"Warning: written as the closest that exists: {closest}")
     if dropped:
         logger.write("Warning: left out, the model has not learned them: " + " ".join(map(repr, dropped)))
+    if turned:
+        logger.write(f"Warning: this may say something else now: {'; '.join(list(turned)[:MAX_NAMED])}.")
     return fitted
 
 
@@ -277,12 +352,11 @@ def report(lines, failures, attempts, logger):
     """
     rows = list(zip(lines, failures, attempts, strict=True))
     fixed = [(line.text, times) for line, found, times in rows if times > 1 and not found]
-    if len(fixed) > MAX_NAMED:
+    if len(fixed) == 1:
+        logger.write(f"{fixed[0][0]!r} is the best of {fixed[0][1]} attempts.")
+    elif fixed:
         most = max(times for _, times in fixed)
         logger.write(f"{len(fixed)} of {len(lines)} lines were written up to {most} times, and the best attempts kept.")
-    else:
-        for text, times in fixed:
-            logger.write(f"{text!r} is the best of {times} attempts.")
     for line, found, times in rows:
         if found:
             again = f" after {times} attempts" if times > 1 else ""
@@ -303,7 +377,7 @@ def draw(lines, folder, suffix):
     os.makedirs(folder, exist_ok=True)
     names = []
     for line in lines:
-        stem = os.path.join(folder, f"{letter.file_name(line.text)}_{suffix}")
+        stem = os.path.join(folder, f"{text_name([line.text])}_{suffix}")
         draw_line(line.strokes, stem + ".png")
         draw_attention(line.phis, line.strokes, line.text, stem + "_attention.png")
         draw_density(line.strokes, stem + "_density.png")

@@ -7,8 +7,10 @@
 Exit codes: 0 done, 1 the job failed, 2 wrong usage, 130 stopped by Ctrl-C.
 """
 
+import argparse
 import signal
 import sys
+from typing import NoReturn
 
 
 class SuiteError(Exception):
@@ -17,6 +19,14 @@ class SuiteError(Exception):
 
 class UsageError(SuiteError, ValueError):
     """What was asked for makes no sense, or flags contradict each other; nothing was begun."""
+
+
+class OneLineParser(argparse.ArgumentParser):
+    """An argument parser that tells what is wrong with the flags in one line, without all flags before it."""
+
+    def error(self, message: str) -> NoReturn:
+        """Ends the command with exit code 2."""
+        self.exit(2, f"Error: {' '.join(message.split())} ({self.prog} --help lists all flags)\n")
 
 
 def say(text):

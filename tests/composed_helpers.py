@@ -34,7 +34,7 @@ def measure_marks(line, touching=0.14):
         touching: x-heights; ink whose middle is nearer than that to other ink touches it (a pen is that wide).
 
     Returns:
-        a list of (character, name of the place, whether the marks are at their own letter, whether they touch other ink).
+        a list of (character, name of the place, whether its marks are at their letter, whether they touch other ink).
     """
     base = line.base
     index = assign_characters(base.strokes, base.phis, base.text)
@@ -58,7 +58,7 @@ def measure_marks(line, touching=0.14):
         own = points[(line.ink.index == u) & ~line.ink.added]
         letter_x, height = own[:, 0], -own[:, 1]
         body = (height > 0) & (height < 1.4) if base.text[0].islower() else np.ones(len(own), bool)
-        left, right = (np.percentile(letter_x[body], [2, 98]) if body.any() else (letter_x.min(), letter_x.max()))
+        left, right = np.percentile(letter_x[body], [2, 98]) if body.any() else (letter_x.min(), letter_x.max())
         mark = np.concatenate([dense(xy, 0.05) for xy in marks])
         middle = mark.mean(axis=0)
         inside = left - 0.3 <= middle[0] <= right + 0.3
@@ -81,4 +81,3 @@ def measure_marks(line, touching=0.14):
         distance = np.sqrt(((mark[:, None] - near[None]) ** 2).sum(axis=2)).min() if len(near) and len(mark) else np.inf
         found.append((c, place, bool(inside and level), bool(distance < touching)))
     return found
-

@@ -27,6 +27,7 @@ from scribe.dataset.folder import WORK_FOLDER, Folder
 from scribe.dataset.pictures import Look, Picture, draw_picture, png
 from scribe.dataset.plan import Plan, Shard
 from scribe.dataset.tables import write_tables
+from scribe.ink.composing import composed_index
 from scribe.ink.point_characters import assign_characters
 from scribe.pages import formats
 from scribe.pages.page import Page, PlacedLine
@@ -44,12 +45,14 @@ class ShardLine:
     Attributes:
         text: what was written. strokes: [n, 6]. phis: [n, U].
         failures: what failed, in words; empty if nothing did.
+        index: int [n], the character of every point of a line with composed characters; None: the attention tells it.
     """
 
     text: str
     strokes: NDArray[np.floating]
     phis: NDArray[np.floating]
     failures: str
+    index: NDArray[np.integer] | None = None
 
 
 def write_lines(plan: Plan, shard: Shard, write: Callable) -> list[ShardLine]:
@@ -67,9 +70,12 @@ def write_lines(plan: Plan, shard: Shard, write: Callable) -> list[ShardLine]:
         [row["text"] for row in rows], [row["bias"] for row in rows], [(row["seed"], 0) for row in rows], shard.style
     )
     return [
-        ShardLine(line.text, line.strokes, line.phis, "; ".join(failure.describe(line.text) for failure in found))
+        ShardLine(
+            line.text, line.strokes, line.phis, "; ".join(failure.describe(line.text) for failure in found),
+            composed_index(line),
+        )
         for line, found in zip(lines, failures, strict=True)
-    ]
+    ]  # fmt: skip
 
 
 def finish_shard(
@@ -101,7 +107,9 @@ def finish_shard(
         if line.failures:
             left_out.append(row | {"failures": line.failures})
             continue
-        index = assign_characters(line.strokes, line.phis, line.text)
+        index = line.index
+        if index is None:
+            index = assign_characters(line.strokes, line.phis, line.text)
         picture = draw_picture(line.strokes, index, line.text, look, [row["seed"], 1])
         folder.write(row["file"], png(picture.image))
         if strokes_format != "none":

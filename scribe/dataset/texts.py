@@ -11,9 +11,9 @@ from collections.abc import Iterable, Sequence
 
 import numpy as np
 
-from scribe.console import UsageError
-from scribe.ink.alphabet import fit_to_alphabet
+from scribe.files.text_file import read_text
 from scribe.ink.segments import split_text
+from scribe.ink.writable import fit_text, foreign_scripts
 
 LONGEST_WORD = 40  # characters; the network has hardly seen longer ones
 
@@ -25,19 +25,12 @@ PANDAS_BOOLEANS = frozenset("true false True False TRUE FALSE".split())
 
 
 def read_texts(paths: Iterable[str]) -> list[str]:
-    """The contents of text files in UTF-8.
+    """The contents of text files, as `text_file.read_text` reads them.
 
     Raises:
         UsageError: a file is not a text. OSError: it cannot be read.
     """
-    contents = []
-    for path in paths:
-        try:
-            with open(path, encoding="utf-8-sig") as file:
-                contents.append(file.read())
-        except UnicodeDecodeError as error:
-            raise UsageError(f"{path} is not a text in UTF-8: {error}.") from None
-    return contents
+    return [read_text(path) for path in paths]
 
 
 @dataclasses.dataclass
@@ -45,9 +38,11 @@ class Texts:
     """What there is to write.
 
     Attributes:
-        lines: the distinct lines, in the characters of the alphabet, in the order in which the files have them.
+        lines: the distinct lines, as they will be written, in the order in which the files have them.
         replaced: character -> what is written for it.
         dropped: characters that are left out.
+        turned: what may say something else now, as `Fitted.turned`.
+        foreign: script -> number of lines left out because of its letters.
         too_long: number of lines left out because a word has more than LONGEST_WORD characters.
     """
 
@@ -55,6 +50,8 @@ class Texts:
     replaced: dict[str, str]
     dropped: list[str]
     too_long: int
+    turned: list[str] = dataclasses.field(default_factory=list)
+    foreign: dict[str, int] = dataclasses.field(default_factory=dict)
 
 
 def cut_texts(contents: Iterable[str], alphabet: str, max_characters: int) -> Texts:
@@ -62,17 +59,23 @@ def cut_texts(contents: Iterable[str], alphabet: str, max_characters: int) -> Te
 
     Args:
         contents: texts.
-        alphabet: characters that the network knows.
+        alphabet: characters that the network knows; others are composed, or written as `fit_text` does.
         max_characters: of a line, which is cut at words.
     """
     texts = Texts([], {}, [], 0)
     seen: set[str] = set()
     dropped: dict[str, None] = {}  # as an ordered set
     for line in (line for content in contents for line in content.splitlines()):
-        fitted, replaced, lost = fit_to_alphabet(line, alphabet)
-        texts.replaced |= replaced
-        dropped |= dict.fromkeys(lost)
-        for text in (text for paragraph in split_text(fitted, max_characters, "keep") for text in paragraph):
+        foreign = foreign_scripts(line, alphabet)
+        if foreign:  # what is left of such a line is no text
+            for script in foreign:
+                texts.foreign[script] = texts.foreign.get(script, 0) + 1
+            continue
+        fitted = fit_text(line, alphabet)
+        texts.replaced |= fitted.replaced
+        texts.turned += fitted.turned
+        dropped |= dict.fromkeys(fitted.dropped)
+        for text in (text for paragraph in split_text(fitted.text, max_characters, "keep") for text in paragraph):
             if text in seen:
                 continue
             seen.add(text)

@@ -76,7 +76,7 @@ def recipe_of(character: str) -> Recipe | None:
         return Recipe("")
     base, marks = _OTHER.get(character, ("", ()))
     if not base:
-        first, *combining = unicodedata.normalize("NFD", character)
+        first, *combining = list(unicodedata.normalize("NFD", character))
         if not combining or not all(c in _COMBINING for c in combining):
             return None
         before = recipe_of(first) if first in _OTHER or first in SIGNS else Recipe(first)
@@ -122,8 +122,7 @@ class Composition:
         return self.text == self.base
 
     def gaps_of(self, counts: list[int]) -> list[list[int]]:
-        """The gaps around groups of words, of which each is as many words as `counts` says; what is within a group comes
-        after it."""
+        """The gaps around groups of words, each of as many as `counts` says; what is within a group comes after it."""
         gaps, k = [list(self.gaps[0])], 1
         for count in counts:
             gaps.append([])

@@ -5,14 +5,15 @@
     composition = compose_text("Zoë pays 5 €")
     ink = compose_ink(composition, points, phis, rng)     # points and phis of composition.base
 
-Marks are set over, under or through their letter in the line's slant, size and pace, where they touch nothing else. They
-are made of the line's own dots, apostrophes and commas where it has some, else drawn. They are written after their
+Marks are set over, under or through their letter in the line's slant, size and pace, where they touch nothing else.
+They are made of the line's own dots, apostrophes and commas where it has some, else drawn. They are written after their
 letter; in a hand that joins its letters, after the word. Signs are drawn between the words, which move apart for them.
 
 Flat coordinates are those of a line without tilt, drift and slant: x-heights, the baseline at y = 0, y downwards.
 """
 
 import dataclasses
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -62,13 +63,19 @@ class ComposedInk:
 
 @dataclasses.dataclass
 class _Stroke:
-    """A stroke of the line that is made: points [m, 6], index [m] in the text, source [m]; base: number of the network's
-    stroke, or of the one that an added one follows."""
+    """A stroke of the line that is made: points [m, 6], index [m] in the text, source [m]; base: the number of the
+    network's stroke, or of the one that an added one follows."""
 
     points: NDArray
     index: NDArray
     source: NDArray
     base: int
+
+
+def composed_index(line: Any) -> NDArray | None:
+    """The character of every point of a written line, if composing has told it; any object may be a line."""
+    ink = getattr(line, "ink", None)
+    return None if ink is None else ink.index
 
 
 def compose_ink(
@@ -86,7 +93,9 @@ def compose_ink(
         line.add_marks()
     moved = composition.has_signs()
     strokes = line.with_signs() if moved else line.strokes
-    points, index, source = (np.concatenate([getattr(s, name) for s in strokes]) for name in ("points", "index", "source"))
+    points, index, source = (
+        np.concatenate([getattr(s, name) for s in strokes]) for name in ("points", "index", "source")
+    )
     return ComposedInk(points, index, source, None if moved else line.metrics)
 
 
@@ -254,7 +263,7 @@ class _Line:
         return found
 
     def own_ink(self, dots):
-        """Strokes of the line that marks can be made of, in flat coordinates: {"dot": ..., "tick": ..., "comma": ...}."""
+        """Strokes of the line that marks can be made of, in flat coordinates, by "dot", "tick" and "comma"."""
         ink: dict[str, list[NDArray]] = {"dot": [], "tick": [], "comma": []}
         for k, s in enumerate(self.slices):
             flat = self.flat[s]
@@ -348,7 +357,7 @@ class _Cursor:
 
     @staticmethod
     def behind(before, ink):
-        """How far ink has to move so that its left edge is at the right edge of what stands before it, at its height."""
+        """How far ink has to move until its left edge is at the right edge of what stands before it, at its height."""
         distances = []
         for low in np.arange(min(before[:, 1].min(), ink[:, 1].min()), max(before[:, 1].max(), ink[:, 1].max()), 0.15):
             left = ink[(ink[:, 1] >= low - BAND) & (ink[:, 1] < low + BAND), 0]
@@ -359,7 +368,6 @@ class _Cursor:
         # What stands above or below all ink before it (a raised digit, a quotation mark) still comes after most of it.
         least = (body if len(body) else before[:, 0]).max() - ink[:, 0].min() - 0.1
         return max([least, *distances])
-
 
 
 def _matched(stems, dots):
@@ -385,4 +393,3 @@ def _matched(stems, dots):
             found[stems[i - 1][0]] = dots[j - 1][0]
         i, j = i - (choice[i, j] != "dot"), j - (choice[i, j] != "stem")
     return found
-

@@ -245,4 +245,3 @@ def _distance(strokes, places):
         return np.inf
     dense = np.concatenate([_dense([s], [np.zeros(len(s), bool)], s[0, 0], True) for s in strokes])
     return float(np.sqrt(((dense[:, None] - near[None]) ** 2).sum(axis=2).min()))
-

@@ -1,18 +1,90 @@
 """Texts cut into what is written in one go: paragraphs into segments that end between words."""
 
+import re
+from typing import NamedTuple
+
 MAX_CHARACTERS = 40  # of a segment
+# A text whose longest line has more characters than this has been wrapped by an editor; one with shorter lines only
+# where all lines of a paragraph are full.
+WRAPPED_WIDTH, WRAPPED_PARAGRAPH_WIDTH, WRAPPED_LINES = 45, 30, 3
+TAB = 4  # spaces
+_ITEM = re.compile(r"([-*+•◦‣–—☐✓✗]|\(?\d{1,3}[.)]|[a-z]\))\s")
+
+
+class TextLine(NamedTuple):
+    """What begins on a new line of the page: its text, "" for a blank line, and how many spaces stand before it."""
+
+    text: str
+    indent: int = 0
+
+
+def text_lines(text: str, newlines: str = "auto") -> list[TextLine]:
+    """A text as the lines that begin anew.
+
+    Args:
+        text: any text. White space within a line counts as one space.
+        newlines: "keep": every line of the text begins a new line on the page, with its indent, and every blank line is
+            one. "join": only blank lines begin anew. "auto": a newline is kept unless the line before it was full, that
+            is, the first word of the next line would have made it longer than the longest line of the text, and that
+            line has more than 45 characters, or more than 30 where three lines or more of a paragraph are all full. So
+            an address keeps its lines, a list its items, and a text that an editor has wrapped flows again.
+
+    Returns:
+        TextLines; none blank at the beginning and at the end, and without "keep" one at most between others.
+
+    Raises:
+        ValueError: `newlines` is out of range.
+    """
+    if newlines not in ("auto", "keep", "join"):
+        raise ValueError(f'newlines is {newlines!r}: it has to be "auto", "keep" or "join".')
+    raw = text.expandtabs(TAB).splitlines()
+    lines = [" ".join(line.split()) for line in raw]
+    indents = [len(line) - len(line.lstrip()) for line in raw]
+    longest = max(map(len, lines), default=0)
+    full = [
+        bool(line and after) and len(line) + 1 + len(after.split()[0]) > longest
+        for line, after in zip(lines, [*lines[1:], ""])
+    ]
+    wrapped = _wrapped_paragraphs(lines, full, longest)
+    found: list[TextLine] = []
+    for k, line in enumerate(lines):
+        begins_anew = not k or not lines[k - 1] or newlines == "keep"
+        if newlines == "auto":
+            begins_anew = begins_anew or not (full[k - 1] and wrapped[k]) or bool(_ITEM.match(line))
+        if not line:
+            if newlines == "keep" or found and found[-1].text:
+                found.append(TextLine(""))
+        elif begins_anew:
+            found.append(TextLine(line, indents[k] if newlines == "keep" else 0))
+        else:
+            found[-1] = found[-1]._replace(text=f"{found[-1].text} {line}")
+    while found and not found[0].text:
+        found.pop(0)
+    while found and not found[-1].text:
+        found.pop()
+    return found
+
+
+def _wrapped_paragraphs(lines, full, longest):
+    """For each line whether it is in a paragraph that an editor may have wrapped."""
+    if longest > WRAPPED_WIDTH:
+        return [True] * len(lines)
+    wrapped, start = [False] * len(lines), 0
+    for k in range(len(lines) + 1):
+        if k < len(lines) and lines[k]:
+            continue
+        if longest > WRAPPED_PARAGRAPH_WIDTH and k - start >= WRAPPED_LINES and all(full[start : k - 1]):
+            wrapped[start:k] = [True] * (k - start)
+        start = k + 1
+    return wrapped
 
 
 def split_text(text: str, max_characters: int = MAX_CHARACTERS, newlines: str = "auto") -> list[list[str]]:
     """Splits a text into paragraphs of segments.
 
     Args:
-        text: any text. White space within a line counts as one space. Blank lines separate paragraphs.
+        text, newlines: as in `text_lines`.
         max_characters: of a segment; a longer word is a segment of its own, whatever its length.
-        newlines: "keep": every line of the text begins a new line on the page. "join": only blank lines do. "auto": a
-            newline is kept unless the line before it was full, that is, the first word of the next line would have made
-            it longer than the longest line of the text, and that line has more than 45 characters. So an address keeps
-            its lines, and a text that an editor has wrapped flows again.
 
     Returns:
         a list with a list of segments (strings without white space at their ends) for each line that begins anew, and
@@ -21,31 +93,13 @@ def split_text(text: str, max_characters: int = MAX_CHARACTERS, newlines: str = 
     Raises:
         ValueError: `newlines` or `max_characters` is out of range.
     """
-    if newlines not in ("auto", "keep", "join"):
-        raise ValueError(f'newlines is {newlines!r}: it has to be "auto", "keep" or "join".')
     if max_characters < 1:
         raise ValueError(f"max_characters is {max_characters}: it has to be 1 or more.")
-    lines = [" ".join(line.split()) for line in text.splitlines()]
-    longest = max(map(len, lines), default=0)
-    paragraphs: list[str] = []
-    previous = ""
-    for line in lines:
-        if not line:
-            if paragraphs and paragraphs[-1]:
-                paragraphs.append("")
-        elif previous and (
-            newlines == "join"
-            or newlines == "auto"
-            and longest > 45
-            and len(previous) + 1 + len(line.split()[0]) > longest
-        ):
-            paragraphs[-1] += " " + line
-        else:
-            paragraphs.append(line)
-        previous = line
-    while paragraphs and not paragraphs[-1]:
-        paragraphs.pop()
-    return [split_line(paragraph, max_characters) for paragraph in paragraphs]
+    paragraphs: list[list[str]] = []
+    for line in text_lines(text, newlines):
+        if line.text or paragraphs[-1]:
+            paragraphs.append(split_line(line.text, max_characters))
+    return paragraphs
 
 
 def split_line(text: str, max_characters: int = MAX_CHARACTERS) -> list[str]:

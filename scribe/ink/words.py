@@ -10,10 +10,12 @@ by their measured widths (`scribe/pages/layout.py`).
 """
 
 import dataclasses
-from collections.abc import Hashable
+from collections.abc import Hashable, Sequence
 
 import numpy as np
+from numpy.typing import NDArray
 
+from scribe.ink.measure import Metrics
 from scribe.ink.strokes import checked_strokes, stroke_ends
 from scribe.ink.written_text import WrittenText
 
@@ -28,10 +30,20 @@ class Segment(WrittenText):
         text, points, index: see `WrittenText`.
         hand: segments of the same hand (any hashable) get the same scale, slant and word spaces.
         ink: a colour of matplotlib, None for that of the page.
+        indent: in x-heights, of the line that the segment begins.
+        joints, marks: for each word what stands before it and its mark, as `word_marks.read_words` returns them; ():
+            spaces, and none.
+        added: bool [n], the points that composing added; None for none. metrics: of the line without them, if it is
+            known; None: it will be measured.
     """
 
     hand: Hashable = None
     ink: str | None = None
+    indent: float = 0.0
+    joints: Sequence[str] = ()
+    marks: Sequence[str] = ()
+    added: NDArray | None = None
+    metrics: Metrics | None = None
 
 
 def split_words(segment: WrittenText, force: bool = False) -> list[WrittenText]:
@@ -108,7 +120,8 @@ def _choose_cuts(points, index, text, *, known, lifts, skip):
     reach = np.array([right[max(0, k - 6) : k + 1].max() for k in range(len(lifts))])
     gaps = np.clip((left[1:] - reach) / unit, -2.0, 2.5)
     # Where the attention leaves the space, in characters: the lift's own position on the same scale.
-    position = index[lifts] + 0.5
+    # A mark that is written after its word does not go back to the word before.
+    position = np.maximum.accumulate(index)[lifts] + 0.5
     doubt = 0.55 if known else 0.12  # gap, in characters, that one character of distance is worth
     scores = gaps[None, :] - doubt * np.maximum(np.abs(position[None, :] - np.array(spaces)[:, None]) - 1.0, 0.0)
     S, C = scores.shape

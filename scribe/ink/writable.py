@@ -17,8 +17,8 @@ import unicodedata
 from scribe.ink.alphabet import ALPHABET, CLOSEST
 from scribe.ink.composed import is_composed
 
-# Characters that stand for others of about the same shape or meaning. A substitute may need another one in its turn; where
-# nothing can be composed, those of `alphabet.CLOSEST` follow.
+# Characters that stand for others of about the same shape or meaning. A substitute may need another one in its turn;
+# where nothing can be composed, those of `alphabet.CLOSEST` follow.
 _SUBSTITUTES = {
     "≤": "<=", "≥": ">=", "≦": "<=", "≧": ">=", "≪": "<<", "≫": ">>", "⇒": "=>", "⇐": "<=", "⇔": "<=>", "↔": "<->",
     "⟶": "→", "➔": "→", "➜": "→", "➡": "→", "⟵": "←", "⬅": "←", "≅": "≈", "≃": "≈", "≐": "=", "∼": "~", "∓": "-/+",
@@ -68,8 +68,8 @@ def fit_text(text: str, alphabet: str = ALPHABET) -> Fitted:
     """Writes a text with the characters of the alphabet and with composed ones.
 
     Args:
-        text: any text; white space of any kind is a space, and what cannot be seen (zero-width characters, soft hyphens,
-            control characters) is nothing.
+        text: any text; white space of any kind is a space, and what cannot be seen (zero-width characters, soft
+            hyphens, control characters) is nothing.
         alphabet: of the network.
     """
     text = clean(text)

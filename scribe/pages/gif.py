@@ -12,7 +12,7 @@ from PIL import GifImagePlugin, Image
 
 from scribe.pages.drawing_options import Options
 from scribe.pages.page import Page, hex_colour, schedule
-from scribe.pages.raster import line_collection, page_figure
+from scribe.pages.raster import line_collection, page_figure, rule_collection
 
 GIF_DPI = 110
 MAX_GIF_SECONDS = 30.0  # where no time is asked for
@@ -35,7 +35,9 @@ def gif(pages: list[Page], options: Options) -> bytes:
     elif options.speed is None and end > MAX_GIF_SECONDS:
         pace = MAX_GIF_SECONDS / end
     frame = max(round(100 / options.fps), 2) / 100  # counted in hundredths; browsers take less than 2 for 10
-    inks = list(dict.fromkeys(hex_colour(line.ink) for page in pages for line in page.lines)) or ["#000000"]
+    colours = [rule.colour for page in pages for rule in page.rules]
+    colours += [hex_colour(line.ink) for page in pages for line in page.lines]
+    inks = list(dict.fromkeys(colours)) or ["#000000"]
     if len(inks) > MAX_INKS:
         raise ValueError(f"a gif holds {MAX_INKS} inks, but there are {len(inks)}.")
     palette, levels = _palette(inks, options.paper)
@@ -106,6 +108,12 @@ class _Drawing:
         for figure, _ in self.layers:
             figure.patch.set_visible(False)
             figure.canvas.draw()
+        for colour in dict.fromkeys(rule.colour for rule in page.rules):
+            figure, axes = self.layers[inks.index(colour)]
+            collection = rule_collection([rule for rule in page.rules if rule.colour == colour], "#000000")
+            axes.add_collection(collection, autolim=False)
+            figure.draw_artist(collection)
+            collection.remove()
         self.drawn = [0] * len(page.lines)
 
     def up_to(self, times, now):

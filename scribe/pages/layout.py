@@ -1,4 +1,4 @@
-"""Sets written segments on pages: straightened, of one x-height, in lines broken by measured widths. NumPy alone.
+"""Sets written segments on pages: in lines broken by measured widths, none touching another. NumPy alone.
 
     from scribe.ink.segments import split_text
     from scribe.ink.words import Segment
@@ -12,182 +12,135 @@ anew, an empty one for a blank line. It returns the Pages that `formats.write` w
 """
 
 import dataclasses
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 import numpy as np
 from numpy.typing import NDArray
 
-from scribe.ink.measure import measure_line, straighten
-from scribe.ink.words import Segment, split_words
+from scribe.ink.shapes import PUNCTUATION, Way, draw
+from scribe.ink.words import Segment
 from scribe.pages.page import Page, PlacedLine
-from scribe.pages.page_style import ASCENT, DESCENT, WORD_SPACE, PageStyle
+from scribe.pages.page_style import ASCENT, DESCENT, PageStyle
+from scribe.pages.ready_words import SetWord, ready_paragraphs
+from scribe.pages.ruling import rules_of
 
-# How far a single line may differ in scale from its hand. A line of few letters stays nearer to its hand.
-MAX_SCALING, SURE_LETTERS = 1.25, 6.0
-MAX_SHEARING, SURE_DOWNS = 0.5, 8.0
-# A gap between two words of a segment is kept as it was written, within these multiples of the hand's word space.
-MIN_GAP, MAX_GAP = 0.4, 1.6
 MIN_INK_GAP = 0.25  # x-heights between the ink of two words, whatever their letters do
+JOINT_GAP = 0.16  # between two pieces of a word on the same line
+HYPHEN_GAP, HYPHEN_ROOM = 0.25, 0.95  # x-heights: before a hyphen at the end of a line, and for all of it
+# x-heights between the ink of two lines. Where a line spacing is not asked for, it grows from PITCH up to MAX_PITCH for
+# all lines, and beyond that for the one line that needs it; where it is, the longer of two letters that would touch
+# become shorter, but not shorter than SHORTEST of their length.
+LINE_GAP, MAX_PITCH, SHORTEST = 0.3, 4.4, 0.45
+BIN = 0.4  # x-heights: width of a column in which the ink of two lines is compared
+UNDERLINE, CROSSING = 0.42, -0.5  # x-heights from the baseline
+MAX_INDENT = 0.5  # of the width of a line
 
 
 @dataclasses.dataclass
-class Hand:
-    """Measures of one hand: x-height and slant in the units of its segments, word space in x-heights."""
+class _Row:
+    """A line of the page: its words and the x of their left edges, from the left end of the line."""
 
-    x_height: float
-    slant: float
-    word_space: float
+    words: list[SetWord]
+    x: list[float]
 
+    @property
+    def width(self):
+        return max(x + word.width for x, word in zip(self.x, self.words, strict=True))
 
-@dataclasses.dataclass
-class _SetWord:
-    """A word ready to be set: x-heights become mm, baseline at y = 0, left edge at x = 0."""
+    def above_and_below(self):
+        """How far the ink reaches above the baseline, and below it."""
+        y = np.concatenate([word.points[:, 1] for word in self.words])
+        return max(-float(y.min()), 0.0), max(float(y.max()), 0.0)
 
-    text: str
-    points: NDArray[np.floating]
-    index: NDArray[np.integer]
-    left: float  # of the body, the part between baseline and x-height, where the eye sees the gap between words
-    right: float
-    width: float  # of all its ink
-    gap: float | None  # body to body to the word before as it was written, in mm; None at the beginning of a segment
-    space: float  # of the hand, in mm
-    ink: str | None
+    def resized(self, factor):
+        return _Row([word.resized(factor) for word in self.words], [factor * x for x in self.x])
 
 
-def compose(paragraphs: Iterable[Iterable[Segment]], style: PageStyle | None = None) -> list[Page]:
+def compose(
+    paragraphs: Iterable[Iterable[Segment]], style: PageStyle | None = None, warn: Callable[[str], None] | None = None
+) -> list[Page]:
     """Sets segments on pages.
 
     Args:
         paragraphs: a list of lists of Segments. Each list begins a new line; its words flow through as many as they
             need. An empty list is a blank line.
         style: of the pages.
+        warn: called with a sentence for each word that had to be made smaller, since a line has no room for it.
 
     Returns:
         a list of Pages with a PlacedLine for each line that has ink, in writing order.
 
     Raises:
-        ValueError: nothing to set; a word does not fit into a line; the style is not possible; strokes that are empty
-            or not finite.
+        ValueError: nothing to set; the style is not possible; strokes that are empty or not finite.
     """
     style = PageStyle() if style is None else style
     width = style.text_width()
-    paragraphs = [list(paragraph) for paragraph in paragraphs]
-    if not any(paragraphs):
+    segments = [list(paragraph) for paragraph in paragraphs]
+    if not any(segments):
         raise ValueError("there is nothing to set on a page: no segment has been written.")
-    measured = [[measure_line(s.points, s.text, s.index) for s in paragraph] for paragraph in paragraphs]
-    hands = _measure_hands(paragraphs, measured)
-    rows: list[list | None] = []  # a list of (word, x) for each line; None for a blank one
-    for paragraph, metrics in zip(paragraphs, measured, strict=True):
-        words = []
-        for segment, m in zip(paragraph, metrics, strict=True):
-            ready = _ready_words(segment, m, hands[segment.hand], style)
-            if any(word.width > width and " " in word.text for word in ready):  # words that could not be told apart
-                ready = _ready_words(segment, m, hands[segment.hand], style, force=True)
-            words += ready
-        rows += [None] if not words else _break_lines(words, width, style)
+    rows: list[_Row | None] = []  # None for a blank line
+    for paragraph, words in zip(segments, ready_paragraphs(segments, style, width), strict=True):
+        indent = min(paragraph[0].indent * style.x_height_mm, MAX_INDENT * width) if paragraph else 0.0
+        rows += _break_lines(words, width - indent, style, warn, indent) if words else [None]
     return _paginate(rows, width, style)
 
 
-def _measure_hands(paragraphs, measured):
-    by_hand = {}
-    for paragraph, metrics in zip(paragraphs, measured, strict=True):
-        for segment, m in zip(paragraph, metrics, strict=True):
-            pair = by_hand.setdefault(segment.hand, ([], []))
-            pair[0].append(segment)
-            pair[1].append(m)
-    return {hand: _hand(segments, metrics) for hand, (segments, metrics) in by_hand.items()}
+# --------------------------------------------------------------------------------------------------------------- lines
 
 
-def _hand(segments, measured):
-    sure = [m for m in measured if m.x_height]
-    if sure:
-        x_height = _weighted_median([m.x_height for m in sure], [m.letters for m in sure])
-    else:  # punctuation alone: as tall as the writing is
-        x_height = max(float(np.median([np.ptp(np.asarray(s.points)[:, 1]) for s in segments])), 1e-3)
-    leaning = [m for m in measured if m.downs > 0]
-    slant = _weighted_median([m.slant for m in leaning], [m.downs for m in leaning]) if leaning else 0.0
-    gaps = []
-    for segment, m in zip(segments, measured, strict=True):
-        bodies = [_body(points, x_height) for points, _ in _flat_words(segment, m, m.slant)]
-        gaps += [(after[0] - before[1]) / x_height for before, after in zip(bodies, bodies[1:])]
-    space = float(np.clip(np.median(gaps), 0.6 * WORD_SPACE, 1.6 * WORD_SPACE)) if len(gaps) >= 3 else WORD_SPACE
-    return Hand(x_height, slant, space)
-
-
-def _weighted_median(values, weights):
-    order = np.argsort(values)
-    values, weights = np.asarray(values, float)[order], np.asarray(weights, float)[order]
-    cumulated = np.cumsum(weights) - 0.5 * weights
-    return float(np.interp(0.5 * weights.sum(), cumulated, values))
-
-
-def _flat_words(segment, metrics, slant, flat=True, force=False):
-    """(points [m, 3], Word) of each word of a segment, the baseline at y = 0; tilt and drift stay in unless `flat`."""
-    level = metrics.baseline_at(metrics.centre)  # one for the whole segment, where tilt and drift are to stay
-    for word in split_words(segment, force):
-        if flat:
-            points = straighten(word.points, metrics, slant)
-        else:
-            points = word.points.copy()
-            points[:, 1] -= level
-        yield points, word
-
-
-def _body(points, x_height):
-    """(left, right) of the ink around baseline and x-height; of all ink where there is none."""
-    y = points[:, 1]
-    inside = points[(y > -1.3 * x_height) & (y < 0.3 * x_height), 0]
-    x = inside if len(inside) else points[:, 0]
-    return float(x.min()), float(x.max())
-
-
-def _ready_words(segment, metrics, hand, style, force=False):
-    scale = style.x_height_mm / hand.x_height
-    slant = metrics.slant
-    if style.straighten:
-        if metrics.x_height:
-            trust = metrics.letters / (metrics.letters + SURE_LETTERS)
-            scale *= float(np.clip((hand.x_height / metrics.x_height) ** trust, 1 / MAX_SCALING, MAX_SCALING))
-        trust = metrics.downs / (metrics.downs + SURE_DOWNS)
-        slant += float(np.clip(trust * (hand.slant - metrics.slant), -MAX_SHEARING, MAX_SHEARING))
-    words, before = [], None
-    space = hand.word_space * style.x_height_mm
-    for points, word in _flat_words(segment, metrics, slant, style.straighten, force):
-        points[:, :2] *= scale
-        left, right = _body(points, style.x_height_mm)
-        gap = None
-        if before is not None:
-            gap = float(np.clip(left - before, MIN_GAP * space, MAX_GAP * space))
-        before = right
-        edge = float(points[:, 0].min())
-        points[:, 0] -= edge
-        width = float(points[:, 0].max())
-        words.append(_SetWord(word.text, points, word.index, left - edge, right - edge, width, gap, space, segment.ink))
-    return words
-
-
-def _break_lines(words, width, style):
-    """Greedy: every line takes the words that fit. Returns lists of (word, x of its left edge)."""
-    rows = [[]]
-    for word in words:
+def _break_lines(words, width, style, warn, indent):
+    """Greedy: every line takes the words that fit."""
+    rows = [_Row([], [])]
+    for k, word in enumerate(words):
         if word.width > width:
-            raise ValueError(
-                f"{word.text!r} is {word.width:.0f} mm wide at an x-height of {style.x_height_mm:g} mm, but a line has "
-                f"{width:g} mm: take a larger page, smaller margins or a smaller x-height."
-            )
-        if rows[-1]:
-            before, x_before = rows[-1][-1]
-            x = _next_x(before, x_before, word, style)
-            if x + word.width <= width:
-                rows[-1].append((word, x))
+            if warn:
+                warn(f"{word.text!r} is {word.width:.0f} mm wide, a line {width:.0f} mm: it is written smaller.")
+            word = word.resized(width / word.width)
+        follows = words[k + 1].joint == "-" if k + 1 < len(words) else False
+        room = width - (HYPHEN_ROOM * style.x_height_mm if follows else 0.0)
+        row = rows[-1]
+        if row.words:
+            x = _next_x(row.words[-1], row.x[-1], word, style)
+            if x + word.width <= room:
+                row.words.append(word)
+                row.x.append(x)
                 continue
-            rows.append([])
-        rows[-1].append((word, 0.0))
+            if word.joint == "-":
+                row.words[-1] = _hyphenated(row.words[-1], style)
+            if word.joint != " ":
+                word = dataclasses.replace(word, joint=" ")
+            rows.append(_Row([], []))
+        rows[-1].words.append(word)
+        rows[-1].x.append(0.0)
+    for row in rows:
+        row.x = [x + indent for x in row.x]
     return rows
+
+
+def _hyphenated(word, style):
+    """A piece of a word with a hyphen after it."""
+    unit = style.x_height_mm
+    rng = np.random.default_rng([len(word.points), len(word.text)])
+    strokes = [stroke * unit for stroke in draw(PUNCTUATION["-"], rng)]
+    x = word.right + HYPHEN_GAP * unit - min(stroke[:, 0].min() for stroke in strokes)
+    added = np.concatenate([_as_points(stroke + [x, 0.0]) for stroke in strokes])
+    points = np.concatenate([word.points, added])
+    index = np.concatenate([word.index, np.full(len(added), len(word.text))])
+    right = float(added[:, 0].max())
+    return dataclasses.replace(
+        word, text=word.text + "-", points=points, index=index, right=right, width=max(word.width, right)
+    )
+
+
+def _as_points(stroke):
+    """Positions [m, 2] as a stroke [m, 3]."""
+    return np.column_stack([stroke, np.arange(len(stroke)) == len(stroke) - 1])
 
 
 def _next_x(before, x, word, style):
     """Where the left edge of a word goes after another one."""
+    if word.joint != " ":
+        return x + before.width + JOINT_GAP * style.x_height_mm
     space = 0.5 * (before.space + word.space)  # the same, unless hands meet in a line
     gap = space if word.gap is None else word.gap
     by_body = max(x + before.right + gap - word.left, x)
@@ -216,58 +169,157 @@ def _touch(before, after, shift, gap):
     return bool((left - reach < gap).any())
 
 
+# --------------------------------------------------------------------------------------------------------------- pages
+
+
 def _paginate(rows, width, style):
-    size, (top, right, bottom, left), pitch = style.page_size(), style.margins(), style.pitch()
-    first = top + ASCENT * style.x_height_mm
-    last = np.inf if size is None else size[1] - bottom - DESCENT * style.x_height_mm
+    size, (top, right, bottom, left) = style.page_size(), style.margins()
+    edge = style.pen_width_mm / 2  # of the ink beyond the way of the pen
+    top, right, bottom, left = (max(margin, edge) for margin in (top, right, bottom, left))
     if size is None and not np.isfinite(width):  # aligned to the longest line
-        width = max(_row_width(row) for row in rows if row)
-    lines_by_page, baseline = [[]], first
-    for row in rows:
-        if baseline > last + 1e-9:
-            lines_by_page.append([])
+        width = max(row.width for row in rows if row)
+    height = np.inf if size is None else size[1] - top - bottom
+    rows = [_within(row, height) for row in rows]
+    for row in filter(None, rows):
+        slack = width - row.width
+        shift = {"left": 0.0, "centre": 0.5 * slack, "right": slack}[style.align]
+        row.x = [x + shift for x in row.x]
+    steps = _steps(rows, style)
+    columns: list[list[tuple[_Row, float]]] = [[]]  # (row, y of its baseline below the upper margin)
+    baseline = 0.0
+    for row, step in zip(rows, steps, strict=True):
+        above, below = row.above_and_below() if row else (0.0, 0.0)
+        first = style.first_baseline(max(ASCENT * style.x_height_mm, above), top)
+        baseline = first if not columns[-1] else baseline + step
+        if columns[-1] and row and baseline + max(DESCENT * style.x_height_mm, below) > height + 1e-9:
+            columns.append([])
             baseline = first
         if row:
-            slack = width - _row_width(row)
-            shift = left + {"left": 0.0, "centre": 0.5 * slack, "right": slack}[style.align]
-            lines_by_page[-1].append(_placed(row, shift, baseline, style))
-        elif not lines_by_page[-1]:
-            continue  # a page does not begin with a blank line
-        baseline += pitch
-    lines_by_page = [lines for lines in lines_by_page if lines]
+            columns[-1].append((row, baseline))
+        elif not columns[-1]:
+            baseline = 0.0  # a page does not begin with a blank line
+    columns = [column for column in columns if column]
+    pages = []
+    for start in range(0, len(columns), style.columns):
+        lines = []
+        for k, column in enumerate(columns[start : start + style.columns]):
+            x = left + k * (width + style.gutter_mm)
+            last, last_y = column[-1]
+            free = (
+                0.0 if size is None else height - last_y - max(DESCENT * style.x_height_mm, last.above_and_below()[1])
+            )
+            down = style.moved_down(max(free, 0.0))
+            lines += [_placed(row, x, top + down + y, style) for row, y in column]
+        pages.append(lines)
     if size is None:
-        return [_tight_page(lines_by_page[0], (top, right, bottom, left))]
-    return [Page(size[0], size[1], lines) for lines in lines_by_page]
+        return [_tight_page(pages[0], (top, right, bottom, left), style)]
+    return [Page(size[0], size[1], lines, rules_of(style, size)) for lines in pages]
 
 
-def _row_width(row):
-    return max(x + word.width for word, x in row)
+def _within(row, height):
+    """A row that is no higher than a page has room for."""
+    if row is None or not np.isfinite(height):
+        return row
+    needed = sum(row.above_and_below())
+    return row.resized(height / needed) if needed > height else row
+
+
+def _steps(rows, style):
+    """From the baseline before each row to its own; where that is fixed, letters that would touch become shorter."""
+    pitch, unit = style.pitch(), style.x_height_mm
+    needed = [
+        _needed(before, row, unit) if before and row else 0.0
+        for before, row in zip([None, *rows[:-1]], rows, strict=True)
+    ]
+    if not style.spacing_is_fixed():
+        pitch = min(max([pitch, *needed]), max(MAX_PITCH * unit, pitch))
+        return [max(pitch, step) for step in needed]
+    for before, row, step in zip([None, *rows[:-1]], rows, needed, strict=True):
+        if step > pitch:
+            _shorten(before, row, step - pitch, unit)
+    return [pitch] * len(rows)
+
+
+def _extremes(row, unit, lowest):
+    """{column: how far the ink of a row reaches below the baseline (or above it) there}, in mm."""
+    found: dict[int, float] = {}
+    for word, x in zip(row.words, row.x, strict=True):
+        columns = np.floor((word.points[:, 0] + x) / (BIN * unit)).astype(int)
+        y = word.points[:, 1] if lowest else -word.points[:, 1]
+        for column, reach in zip(columns.tolist(), y.tolist()):
+            if reach > found.get(column, -np.inf):
+                found[column] = reach
+    return found
+
+
+def _needed(before, row, unit):
+    """How far two rows have to be apart so that their ink does not touch."""
+    below, above = _extremes(before, unit, True), _extremes(row, unit, False)
+    most = [
+        reach + above[other] for column, reach in below.items() for other in (column - 1, column, column + 1)
+        if other in above
+    ]  # fmt: skip
+    return max(most, default=0.0) + LINE_GAP * unit
+
+
+def _shorten(before, row, excess, unit):
+    """Takes `excess` mm off the descenders of a row and the tall letters of the next one, where they would touch."""
+    below, above = before.above_and_below()[1], row.above_and_below()[0]
+    for which, reach, keep, sign in ((before, below, 0.0, 1.0), (row, above, unit, -1.0)):
+        share = max(1 - 0.5 * excess / max(reach - keep, 1e-9), SHORTEST)
+        for k, word in enumerate(which.words):
+            points = word.points.copy()
+            y = sign * points[:, 1]
+            points[:, 1] = sign * np.where(y > keep, keep + (y - keep) * share, y)
+            which.words[k] = dataclasses.replace(word, points=points)
 
 
 def _placed(row, shift, baseline, style):
     points, index, text = [], [], ""
-    for word, x in row:
-        text += " " if text else ""
+    for k, (word, x) in enumerate(zip(row.words, row.x, strict=True)):
+        text += " " if text and word.joint == " " else ""
         moved = word.points.copy()
         moved[:, 0] += shift + x
         moved[:, 1] += baseline
         points.append(moved)
         index.append(np.where(word.index < 0, -1, word.index + len(text)))
         text += word.text
-    ink = row[0][0].ink or style.ink
+        ends = k + 1 == len(row.words) or row.words[k + 1].mark != word.mark
+        if word.mark and ends:
+            first = k
+            while first and row.words[first - 1].mark == word.mark:
+                first -= 1
+            stroke = _drawn_through(row.x[first], x + word.width, word.mark, style, len(text))
+            points.append(stroke + [shift, baseline, 0.0])
+            index.append(np.full(len(stroke), -1))
+    ink = row.words[0].ink or style.ink
     return PlacedLine(
         np.concatenate(points), text, np.concatenate(index), label=text, ink=ink, pen_width_mm=style.pen_width_mm,
         baseline_mm=baseline,
     )  # fmt: skip
 
 
-def _tight_page(lines, margins):
+def _drawn_through(left, right, mark, style, seed) -> NDArray:
+    """The stroke [m, 3] under or through some words."""
+    unit = style.x_height_mm
+    width, rng = (right - left) / unit, np.random.default_rng(seed)
+    height = -(UNDERLINE if mark == "underlined" else CROSSING)
+    places = np.linspace(0.0, width, max(round(width / 2), 1) + 1)
+    way = np.column_stack([places, height + rng.normal(0.0, 0.05, len(places))])
+    (stroke,) = draw([Way(way, True)], rng)
+    stroke[:, 0] = np.clip(stroke[:, 0], 0.0, width)
+    return _as_points(stroke * unit + [left, 0.0])
+
+
+def _tight_page(lines, margins, style):
     """A page around the ink; the pen's width is within the margins."""
     top, right, bottom, left = margins
     ink = np.concatenate([line.points[:, :2] for line in lines])
     half = max(line.pen_width_mm for line in lines) / 2
     low, high = ink.min(axis=0) - half, ink.max(axis=0) + half
+    top, left = (max(margin - half, 0.0) if margin == half else margin for margin in (top, left))
     for line in lines:
         line.points[:, :2] += [left - low[0], top - low[1]]
         line.baseline_mm += top - low[1]
-    return Page(float(high[0] - low[0] + left + right), float(high[1] - low[1] + top + bottom), lines)
+    width, height = float(high[0] - low[0] + left + right), float(high[1] - low[1] + top + bottom)
+    return Page(width, height, lines, rules_of(style, (width, height), lines[0].baseline_mm))

@@ -8,29 +8,20 @@ A network that starts anew takes another hand for every line. So that a letter i
 written first, and all others go on from it (they are primed with it), as with a style.
 """
 
-import argparse
 import dataclasses
-import os
-import re
-import sys
 from collections.abc import Callable, Sequence
-from contextlib import nullcontext
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from scribe.console import UsageError
 from scribe.ink.point_characters import character_index
-from scribe.ink.segments import split_line, split_text
+from scribe.ink.segments import split_line, text_lines
+from scribe.ink.word_marks import break_long_words, parse_markup, read_words
 from scribe.ink.words import Segment
-from scribe.pages import flags, formats
-from scribe.pages.formats import FORMATS
-from scribe.pages.layout import compose
-from scribe.pages.workers import drawing_processes
 
-MIN_PAGES_FOR_WORKERS = 4  # below this, starting processes costs more than it saves
 HAND_CANDIDATES = 20  # the line that sets the hand of a letter is the longest of its first 20
+INDENT = 0.9  # x-heights for each space that a line begins with
 
 
 @dataclasses.dataclass
@@ -38,24 +29,70 @@ class Paragraph:
     """What begins on a new line of the page.
 
     Attributes:
-        texts: segments, strings that are written one by one; none for a blank line.
+        texts: segments, strings that are written one by one, in the form of `scribe/ink/word_marks.py`; none for a
+            blank line.
         bias: of all of them.
         style: whose hand: a key of the styles, such as a number, or None for the job's own hand.
+        ink: a colour of matplotlib, None for that of the page.
+        indent: of its first line, in x-heights.
     """
 
     texts: list[str]
     bias: float = 1.0
     style: Any = None
+    ink: str | None = None
+    indent: float = 0.0
 
 
-def text_paragraphs(text: str, bias: float = 1.0, style: Any = None, newlines: str = "auto") -> list[Paragraph]:
-    """A text as paragraphs, blank lines between them. Arguments as `Paragraph` and `text.split_text`."""
-    return [Paragraph(texts, bias, style) for texts in split_text(text, newlines=newlines)]
+@dataclasses.dataclass
+class Breaking:
+    """How words are broken that a line has no room for.
+
+    Attributes:
+        room: the width of a line in x-heights. hyphenate: a function that returns the places in a word where it may be
+            hyphenated; None: nobody has asked for it. markup: whether `__` and `~~` underline and cross out words.
+        forced: words that are broken although nobody asked for it; they are added here.
+    """
+
+    room: float = np.inf
+    hyphenate: Callable[[str], list[int]] | None = None
+    markup: bool = False
+    forced: list[str] = dataclasses.field(default_factory=list)
+
+    def segments(self, text: str, indent: float = 0.0) -> list[str]:
+        """A text as segments, with its long words broken."""
+        text = parse_markup(text) if self.markup else text
+        broken, forced = break_long_words(" ".join(text.split()), self.room - indent, self.hyphenate)
+        self.forced += forced
+        return split_line(broken)
 
 
-def line_paragraphs(lines: Sequence[str], biases: Sequence[float], styles: Sequence[Any]) -> list[Paragraph]:
-    """Lines as paragraphs, each with its bias and style."""
-    return [Paragraph(split_line(line), bias, style) for line, bias, style in zip(lines, biases, styles, strict=True)]
+def text_paragraphs(
+    text: str, bias: float = 1.0, style: Any = None, newlines: str = "auto", breaking: Breaking | None = None
+) -> list[Paragraph]:
+    """A text as paragraphs, blank lines between them. Arguments as `Paragraph` and `segments.text_lines`."""
+    breaking = breaking or Breaking()
+    paragraphs = []
+    for line in text_lines(text, newlines):
+        indent = min(INDENT * line.indent, 0.5 * breaking.room)
+        texts = breaking.segments(line.text, indent) if line.text else []
+        paragraphs.append(Paragraph(texts, bias, style, indent=indent))
+    return paragraphs
+
+
+def line_paragraphs(
+    lines: Sequence[str],
+    biases: Sequence[float],
+    styles: Sequence[Any],
+    inks: Sequence[str | None] | None = None,
+    breaking: Breaking | None = None,
+) -> list[Paragraph]:
+    """Lines as paragraphs, each with its bias, style and ink."""
+    breaking = breaking or Breaking()
+    return [
+        Paragraph(breaking.segments(line), bias, style, ink)
+        for line, bias, style, ink in zip(lines, biases, styles, inks or [None] * len(lines), strict=True)
+    ]
 
 
 def write_paragraphs(
@@ -73,7 +110,8 @@ def write_paragraphs(
     Returns:
         A list of Segments for each paragraph, as `layout.compose` takes it.
     """
-    texts = [text for paragraph in paragraphs for text in paragraph.texts]
+    marked = [text for paragraph in paragraphs for text in paragraph.texts]
+    texts = [read_words(text)[0] for text in marked]
     biases = [paragraph.bias for paragraph in paragraphs for _ in paragraph.texts]
     hands = [paragraph.style for paragraph in paragraphs for _ in paragraph.texts]
     lines: list[Any] = [None] * len(texts)
@@ -87,90 +125,42 @@ def write_paragraphs(
         own = [i for i, other in enumerate(hands) if other == hand]
         style = None if hand is None else (styles or {})[hand]
         if hand is None and len(own) > 1:
-            first = max(own[:HAND_CANDIDATES], key=lambda i: len(texts[i]))
+            # A line of signs alone is drawn, and tells nothing of a hand.
+            first = max(own[:HAND_CANDIDATES], key=lambda i: (any(map(str.isalnum, texts[i])), len(texts[i])))
             write_some([first], None)
             style = as_style(lines[first])
             own.remove(first)
         write_some(own, style)
 
-    left = (Segment(line.text, line.strokes, character_index(line.phis), hand) for line, hand in zip(lines, hands))
-    return [[next(left) for _ in paragraph.texts] for paragraph in paragraphs]
+    left = iter(zip(lines, marked, strict=True))
+    return [
+        [
+            as_segment(*next(left), hand=paragraph.style, ink=paragraph.ink, indent=0.0 if k else paragraph.indent)
+            for k in range(len(paragraph.texts))
+        ]
+        for paragraph in paragraphs
+    ]
+
+
+def as_segment(line: Any, marked: str = "", **how: Any) -> Segment:
+    """A written line as the layout takes it.
+
+    Args:
+        line: with text, strokes and phis; a `lines.Line` with composed characters tells more.
+        marked: its text with joints and marks. how: further fields of Segment.
+    """
+    _, joints, marks = read_words(marked)
+    if any(joint != " " for joint in joints) or any(marks):
+        how |= {"joints": joints, "marks": marks}
+    ink = getattr(line, "ink", None)
+    if ink is None:
+        return Segment(line.text, line.strokes, character_index(line.phis), **how)
+    return Segment(line.text, line.strokes, ink.index, added=ink.added, metrics=ink.metrics, **how)
 
 
 def as_style(line: Any) -> tuple[NDArray[np.float32], str]:
-    """A written line as a style that primes others: offsets float32 [n, 3], text."""
+    """A written line as a style that primes others: offsets float32 [n, 3], text; without what composing added."""
+    line = getattr(line, "base", None) or line
     points = line.strokes
     offsets = np.diff(points[:, :2], axis=0, prepend=points[:1, :2])
     return np.column_stack([offsets, points[:, 5]]).astype(np.float32), line.text
-
-
-class Job:
-    """Pages to be written: what, how they look, and where they go.
-
-    Args:
-        args: of sample.py, checked.
-        texts: the lines of what is written, in the model's characters.
-    """
-
-    def __init__(self, args: argparse.Namespace, texts: Sequence[str]):
-        if args.file:
-            self.paragraphs = text_paragraphs("\n".join(texts), args.bias, args.style, args.newlines or "auto")
-        else:
-            styles = [None if n == -1 else n for n in args.styles] if args.styles else [args.style] * len(texts)
-            self.paragraphs = line_paragraphs(texts, args.biases or [args.bias] * len(texts), styles)
-        self.style, self.options = flags.page_style(args), flags.options(args)
-        name = os.path.splitext(os.path.basename(args.file))[0] if args.file not in (None, "-") else ""
-        self.name = name or file_name(next(text for text in texts if text))
-        self.output, self.formats = args.output or os.path.join(args.log_dir, "figures"), args.format
-        self.to_file = False
-        if self.output != "-":
-            self.to_file = bool(args.output) and not os.path.isdir(args.output) and "." in os.path.basename(args.output)
-            if self.to_file and len(self.formats) > 1:
-                raise UsageError(f"--output {self.output} is one file, but there are several --format: name a folder.")
-            if self.to_file and not self.formats:
-                self.formats = [_format_of(self.output)]
-            self.formats = self.formats or ["png"]
-            # Checked now, not after minutes of writing.
-            folder = os.path.dirname(self.output) or "." if self.to_file else self.output
-            try:
-                os.makedirs(folder, exist_ok=True)
-            except OSError as error:
-                reason = "is a file" if os.path.isfile(folder) else f"cannot be made ({error.strerror})"
-                raise type(error)(f"--output {self.output}: the folder {folder} {reason}.") from None
-
-    def run(self, write: Callable, seed: int, styles: dict[Any, Any], suffix: str, workers: int = 0) -> list[str]:
-        """Writes everything.
-
-        Args:
-            write, seed, styles: as in `write_paragraphs`.
-            suffix: of file names.
-            workers: largest number of processes that draw.
-
-        Returns:
-            the names of the files.
-        """
-        pages = compose(write_paragraphs(self.paragraphs, write, seed, styles), self.style)
-        if self.output == "-":
-            formats.write(pages, sys.stdout.buffer, self.formats[0], self.options)
-            return []
-        names = []
-        parallel = workers > 1 and len(pages) >= MIN_PAGES_FOR_WORKERS
-        with drawing_processes(workers) if parallel else nullcontext() as pool:
-            for format in self.formats:
-                target = self.output
-                if not self.to_file:
-                    target = os.path.join(self.output, f"{self.name}_{suffix}{FORMATS[format][0]}")
-                names += formats.write(pages, target, format, self.options, pool)
-        return names
-
-
-def _format_of(path):
-    try:
-        return formats.format_of(path)
-    except ValueError as error:
-        raise UsageError(str(error)) from None
-
-
-def file_name(text: str) -> str:
-    """A text as a name for files: lower-case letters, digits and underscores, 40 at most."""
-    return re.sub(r"[^a-z0-9]+", "_", text.lower()).strip("_")[:40] or "line"

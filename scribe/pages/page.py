@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from scribe.ink.strokes import hermite, stroke_slices
+from scribe.pages.ruling import Rule
 
 INK = "#10204d"
 PEN_WIDTH_MM = 0.35
@@ -49,11 +50,12 @@ class PlacedLine:
 
 @dataclasses.dataclass
 class Page:
-    """width_mm, height_mm, and the PlacedLines in writing order."""
+    """width_mm, height_mm, the PlacedLines in writing order, and the rules of the paper."""
 
     width_mm: float
     height_mm: float
     lines: list[PlacedLine]
+    rules: list[Rule] = dataclasses.field(default_factory=list)
 
 
 def check_pages(pages: list[Page]) -> None:

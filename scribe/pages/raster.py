@@ -8,6 +8,7 @@
 
 import dataclasses
 import io
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -20,6 +21,7 @@ from PIL import Image
 
 from scribe.pages.drawing_options import Options
 from scribe.pages.page import SMOOTH_STEPS, Page, PlacedLine, hex_colour, relative_widths, smooth
+from scribe.pages.ruling import Rule
 
 PNG_DPI = 300
 PNG_SPEED_WIDTH = 0.5
@@ -90,8 +92,19 @@ def _ink(page, axes, options, speed_width=0.0):
     """Adds all lines; `speed_width` is the default where the options have none."""
     if options.speed_width is None:
         options = dataclasses.replace(options, speed_width=speed_width)
+    if page.rules:
+        axes.add_collection(rule_collection(page.rules), autolim=False)
     for line in page.lines:
         axes.add_collection(line_collection(line, options), autolim=False)
+
+
+def rule_collection(rules: Sequence[Rule], colour: str | None = None) -> LineCollection:
+    """The rules of the paper, in their own colours or all in one."""
+    return LineCollection(
+        [[(r.x1 - ROUND_DOT_MM / 2, r.y1), (r.x2 + ROUND_DOT_MM / 2, r.y2)] for r in rules],
+        linewidths=[r.width_mm * POINTS_PER_MM for r in rules], colors=[colour or r.colour for r in rules],
+        capstyle="round",
+    )  # fmt: skip
 
 
 def line_collection(

@@ -26,6 +26,8 @@ def plotter(pages: list[Page], options: Options) -> str:
         pen = (hex_colour(line.ink), line.pen_width_mm)
         layers.setdefault(pen if options.layers == "pen" else k, (pen, []))[1].append(line)
     parts = [_SVG_HEAD.format(w=number(page.width_mm), h=number(page.height_mm))]
+    if page.rules:  # plotter programs leave out layers whose name begins with a %
+        parts += ['<g inkscape:groupmode="layer" inkscape:label="% rules" id="rules">\n', *_rules(page), "</g>\n"]
     for n, ((ink, width), lines) in enumerate(layers.values(), 1):
         name = f"{ink} {number(width)} mm" if options.layers == "pen" else lines[0].label or lines[0].text
         # Plotter programs read the number at the beginning as the layer's.
@@ -74,6 +76,7 @@ def animated(pages: list[Page], options: Options) -> str:
     keyframes: list[str] = []
     if options.paper is not None:
         parts.append(f'<rect width="100%" height="100%" fill="{hex_colour(options.paper)}"/>\n')
+    parts += _rules(page)
     for line, t in zip(page.lines, times, strict=True):
         pen = _PEN.format(ink=hex_colour(line.ink), width=number(line.pen_width_mm))
         parts.append(f"<g {pen}>\n<title>{escape(printable(line.text))}</title>\n")
@@ -95,6 +98,15 @@ def animated(pages: list[Page], options: Options) -> str:
         style = _REPEATING_STYLE.format(keyframes="\n".join(keyframes), seconds=seconds)
     head = _SVG_HEAD.format(w=number(page.width_mm), h=number(page.height_mm))
     return "".join([head, style, *parts]) + "</svg>\n"
+
+
+def _rules(page):
+    """The rules of the paper as lines."""
+    return [
+        f'<line x1="{number(r.x1)}" y1="{number(r.y1)}" x2="{number(r.x2)}" y2="{number(r.y2)}" stroke="{r.colour}" '
+        f'stroke-width="{number(r.width_mm)}" stroke-linecap="round"/>\n'
+        for r in page.rules
+    ]
 
 
 def _keyframes(name, begin, end):

@@ -51,8 +51,8 @@ class Line:
         phis: float32 [n, U], the weight of every character at every point (eq. 46).
         kappas: float32 [n, K], the window positions in characters; 0 is the first character of `text`.
         finished: whether the line ended after its last character, within the limit.
-        ink: of a line with composed characters: which points were added, and the character of each (`ComposedInk`); None:
-            the attention tells it (`scribe/ink/point_characters.py`).
+        ink: of a line with composed characters: which points were added, and the character of each (`ComposedInk`);
+            None: the attention tells it (`scribe/ink/point_characters.py`).
         base: of such a line: the line as the network wrote it, without what was composed.
     """
 
@@ -119,10 +119,7 @@ def sample_batch(
                 tsteps=tsteps, style=style, initial_states=initial_states,
             ), strict=True)
         )  # fmt: skip
-        return [
-            composed(composition, base_lines.get(i), seeds[i], model)
-            for i, composition in enumerate(compositions)
-        ]
+        return [composed(composition, base_lines.get(i), seeds[i], model) for i, composition in enumerate(compositions)]
     prime_strokes, prime_text = np.array([[0, 0, model.config.first_pen]], np.float32), ""
     if style is not None:
         prime_strokes, prime_text = _checked_style(style, alphabet)
@@ -170,7 +167,8 @@ def composed(composition: Composition, base: Line | None, seed: tuple, model) ->
     if composition.is_plain and base is not None:
         return base
     if base is None:
-        base = Line("", *(np.zeros([0, size], np.float32) for size in (6, 0, model.kmixtures)), finished=True)
+        points, phis, kappas = (np.zeros([0, size], np.float32) for size in (6, 0, model.kmixtures))
+        base = Line("", points, phis, kappas, finished=True)
     unit = MEDIAN_X_HEIGHT / model.config.data_scale
     rng = np.random.default_rng([*seed, DRAWN_STREAM])
     ink = compose_ink(composition, base.strokes, base.phis, rng, unit)

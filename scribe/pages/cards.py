@@ -1,0 +1,264 @@
+"""Cards: a page for each row of a table, all of the same text with other names in it, each in its own variation.
+
+    batch = Batch(args, fit, say)                      # args: of sample.py; fit: lines as they can be written
+    names = batch.run(write, seed=7, styles={}, made_by="saved/checkpoint")
+
+The cards are written in groups that are always the same, so a card has the same bytes whether the job ran through or
+was killed and started again. cards.json beside the files says which text made which of them.
+"""
+
+import argparse
+import csv
+import dataclasses
+import hashlib
+import io
+import json
+import os
+import re
+import sys
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from scribe.console import UsageError
+from scribe.files.atomic import save_json
+from scribe.files.text_file import read_text
+from scribe.ink.word_marks import read_words
+from scribe.pages import flags, formats
+from scribe.pages.formats import FORMATS
+from scribe.pages.job import breaking_of, file_name
+from scribe.pages.layout import compose
+from scribe.pages.letter import Paragraph, as_segment, as_style, text_paragraphs
+
+GROUP = 8  # cards that are written together
+RECORD = "cards.json"
+TEXT_FIELD, STYLE_FIELD = "text", "style"
+# Flags that change no card.
+_NO_PART = {"cards", "template", "output", "overwrite", "workers", "log_dir", "seed", "page_flags", "pages"}
+
+
+@dataclasses.dataclass
+class Card:
+    """A row: its number from 1, the name of its files without ending, its text, and the number of its style or None."""
+
+    number: int
+    name: str
+    text: str
+    style: Any
+
+
+def read_cards(path: str, template: str | None, style: Any = None) -> list[Card]:
+    """The cards of a CSV.
+
+    Args:
+        path: of the CSV; its first row names the fields. A field "style" holds the number of a style or nothing.
+        template: a text with fields such as {name}; None: the field "text" is the text. style: where a row names none.
+
+    Raises:
+        UsageError: no rows, a row of another length, or a field that is not there. OSError: it cannot be read.
+    """
+    content = read_text(path)
+    try:
+        delimiter = csv.Sniffer().sniff(content.partition("\n")[0], ",;\t").delimiter
+    except csv.Error:
+        delimiter = ","
+    rows = [row for row in csv.reader(io.StringIO(content), delimiter=delimiter) if any(cell.strip() for cell in row)]
+    if len(rows) < 2:
+        raise UsageError(f"{path} has no cards: its first row should name the fields, each other row is a card.")
+    names = [name.strip() for name in rows[0]]
+    if template is None and TEXT_FIELD not in names:
+        raise UsageError(f"{path} has no field {TEXT_FIELD!r}: add it, or give the text with --template.")
+    cards, digits = [], len(str(len(rows) - 1))
+    for number, row in enumerate(rows[1:], 1):
+        if len(row) != len(names):
+            raise UsageError(f"{path}: card {number} has {len(row)} fields, but the first row names {len(names)}.")
+        fields = dict(zip(names, (cell.strip() for cell in row), strict=True))
+        text = fields[TEXT_FIELD] if template is None else filled(template, fields, path)
+        if not text.strip():
+            raise UsageError(f"{path}: card {number} has no text.")
+        own_style = fields.get(STYLE_FIELD, "")
+        if own_style and not own_style.isdecimal():
+            raise UsageError(f"{path}: card {number} has the style {own_style!r}: it should be the number of a style.")
+        name = f"{number:0{digits}d}_{file_name(next(iter(fields.values())))}"
+        cards.append(Card(number, name, text, int(own_style) if own_style else style))
+    return cards
+
+
+def filled(template: str, fields: dict[str, str], path: str) -> str:
+    """A template with its fields filled in; {{ and }} are braces. Raises UsageError for a field that is not there."""
+
+    def value(match):
+        if match.group() in ("{{", "}}"):
+            return match.group()[0]
+        name = match[1].strip()
+        if name not in fields:
+            raise UsageError(f"the template has a field {name!r}, but {path} has {', '.join(fields)}.")
+        return fields[name]
+
+    return re.sub(r"\{\{|\}\}|\{([^{}\n]*)\}", value, template)
+
+
+class Batch:
+    """The cards of a job, and which of them are there already.
+
+    Args:
+        args: of sample.py, checked. fit: returns lines as they can be written. say: takes a message.
+
+    Attributes:
+        seed: of the cards that are there already; None if there are none.
+    """
+
+    def __init__(self, args: argparse.Namespace, fit: Callable[[list[str]], list[str]], say: Callable[[str], Any]):
+        template = None if args.template is None else read_text(args.template)
+        self.args, self.say = args, say
+        self.cards = read_cards(args.cards, template, args.style)
+        lines = [card.text.splitlines() for card in self.cards]
+        fitted = iter(fit([line for of_card in lines for line in of_card]))
+        for card, of_card in zip(self.cards, lines, strict=True):
+            card.text = "\n".join(next(fitted) for _ in of_card)
+            if not card.text.strip():
+                raise UsageError(f"{args.cards}: nothing of card {card.number} can be written.")
+        self.style, self.options = flags.page_style(args), flags.options(args)
+        self.formats = args.format or ["png"]
+        self.folder = args.output or os.path.join(args.log_dir, "figures")
+        if os.path.exists(self.folder) and not os.path.isdir(self.folder) or self.folder == "-":
+            raise UsageError(f"--output {self.folder} is no folder: cards are many files.")
+        self.breaking = breaking_of(args)
+        self.paragraphs = [self._paragraphs(card) for card in self.cards]
+        self.record = self._read_record()
+        self.seed: int | None = self.record.get("seed")
+
+    def styles(self) -> set:
+        """The styles that the cards name."""
+        return {card.style for card in self.cards}
+
+    def _paragraphs(self, card) -> list[Paragraph]:
+        newlines = self.args.newlines or "auto"
+        return text_paragraphs(card.text, self.args.bias, card.style, newlines, self.breaking)
+
+    def _read_record(self):
+        path = os.path.join(self.folder, RECORD)
+        if not os.path.exists(path):
+            return {}
+        try:
+            with open(path, encoding="utf-8") as file:
+                record = json.load(file)
+        except ValueError:
+            record = None
+        if not isinstance(record, dict) or not isinstance(record.get("files"), dict):
+            raise UsageError(f"{path} is not what --cards wrote: name another --output.")
+        return record
+
+    def run(self, write: Callable, seed: int, styles: dict[Any, Any], made_by: str) -> list[str]:
+        """Writes the cards that are not there yet.
+
+        Args:
+            write, seed, styles: as in `letter.write_paragraphs`.
+            made_by: what else decides what they look like, such as the name of the checkpoint.
+
+        Returns:
+            the names of the files of all cards.
+
+        Raises:
+            UsageError: a file is there that another text or other flags made, and --overwrite is not given.
+        """
+        keys = {card.number: self._key(card, seed, made_by) for card in self.cards}
+        done = {card.number for card in self.cards if self._is_there(card, keys[card.number])}
+        self._check_names([card for card in self.cards if card.number not in done])
+        os.makedirs(self.folder, exist_ok=True)
+        if done:
+            self.say(f"{len(done)} of {len(self.cards)} cards are there already.")
+        hand = None  # one for all cards that name none
+        with self._progress(len(done)) as progress:
+            for start in range(0, len(self.cards), GROUP):
+                group = list(range(start, min(start + GROUP, len(self.cards))))
+                if all(self.cards[i].number in done for i in group):
+                    continue
+                if hand is None and any(card.style is None for card in self.cards):
+                    hand = self._write_hand(write, seed)
+                pages = self._write_group(group, write, seed, styles, hand)
+                for i in group:
+                    if self.cards[i].number not in done:
+                        self._save(self.cards[i], pages[i], keys[self.cards[i].number])
+                        progress.update()
+                self.record["seed"] = seed
+                save_json(os.path.join(self.folder, RECORD), self.record)
+        return [name for card in self.cards for name in self._files_of(keys[card.number])]
+
+    def _key(self, card, seed, made_by):
+        """What makes a card: the same key, the same bytes."""
+        how = {name: value for name, value in vars(self.args).items() if name not in _NO_PART}
+        content = [how, made_by, seed, card.number, card.text, str(card.style), self.cards[0].text]
+        return hashlib.sha256(json.dumps(content, sort_keys=True, default=str).encode()).hexdigest()
+
+    def _files_of(self, key):
+        """The files that the record has for a key, with their folder."""
+        return [os.path.join(self.folder, name) for name, made in self.record.get("files", {}).items() if made == key]
+
+    def _is_there(self, card, key):
+        names = self._files_of(key)
+        return bool(names) and all(map(os.path.exists, names)) and key in self.record.get("whole", [])
+
+    def _check_names(self, cards):
+        """Refuses to replace what another text made."""
+        if self.args.overwrite:
+            return
+        there = set(os.listdir(self.folder)) if os.path.isdir(self.folder) else set()
+        for card in cards:
+            for format in self.formats:
+                ending = FORMATS[format][0]
+                mine = re.compile(rf"{re.escape(card.name)}(-\d+)?{re.escape(ending)}")
+                found = next((name for name in sorted(there) if mine.fullmatch(name)), None)
+                if found is not None:
+                    raise UsageError(
+                        f"{os.path.join(self.folder, found)} is there, from another text or other flags: --overwrite "
+                        "replaces it, or name another --output."
+                    )
+
+    def _write_hand(self, write, seed):
+        """The line that all cards without a style go on from: the longest of the first card."""
+        texts = [read_words(text)[0] for paragraph in self.paragraphs[0] for text in paragraph.texts]
+        longest = max(texts, key=lambda text: (any(map(str.isalnum, text)), len(text)))
+        return as_style(write([longest], [self.args.bias], [(seed, 0, 0)], None)[0])
+
+    def _write_group(self, group: Sequence[int], write, seed, styles, hand):
+        """{card: its pages}; every line draws its numbers from (seed, number of the card, number of the line)."""
+        jobs = []  # (card, paragraph, segment, text, seed)
+        for i in group:
+            line = 0
+            for p, paragraph in enumerate(self.paragraphs[i]):
+                for k, text in enumerate(paragraph.texts):
+                    line += 1
+                    jobs.append((i, p, k, text, (seed, self.cards[i].number, line)))
+        segments: dict[tuple, Any] = {}
+        for style in dict.fromkeys(self.cards[i].style for i in group):
+            own = [job for job in jobs if self.cards[job[0]].style == style]
+            texts = [read_words(text)[0] for *_, text, _ in own]
+            prime = hand if style is None else styles[style]
+            lines = write(texts, [self.args.bias] * len(own), [own_seed for *_, own_seed in own], prime)
+            for (i, p, k, text, _), line in zip(own, lines, strict=True):
+                indent = 0.0 if k else self.paragraphs[i][p].indent
+                segments[i, p, k] = as_segment(line, text, hand=style, indent=indent)
+        pages = {}
+        for i in group:
+            of_card = [
+                [segments[i, p, k] for k in range(len(paragraph.texts))]
+                for p, paragraph in enumerate(self.paragraphs[i])
+            ]
+            number = self.cards[i].number
+            pages[i] = compose(of_card, self.style, lambda text, n=number: self.say(f"Warning: card {n}: {text}"))
+            if len(pages[i]) > 1:
+                self.say(f"Warning: card {number} takes {len(pages[i])} pages.")
+        return pages
+
+    def _save(self, card, pages, key):
+        files = self.record.setdefault("files", {})
+        for format in self.formats:
+            target = os.path.join(self.folder, f"{card.name}{FORMATS[format][0]}")
+            for name in formats.write(pages, target, format, self.options):
+                files[os.path.basename(name)] = key
+        self.record.setdefault("whole", []).append(key)
+
+    def _progress(self, done):
+        from tqdm import tqdm
+
+        return tqdm(total=len(self.cards), initial=done, unit="card", disable=None, file=sys.stderr)
