@@ -22,7 +22,7 @@ from scribe.ink.composed import MERGED, Composition, recipe_of
 from scribe.ink.mark_places import Letter, place_mark
 from scribe.ink.measure import Metrics, measure_line
 from scribe.ink.pen import PACE
-from scribe.ink.point_characters import assign_characters
+from scribe.ink.point_characters import assign_characters, character_index
 from scribe.ink.shapes import PUNCTUATION, SIGNS, draw
 from scribe.ink.strokes import stroke_slices
 from scribe.ink.typical import MEDIAN_STEP, MEDIAN_X_HEIGHT, WORD_GAP
@@ -104,7 +104,7 @@ class _Line:
 
     def __init__(self, composition, points, phis, rng, unit):
         self.composition, self.rng = composition, rng
-        self.points = np.array(points, float).reshape(-1, 6)
+        self.points, self.phis = np.array(points, float).reshape(-1, 6), phis
         base = composition.base
         self.index = assign_characters(self.points, phis, base) if base else np.zeros(0, int)
         self.metrics: Metrics | None = measure_line(self.points, base, self.index) if base else None
@@ -315,7 +315,8 @@ class _Line:
             return []
         words, strokes = [], list(self.strokes)
         last = 0
-        for word in split_words(WrittenText(self.composition.base, self.points, self.index), force=True):
+        index = character_index(self.phis)  # that of the strokes goes back, for dots and bars
+        for word in split_words(WrittenText(self.composition.base, self.points, index), force=True):
             last += len(word.points)
             end = next((k for k, s in enumerate(self.slices) if s.stop >= last), len(self.slices) - 1)
             own = [stroke for stroke in strokes if stroke.base <= end]

@@ -130,9 +130,8 @@ def _pieces(word, room, hyphenate):
 
 
 def _hyphen_places(part, hyphenate):
-    """Where a part of a word may be hyphenated: by the rules of a language, else before a consonant with a vowel after it
-    (a syllable of most languages begins so), else anywhere.
-    """
+    """Where a part of a word may be hyphenated: by a language's rules; else before a consonant that a vowel follows,
+    as syllables of most languages begin; else anywhere."""
     places = hyphenate(part) if hyphenate else []
     if not places:
         vowel = [c in _VOWELS for c in part] + [False]

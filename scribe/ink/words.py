@@ -69,9 +69,11 @@ def split_words(segment: WrittenText, force: bool = False) -> list[WrittenText]:
     text = " ".join(segment.text.split())
     index = _index_of(segment, text, len(points))
     known = segment.index is not None
+    # A mark that was added after its word does not go back to the beginning of the word.
+    reached = index if getattr(segment, "added", None) is None else np.maximum.accumulate(index)
     spaces = [k for k, c in enumerate(text) if c == " "]
     lifts = stroke_ends(points[:-1]) - 1  # the last one separates nothing
-    cuts = _choose_cuts(points, index, text, known=known, lifts=lifts, skip=-99.0 if force else NO_GAP)
+    cuts = _choose_cuts(points, reached, text, known=known, lifts=lifts, skip=-99.0 if force else NO_GAP)
     words, start, first = [], 0, 0
     for space, cut in [*zip(spaces, cuts, strict=True), (len(text), len(points) - 1)]:
         if cut is None:
@@ -120,8 +122,7 @@ def _choose_cuts(points, index, text, *, known, lifts, skip):
     reach = np.array([right[max(0, k - 6) : k + 1].max() for k in range(len(lifts))])
     gaps = np.clip((left[1:] - reach) / unit, -2.0, 2.5)
     # Where the attention leaves the space, in characters: the lift's own position on the same scale.
-    # A mark that is written after its word does not go back to the word before.
-    position = np.maximum.accumulate(index)[lifts] + 0.5
+    position = index[lifts] + 0.5
     doubt = 0.55 if known else 0.12  # gap, in characters, that one character of distance is worth
     scores = gaps[None, :] - doubt * np.maximum(np.abs(position[None, :] - np.array(spaces)[:, None]) - 1.0, 0.0)
     S, C = scores.shape

@@ -17,7 +17,8 @@ from collections.abc import Callable, Iterable
 import numpy as np
 from numpy.typing import NDArray
 
-from scribe.ink.shapes import PUNCTUATION, Way, draw
+from scribe.ink.pen import resample, unsteady
+from scribe.ink.shapes import PUNCTUATION, draw
 from scribe.ink.words import Segment
 from scribe.pages.page import Page, PlacedLine
 from scribe.pages.page_style import ASCENT, DESCENT, PageStyle
@@ -32,7 +33,7 @@ HYPHEN_GAP, HYPHEN_ROOM = 0.25, 0.95  # x-heights: before a hyphen at the end of
 # become shorter, but not shorter than SHORTEST of their length.
 LINE_GAP, MAX_PITCH, SHORTEST = 0.3, 4.4, 0.45
 BIN = 0.4  # x-heights: width of a column in which the ink of two lines is compared
-UNDERLINE, CROSSING = 0.42, -0.5  # x-heights from the baseline
+UNDERLINE, CROSSING, WAVER = 0.42, -0.5, 0.05  # x-heights from the baseline, and how much such a stroke wavers
 MAX_INDENT = 0.5  # of the width of a line
 
 
@@ -213,7 +214,7 @@ def _paginate(rows, width, style):
         pages.append(lines)
     if size is None:
         return [_tight_page(pages[0], (top, right, bottom, left), style)]
-    return [Page(size[0], size[1], lines, rules_of(style, size)) for lines in pages]
+    return [Page(size[0], size[1], lines, rules_of(style.ruling, style.cell_mm(), size)) for lines in pages]
 
 
 def _within(row, height):
@@ -303,10 +304,9 @@ def _drawn_through(left, right, mark, style, seed) -> NDArray:
     """The stroke [m, 3] under or through some words."""
     unit = style.x_height_mm
     width, rng = (right - left) / unit, np.random.default_rng(seed)
-    height = -(UNDERLINE if mark == "underlined" else CROSSING)
-    places = np.linspace(0.0, width, max(round(width / 2), 1) + 1)
-    way = np.column_stack([places, height + rng.normal(0.0, 0.05, len(places))])
-    (stroke,) = draw([Way(way, True)], rng)
+    height = UNDERLINE if mark == "underlined" else CROSSING
+    places = np.linspace(0.0, width, max(round(width / 3), 1) + 1)
+    stroke = unsteady(resample(np.column_stack([places, height + rng.normal(0.0, WAVER, len(places))])), rng)
     stroke[:, 0] = np.clip(stroke[:, 0], 0.0, width)
     return _as_points(stroke * unit + [left, 0.0])
 
@@ -322,4 +322,4 @@ def _tight_page(lines, margins, style):
         line.points[:, :2] += [left - low[0], top - low[1]]
         line.baseline_mm += top - low[1]
     width, height = float(high[0] - low[0] + left + right), float(high[1] - low[1] + top + bottom)
-    return Page(width, height, lines, rules_of(style, (width, height), lines[0].baseline_mm))
+    return Page(width, height, lines, rules_of(style.ruling, style.cell_mm(), (width, height), lines[0].baseline_mm))

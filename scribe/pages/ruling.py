@@ -1,18 +1,14 @@
 """Ruled paper: the lines, squares and dots that baselines stand on.
 
     from scribe.pages.ruling import rules_of
-    rules = rules_of(PageStyle(ruling="squared"), (148, 210))
+    rules = rules_of("squared", 5.0, (148, 210))
 
 A picture has the rules as its background; in a plotter svg they are a layer of their own, which is not plotted.
 """
 
 import dataclasses
-from typing import TYPE_CHECKING
 
 import numpy as np
-
-if TYPE_CHECKING:
-    from scribe.pages.page_style import PageStyle
 
 CELL_MM = {"squared": 5.0, "dotted": 5.0, "seyes": 8.0}  # from rule to rule; "ruled" takes the line spacing
 RULINGS = ("ruled", *CELL_MM)
@@ -34,29 +30,28 @@ class Rule:
     colour: str
 
 
-def rules_of(style: "PageStyle", size: tuple[float, float], baseline: float | None = None) -> list[Rule]:
+def rules_of(ruling: str | None, cell: float, size: tuple[float, float], baseline: float | None = None) -> list[Rule]:
     """The rules of a page.
 
     Args:
-        style: of the page. size: its width and height in mm. baseline: one of its baselines, through which a rule goes;
-            None: rules are counted from the upper edge.
+        ruling: one of RULINGS, or None for blank paper. cell: from rule to rule, in mm. size: of the page in mm.
+        baseline: one of its baselines, through which a rule goes; None: rules are counted from the upper edge.
     """
-    if style.ruling is None:
+    if ruling is None:
         return []
     width, height = size
-    cell = style.cell_mm()
     start = 0.0 if baseline is None else baseline % cell
 
     def places(end, step, first=0.0):
         return [float(v) for v in np.arange(first, end - 1e-6, step) if v > 1e-6]
 
     down = places(height, cell, start)
-    if style.ruling == "dotted":
+    if ruling == "dotted":
         return [Rule(x, y, x, y, DOT_MM, _GREY) for y in down for x in places(width, cell)]
     rules = [Rule(0.0, y, width, y, THIN_MM, _BLUE) for y in down]
-    if style.ruling == "squared":
+    if ruling == "squared":
         rules += [Rule(x, 0.0, x, height, THIN_MM, _BLUE) for x in places(width, cell)]
-    if style.ruling == "seyes":
+    if ruling == "seyes":
         fine = places(height, cell / SEYES_FINE, start % (cell / SEYES_FINE))
         rules = [Rule(0.0, y, width, y, FINE_MM, _LIGHT) for y in fine] + rules
         rules += [Rule(x, 0.0, x, height, FINE_MM, _BLUE) for x in places(width, cell)]

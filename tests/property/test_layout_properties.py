@@ -1,19 +1,24 @@
 """What holds for every text and every stroke that can be set on a page."""
 
 import json
+import types
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
+from scribe.ink.composed import compose_text
+from scribe.ink.composing import compose_ink
 from scribe.ink.measure import measure_line, straighten
 from scribe.ink.point_characters import character_index
 from scribe.ink.segments import split_line, split_text
 from scribe.ink.words import Segment, split_words
+from scribe.ink.writable import fit_text
 from scribe.pages.formats import Page, PlacedLine, encode
 from scribe.pages.layout import compose
+from scribe.pages.letter import Breaking, text_paragraphs, write_paragraphs
 from scribe.pages.page import schedule, simplify
 from scribe.pages.page_style import PageStyle
 from writing_helpers import write_text
@@ -94,6 +99,61 @@ def test_page_holds_all_text_within_its_side_margins_in_writing_order(paragraphs
         assert len(line.index) == len(line.points) and 0 <= line.index.min() and line.index.max() < len(line.text)
     for page in pages:
         assert (np.diff([line.baseline_mm for line in page.lines]) > 0).all()
+
+
+WORDS = st.sampled_from(
+    ["gypsy", "Tall", "Zoë", "Łódź", "½", "5", "€", "=", "Å", "https://www.example.org/a/b?c=d", "x²", "i", "I"]
+    + ["‘yes’", "Donaudampfschifffahrtselektrizitaetenhauptbetriebswerkbau", "…", "-", "__very__", "~~no~~", "{}", "@"]
+    + ["1234567890" * 5]
+)
+SIDES, MARGINS = st.floats(25, 120), st.sampled_from([0.0, 2.0, (1.0, 4.0, 2.0, 6.0)])
+RULINGS = st.sampled_from([None, "ruled", "squared", "dotted", "seyes"])
+ALIGNMENTS = st.tuples(st.sampled_from(["left", "centre", "right"]), st.sampled_from(["top", "middle", "bottom"]))
+
+
+@settings(max_examples=40)
+@given(
+    st.lists(st.lists(WORDS, max_size=8), min_size=1, max_size=5), st.tuples(SIDES, SIDES), MARGINS, st.floats(1, 3),
+    RULINGS, st.sampled_from([1, 2]), ALIGNMENTS, st.sampled_from([None, 6.0]),
+)  # fmt: skip
+def test_any_mixture_of_words_comes_onto_any_page_with_all_its_ink(
+    rows, size, margin, x_height, ruling, columns, alignments, spacing
+):
+    width, height = size
+    style = PageStyle(
+        size=size, margin_mm=margin, x_height_mm=x_height, ruling=ruling, columns=columns, gutter_mm=3,
+        align=alignments[0], valign=alignments[1], line_spacing_mm=spacing,
+    )  # fmt: skip
+    try:
+        room = style.text_width()
+    except ValueError:
+        assume(False)  # a page that cannot be is refused before anything is written
+    text = "\n".join(fit_text(" ".join(row)).text for row in rows)
+    assume(text.strip())
+    breaking = Breaking(room / x_height, None, markup=True)
+    paragraphs = text_paragraphs(text, newlines="keep", breaking=breaking)
+
+    def write(texts, biases, seeds, style):
+        lines = []
+        for k, line in enumerate(texts):
+            composition = compose_text(line)
+            strokes, phis = np.zeros((0, 6)), np.zeros((0, 0))
+            if composition.base:
+                strokes, index = write_text(composition.base)
+                phis = np.eye(len(composition.base))[index]
+            ink = compose_ink(composition, strokes, phis, np.random.default_rng(k))
+            base = types.SimpleNamespace(text=composition.base, strokes=strokes)
+            lines.append(types.SimpleNamespace(text=composition.text, strokes=ink.points, ink=ink, base=base))
+        return lines
+
+    pages = compose(write_paragraphs(paragraphs, write, seed=1), style)
+    lines = [line for page in pages for line in page.lines]
+    top, right, bottom, left = np.broadcast_to(margin, 4)
+    assert set("".join(line.text for line in lines)) >= set(text) - set(" \n_~-")
+    for line in lines:
+        assert line.points[:, 0].min() >= left - 1e-6 and line.points[:, 0].max() <= width - right + 1e-6
+        assert line.points[:, 1].min() >= top - 1e-6 and line.points[:, 1].max() <= height - bottom + 1e-6
+        assert len(line.index) == len(line.points) and line.index.max() < len(line.text)
 
 
 @given(arrays(np.float64, st.tuples(st.integers(1, 30), st.just(2)), elements=st.floats(-99, 99)), st.floats(0, 5))

@@ -205,13 +205,102 @@ def test_strokes_are_not_changed_by_setting_them():
         ({"x_height_mm": float("nan")}, "x-height is nan mm"),
         ({"line_spacing_mm": -2}, "line spacing"),
         ({"align": "justify"}, "left, centre, right"),
-        ({"size": (30, 297), "margin_mm": 10, "x_height_mm": 4}, r"^'thank' is \d+ mm wide .* smaller x-height\.$"),
+        ({"size": "30x"}, "110x220"),
+        ({"size": (30, 297), "margin_mm": 10, "x_height_mm": 4}, "no room for a line: 10 mm at an x-height of 4 mm"),
+        ({"valign": "high"}, "top, middle, bottom"),
+        ({"ruling": "plaid"}, "ruled, squared"),
+        ({"columns": 0}, "0 columns"),
     ],
 )
 def test_page_that_cannot_be_is_refused_in_one_sentence(style, what):
     with pytest.raises(ValueError, match=what) as error:
         compose(segments("thank you"), PageStyle(**style))
     assert "\n" not in str(error.value)
+
+
+def test_word_that_a_line_has_no_room_for_is_written_smaller_with_a_warning():
+    said = []
+    pages = compose(segments("thank me"), PageStyle(size=(34, 60), margin_mm=10, x_height_mm=3), said.append)
+    xy = ink(lines_of(pages))
+    assert xy[:, 0].min() >= 10 - 1e-6 and xy[:, 0].max() <= 24 + 1e-6
+    assert len(said) == 1 and "'thank' is " in said[0] and "smaller" in said[0]
+
+
+@pytest.mark.parametrize("margin_mm", [0, 3])
+def test_tall_letters_stay_below_the_upper_edge_and_descenders_above_the_lower(margin_mm):
+    strokes, index = write_text("Tall gypsy Hill")
+    strokes[:, 1] *= 1.6  # taller than letters are
+    pages = compose([[Segment("Tall gypsy Hill", strokes, index)]] * 9, PageStyle(size="a6", margin_mm=margin_mm))
+    for page in pages:
+        y = ink(page.lines)[:, 1]
+        assert y.min() >= max(margin_mm, 0.175) - 1e-6 and y.max() <= page.height_mm - max(margin_mm, 0.175) + 1e-6
+
+
+@pytest.mark.parametrize("style", [{}, {"line_spacing_mm": 8.0}])
+def test_neighbouring_lines_do_not_touch(style):
+    strokes, index = write_text("gypsy Tall")
+    strokes[index < 5, 1] *= 1.5  # deeper descenders than there is room for at 3.6 x-heights
+    pages = compose([[Segment("gypsy Tall", strokes, index)], [Segment("gypsy Tall", strokes, index)]] * 2,
+                    PageStyle(size="a5", align="left", **style))  # fmt: skip
+    lines = lines_of(pages)
+    for before, after in zip(lines, lines[1:]):
+        low = before.points[before.points[:, 1] > before.baseline_mm, :2]
+        assert min(np.abs(after.points[:, :2] - point).max(axis=1).min() for point in low) > 0.3
+
+
+def test_baselines_stand_on_the_rules_of_the_paper():
+    for ruling, cell in (("squared", 5.0), ("seyes", 8.0), ("dotted", 5.0)):
+        pages = compose(segments(), PageStyle(size="a6", margin_mm=8, x_height_mm=2, ruling=ruling))
+        assert len(pages) >= 1
+        for page in pages:
+            rules = {round(rule.y1, 6) for rule in page.rules if rule.y1 == rule.y2}
+            assert page.rules and all(round(line.baseline_mm, 6) in rules for line in page.lines)
+            assert all(line.baseline_mm / cell == pytest.approx(round(line.baseline_mm / cell)) for line in page.lines)
+
+
+def test_writing_stands_where_it_is_asked_to():
+    tops = {}
+    for valign in ("top", "middle", "bottom"):
+        (page,) = compose(segments("one two"), PageStyle(size="110x220", margin_mm=(10, 20, 30, 40), valign=valign))
+        assert (page.width_mm, page.height_mm) == (110, 220)
+        tops[valign] = page.lines[0].baseline_mm
+        assert page.lines[0].points[:, 0].min() == pytest.approx(40)
+    assert tops["bottom"] == pytest.approx(220 - 30 - 1.4 * 2.5) and tops["top"] < tops["middle"] < tops["bottom"]
+
+
+def test_columns_are_filled_one_after_the_other():
+    style = PageStyle(size=(105, 60), margin_mm=8, x_height_mm=1.5, columns=2, gutter_mm=6)
+    page = compose(segments(), style)[0]
+    width = (105 - 16 - 6) / 2
+    columns = [line.points[:, 0].min() > 8 + width for line in page.lines]
+    assert columns == sorted(columns) and any(columns) and not all(columns)
+    for line, second in zip(page.lines, columns):
+        left = 8 + second * (width + 6)
+        assert line.points[:, 0].min() >= left - 1e-6 and line.points[:, 0].max() <= left + width + 1e-6
+
+
+def test_pieces_of_a_word_stand_side_by_side_or_get_a_hyphen_at_the_end_of_a_line():
+    def written(**style):
+        strokes, index = write_text("so unbe lievable")
+        segment = Segment("so unbe lievable", strokes, index, joints=[" ", " ", "-"], marks=["", "", ""])
+        return lines_of(compose([[segment]], PageStyle(**style)))
+
+    (line,) = written(size="a4")
+    assert line.text == "so unbelievable" and set(line.index) == {k for k, c in enumerate(line.text) if c != " "}
+    first, second = written(size=(52, 60), margin_mm=5)
+    assert (first.text, second.text) == ("so unbe-", "lievable") and (first.index == 7).any()
+
+
+def test_marked_words_are_underlined_or_crossed_out_in_one_stroke():
+    strokes, index = write_text("one two no")
+    marks = ["underlined", "underlined", "crossed"]
+    segment = Segment("one two no", strokes, index, joints=[" "] * 3, marks=marks)
+    (line,) = lines_of(compose([[segment]], PageStyle()))
+    drawn = [line.points[s] for s in line.strokes() if (line.index[s] < 0).all()]
+    under, through = ((stroke[:, 1] - line.baseline_mm) / 2.5 for stroke in drawn)
+    assert (under > 0.2).all() and (through < -0.3).all()
+    words = line.points[np.isin(line.index, range(7)), 0]
+    assert np.ptp(drawn[0][:, 0]) > 0.9 * np.ptp(words)
 
 
 @pytest.mark.parametrize("paragraphs", [[], [[], []]])

@@ -11,7 +11,8 @@ import pytest
 from scribe.console import UsageError
 from scribe.pages import flags as page_flags
 from scribe.pages.flags import asked_texts
-from scribe.pages.letter import Job, Paragraph, as_style, file_name, line_paragraphs, text_paragraphs, write_paragraphs
+from scribe.pages.job import Job, file_name, text_name
+from scribe.pages.letter import Paragraph, as_style, line_paragraphs, text_paragraphs, write_paragraphs
 from writing_helpers import write_text
 
 
@@ -100,9 +101,13 @@ def test_text_alone_is_no_page():
     [
         (["--lines", "a", "b", "--biases", "1"], "1 values for 2"),
         (["--lines", "a", "--biases", "-1"], "0 or more"),
-        (["--styles", "1"], "1 values for 0"),
+        (["--text", "a", "--styles", "1"], "--styles is for --lines, with a value for each: take --style here"),
+        (["--lines", "a", "b", "--inks", "red"], "1 values for 2"),
+        (["--lines", "a", "--inks", "no colour"], "no colour"),
+        (["--text", "a", "--margin", "1", "2"], "2 values"),
+        (["--text", "a", "--page", "20x60", "--margin", "1", "--columns", "3"], "columns leave no room"),
         (["--lines", "a", "--styles", "1", "--style", "2"], "exclude"),
-        (["--text", "a", "--newlines", "keep"], "--newlines"),
+        (["--lines", "a", "--newlines", "keep"], "--newlines"),
         (["--text", "a", "--format", "bmp"], "bmp"),
         (["--text", "a", "--output", "-"], "one --format"),
         (["--text", "a", "--output", "-", "--format", "svg", "png"], "one --format"),
@@ -124,7 +129,9 @@ def test_a_file_is_read_as_lines(tmp_path):
     path = tmp_path / "letter.txt"
     path.write_bytes("\ufeffDear Jon,\r\n\r\nyou".encode())
     assert asked_texts(parse("--file", str(path))) == ["Dear Jon,", "", "you"]
-    path.write_bytes(b"\xff\xfe\x00bad")
+    path.write_bytes("Zoë\r\nŁódź".encode("utf-16"))
+    assert asked_texts(parse("--file", str(path))) == ["Zoë", "Łódź"]
+    path.write_bytes("café".encode("latin-1"))
     with pytest.raises(UsageError, match="UTF-8"):
         asked_texts(parse("--file", str(path)))
     path.write_text("word " * 60_000)
@@ -137,7 +144,7 @@ def test_a_file_is_read_as_lines(tmp_path):
 def test_standard_input_is_a_file_named_dash(monkeypatch):
     monkeypatch.setattr(sys, "stdin", types.SimpleNamespace(buffer=io.BytesIO("é\n".encode())))
     assert asked_texts(parse("--file", "-")) == ["é"]
-    assert asked_texts(parse("--text", "b")) == ["b"] and asked_texts(parse()) is None
+    assert asked_texts(parse("--text", "b\nc")) == ["b", "c"] and asked_texts(parse()) is None
 
 
 # ------------------------------------------------------------------------------------------------------------ jobs
@@ -151,8 +158,9 @@ def test_a_job_writes_every_format_into_the_folder(tmp_path):
     names = run(
         parse("--lines", "one", "two", "--format", "svg", "json", "--output", str(tmp_path / "new")), ["one", "two"]
     )
-    assert names == [str(tmp_path / "new" / f"one_bias1_seed1{end}") for end in (".svg", ".json")]
-    assert (tmp_path / "new" / "one_bias1_seed1.svg").read_text().lstrip().startswith("<?xml")
+    name = text_name(["one", "two"])
+    assert names == [str(tmp_path / "new" / f"{name}_bias1_seed1{end}") for end in (".svg", ".json")]
+    assert (tmp_path / "new" / f"{name}_bias1_seed1.svg").read_text().lstrip().startswith("<?xml")
 
 
 def test_a_file_name_tells_the_format(tmp_path):
@@ -181,3 +189,9 @@ def test_what_an_output_folder_cannot_hold_is_told_before_anything_is_written(tm
 
 def test_names_of_files_are_plain():
     assert file_name("Dear Jon, Äh!") == "dear_jon_h" and file_name("?!") == "line"
+
+
+def test_texts_that_begin_alike_have_files_of_their_own():
+    assert text_name(["Hello World"]) == "hello_world"
+    names = {text_name(texts) for texts in (["Dear Jon"], ["Dear Jon,"], ["Dear Jon", "yes"], ["Dear Jon", "no"])}
+    assert len(names) == 4 and all(name.startswith("dear_jon") for name in names)
