@@ -30,6 +30,7 @@ from scribe.ink.words import split_words
 from scribe.ink.written_text import WrittenText
 
 MAX_DOT, DOT_ABOVE, DOT_BESIDE = 0.75, 0.75, 1.5  # x-heights: size of a dot, its height, how far from its stem
+DRAWN_LETTERS = 12.0  # how many letters the x-height of a line of signs alone counts for
 JOINED = 0.75  # a hand with fewer strokes for each letter of a word joins its letters
 BODY_GAP = 0.75  # x-heights between the middles of two letters that are moved together
 SLOWEST, FASTEST = 0.6, 1.5  # times the usual number of points
@@ -47,13 +48,13 @@ class ComposedInk:
         points: [m, 6], as `scribe.writing.lines.Line.strokes`.
         index: int [m], the character that each point belongs to.
         source: int [m], the point of the network's line; -1 for one that was added.
-        metrics: of what the network wrote; None where words have moved.
+        metrics: of what the network wrote.
     """
 
     points: NDArray
     index: NDArray
     source: NDArray
-    metrics: Metrics | None
+    metrics: Metrics
 
     @property
     def added(self) -> NDArray:
@@ -91,12 +92,11 @@ def compose_ink(
     if len(points):
         line.merge_letters()
         line.add_marks()
-    moved = composition.has_signs()
-    strokes = line.with_signs() if moved else line.strokes
+    strokes = line.with_signs() if composition.has_signs() else line.strokes
     points, index, source = (
         np.concatenate([getattr(s, name) for s in strokes]) for name in ("points", "index", "source")
     )
-    return ComposedInk(points, index, source, None if moved else line.metrics)
+    return ComposedInk(points, index, source, line.metrics)
 
 
 class _Line:
@@ -106,9 +106,15 @@ class _Line:
         self.composition, self.rng = composition, rng
         self.points, self.phis = np.array(points, float).reshape(-1, 6), phis
         base = composition.base
-        self.index = assign_characters(self.points, phis, base) if base else np.zeros(0, int)
-        self.metrics: Metrics | None = measure_line(self.points, base, self.index) if base else None
-        self.x_height = (self.metrics.x_height if self.metrics else None) or unit
+        self.recipes = {u: recipe_of(composition.text[u]) for u in np.unique(composition.places).tolist()}
+        self.recipes = {u: r for u, r in self.recipes.items() if r and (r.marks or r.dotless or len(r.base) > 1)}
+        if not base:
+            self.index, self.metrics = np.zeros(0, int), Metrics(unit, DRAWN_LETTERS, 0.0, 0.0, 0.0, 1.0, np.zeros(1))
+        else:
+            # Only marks need to know exactly where their letters are.
+            self.index = assign_characters(self.points, phis, base) if self.recipes else character_index(phis)
+            self.metrics = measure_line(self.points, base, self.index)
+        self.x_height = self.metrics.x_height or unit
         self.slices = stroke_slices(self.points) if base else []
         self.flat = self.flattened(self.points)
         steps = np.hypot(*np.diff(self.flat, axis=0).T)[self.points[:-1, -1] < 0.5] if base else []
@@ -125,25 +131,21 @@ class _Line:
 
     def flattened(self, points):
         """Points [n, >= 2] in flat coordinates, [n, 2]."""
-        if self.metrics is None:
-            return points[:, :2] / self.x_height
         y = points[:, 1] - self.metrics.baseline_at(points[:, 0])
         return np.column_stack([points[:, 0] + self.metrics.slant * y, y]) / self.x_height
 
-    def unflattened(self, flat, shift=0.0):
-        """The reverse; `shift`: how far the line has moved to the right at this place, in its own unit."""
+    def unflattened(self, flat):
+        """The reverse."""
         x, y = (np.asarray(flat) * self.x_height).T
-        if self.metrics is None:
-            return np.column_stack([x, y])
         x = x - self.metrics.slant * y
-        return np.column_stack([x, y + self.metrics.baseline_at(x - shift)])
+        return np.column_stack([x, y + self.metrics.baseline_at(x)])
 
-    def added(self, flat_strokes, place, base, shift=0.0):
+    def added(self, flat_strokes, place, base):
         """Strokes [m, 2] in flat coordinates as _Strokes of the character `place` of the text."""
         made = []
         for flat in flat_strokes:
             points = np.zeros((len(flat), 6))
-            points[:, :2] = self.unflattened(flat, shift)
+            points[:, :2] = self.unflattened(flat)
             points[:, 2:5] = self.deviation
             points[-1, 5] = 1.0
             made.append(_Stroke(points, np.full(len(flat), place), np.full(len(flat), -1), base))
@@ -154,9 +156,8 @@ class _Line:
     def merge_letters(self):
         """Moves the two base letters of æ and œ together, and all that stands to the right of them with the second."""
         composition = self.composition
-        for u, c in enumerate(composition.text):
-            recipe = recipe_of(c)
-            if recipe is None or recipe.base not in MERGED:
+        for u, recipe in self.recipes.items():
+            if recipe.base not in MERGED:
                 continue
             first, second = np.flatnonzero(composition.places == u)[:2]
             a, b = (self.letter(v) for v in (first, second))
@@ -186,9 +187,7 @@ class _Line:
 
     def add_marks(self):
         """Adds the marks of all letters, and takes the dots of those i and j that lose them."""
-        composition = self.composition
-        written = {u: recipe_of(composition.text[u]) for u in np.unique(composition.places).tolist()}
-        recipes = {u: r for u, r in written.items() if r is not None and (r.marks or r.dotless)}
+        recipes = {u: r for u, r in self.recipes.items() if r.marks or r.dotless}
         if not recipes:
             return
         dots = self.dots()
@@ -295,7 +294,7 @@ class _Line:
                 drawn = draw(SIGNS.get(c) or PUNCTUATION[c], rng, self.pace)
                 drawn = cursor.place(drawn, CLOSE_GAP if c in CLOSE else SIGN_GAP)
                 base = made[-1].base if made else -1
-                made += self.added(drawn, u, base, shift)
+                made += self.added(drawn, u, base)
             if strokes:
                 flat = [self.flattened(stroke.points) for stroke in strokes]
                 if signs:
@@ -304,8 +303,11 @@ class _Line:
                 else:
                     moved = [stroke + [shift / self.x_height, 0.0] for stroke in flat]
                     cursor.follow(moved)
+                centre = np.concatenate([stroke.points[:, 0] for stroke in strokes]).mean()
+                # Along the baseline, which goes on beyond the end of the line as it ended.
+                down = float(self.metrics.baseline_at(centre + shift) - self.metrics.baseline_at(centre))
                 for stroke in strokes:
-                    stroke.points[:, 0] += shift
+                    stroke.points[:, :2] += [shift, down]
                 made += strokes
         return made
 

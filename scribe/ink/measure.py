@@ -44,6 +44,11 @@ class Metrics:
     half: float
     baseline: NDArray
 
+    def moved(self, x: float, y: float) -> "Metrics":
+        """The same of a line that has moved by (x, y)."""
+        baseline = np.concatenate([self.baseline[:1] + y, self.baseline[1:]])
+        return dataclasses.replace(self, centre=self.centre + x, baseline=baseline)
+
     def baseline_at(self, x: ArrayLike) -> NDArray:
         """y of the baseline at x; beyond the written line it goes on in the direction that it ends with."""
         u = (np.asarray(x, float) - self.centre) / self.half

@@ -33,8 +33,8 @@ class Segment(WrittenText):
         indent: in x-heights, of the line that the segment begins.
         joints, marks: for each word what stands before it and its mark, as `word_marks.read_words` returns them; ():
             spaces, and none.
-        added: bool [n], the points that composing added; None for none. metrics: of the line without them, if it is
-            known; None: it will be measured.
+        added: bool [n], the points that composing added; None for none. metrics: of the line without them; None: it has
+            still to be measured.
     """
 
     hand: Hashable = None

@@ -10,7 +10,6 @@ from collections.abc import Iterable
 import numpy as np
 from numpy.typing import NDArray
 
-from scribe.ink.composed import base_letter
 from scribe.ink.measure import Metrics, measure_line, straighten
 from scribe.ink.words import Segment, split_words
 from scribe.pages.page_style import WORD_SPACE, PageStyle
@@ -77,15 +76,8 @@ def ready_paragraphs(paragraphs: Iterable[Iterable[Segment]], style: PageStyle, 
 
 
 def _metrics(segment) -> Metrics:
-    """The measures of a segment without what composing added to it."""
-    if segment.metrics is not None:
-        return segment.metrics
-    if segment.added is None or segment.added.all():
-        return measure_line(segment.points, segment.text, segment.index)
-    text = "".join(base_letter(c) or c for c in segment.text)
-    written = ~segment.added
-    points = np.array(segment.points)[written]
-    return measure_line(points, text, np.asarray(segment.index)[written])
+    """The measures of a segment: what is composed has been measured without what was added to it."""
+    return segment.metrics or measure_line(segment.points, segment.text, segment.index)
 
 
 def _measure_hands(paragraphs, measured):

@@ -174,7 +174,8 @@ def composed(composition: Composition, base: Line | None, seed: tuple, model) ->
     ink = compose_ink(composition, base.strokes, base.phis, rng, unit)
     m, written = len(ink.points), ~ink.added
     strokes, phis = ink.points.astype(np.float32), np.zeros([m, len(composition.text)], np.float32)
-    strokes[:, :2] -= strokes[0, :2]
+    ink.metrics = ink.metrics.moved(*-ink.points[0, :2])
+    strokes[:, :2] = ink.points[:, :2] - ink.points[0, :2]
     columns = np.zeros([len(composition.base), len(composition.text)], np.float32)
     columns[np.arange(len(composition.base)), composition.places] = 1.0
     phis[written] = base.phis[ink.source[written]] @ columns

@@ -111,9 +111,9 @@ RULINGS = st.sampled_from([None, "ruled", "squared", "dotted", "seyes"])
 ALIGNMENTS = st.tuples(st.sampled_from(["left", "centre", "right"]), st.sampled_from(["top", "middle", "bottom"]))
 
 
-@settings(max_examples=40)
+@settings(max_examples=25)
 @given(
-    st.lists(st.lists(WORDS, max_size=8), min_size=1, max_size=5), st.tuples(SIDES, SIDES), MARGINS, st.floats(1, 3),
+    st.lists(st.lists(WORDS, max_size=5), min_size=1, max_size=3), st.tuples(SIDES, SIDES), MARGINS, st.floats(1, 3),
     RULINGS, st.sampled_from([1, 2]), ALIGNMENTS, st.sampled_from([None, 6.0]),
 )  # fmt: skip
 def test_any_mixture_of_words_comes_onto_any_page_with_all_its_ink(
