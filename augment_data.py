@@ -18,7 +18,7 @@ import numpy as np
 from tqdm import tqdm
 
 from model import load_model
-from scribe.console import run_command, say
+from scribe.console import OneLineParser, run_command, say
 from scribe.files.stroke_file import save_strokes
 from scribe.ink.batch import make_batch
 from scribe.ink.glyphs import RARE_SMALL, SHAPES, Glyph, WrittenLine, collect_glyphs, draw_shape, set_glyphs
@@ -176,7 +176,7 @@ def written_lines(model, strokes, texts):
 
 
 def parse_args(argv=None):
-    p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    p = OneLineParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     p.add_argument("--data_dir", default="data", help="folder with strokes_training_data.cpkl: real lines")
     p.add_argument("--output", default="data/rare_characters.cpkl", help="file to write, in the same format")
     p.add_argument("--count", type=int, default=4000, help="number of new lines")

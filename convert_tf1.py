@@ -18,7 +18,7 @@ import numpy as np
 
 from legacy_tf1.extract_weights_tf1 import WeightsError, read_weights, sizes
 from model import HandwritingModel
-from scribe.console import SuiteError, run_command
+from scribe.console import OneLineParser, SuiteError, run_command
 from scribe.ink.alphabet import ALPHABET
 from scribe.network.checkpoint import SAVED, CheckpointError, save_model
 from scribe.network.config import POINT_SIZE, ModelConfig
@@ -161,7 +161,7 @@ def _is_conversion(folder):
 
 
 def parse_args(argv=None):
-    p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    p = OneLineParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     p.add_argument("checkpoint", metavar="CHECKPOINT", help="its prefix, one of its files, its folder, or an npz")
     p.add_argument("--name", required=True, help="name of the result, which goes to saved/NAME")
     p.add_argument("--alphabet", default=None, help="characters it knows, in their order (default: space, a-z, A-Z)")

@@ -18,11 +18,11 @@ from scribe.cloud.bucket import BUCKET_FOLDER, JOB_PATTERN, check_names, local_p
 from scribe.cloud.clients import storage_client, storage_retry
 from scribe.cloud.errors import CloudError, clear_errors
 from scribe.cloud.file_sets import fetch_set, newest_set
-from scribe.console import run_command, say
+from scribe.console import OneLineParser, run_command, say
 
 
 def parse_args(argv=None):
-    p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    p = OneLineParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     p.add_argument("--bucket", required=True, help="bucket that the job was submitted with; without gs://")
     p.add_argument("--job", default=None, help="name of the job (default: the one that saved last)")
     p.add_argument("--project", default=None, help="Google Cloud project (default: that of the credentials)")

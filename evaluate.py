@@ -21,7 +21,7 @@ from types import SimpleNamespace
 import numpy as np
 
 from model import load_model
-from scribe.console import run_command
+from scribe.console import OneLineParser, run_command
 from scribe.files.atomic import save_json
 from scribe.ink.batch import make_batch
 from scribe.ink.strokes import absolute_points
@@ -264,7 +264,7 @@ def sampling_table(results, real_rate=None, real_misread=None):
 
 
 def parse_args(argv=None):
-    p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    p = OneLineParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     p.add_argument(
         "--save_path",
         default=None,

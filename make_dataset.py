@@ -23,7 +23,7 @@ from contextlib import nullcontext
 from pathlib import Path
 
 # TensorFlow, which costs seconds, is imported where it is used: a wrong flag is told at once.
-from scribe.console import UsageError, run_command, say
+from scribe.console import OneLineParser, UsageError, run_command, say
 from scribe.dataset.folder import Folder, claim, sha256
 from scribe.dataset.pictures import Look
 from scribe.dataset.plan import Plan
@@ -43,9 +43,7 @@ NOT_IN_A_LINE = ("cloud", "training")  # folders of scribe/ that have no part in
 
 def parse_args(argv=None):
     """Flags, and with a --runner those of Beam: the ones that are not known here."""
-    p = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False
-    )
+    p = OneLineParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False)
     p.add_argument(
         "--texts", nargs="+", required=True, metavar="FILE", help="texts in UTF-8; long lines are cut at words"
     )
@@ -344,7 +342,7 @@ def make_dataset(args):
             "command": command_of(args),
             "files": [{"file": path, "sha256": sha256(_read(path))} for path in args.texts],
             "checkpoint": prefix,
-            "replaced": texts.replaced, "dropped": texts.dropped, "too_long": texts.too_long,
+            "replaced": texts.replaced, "dropped": texts.dropped, "too_long": texts.too_long, "foreign": texts.foreign,
         }  # fmt: skip
 
     load = functools.partial(load_writer, load_model=load_model)

@@ -23,7 +23,7 @@ from scribe.cloud.errors import CloudError, NetworkError, clear_errors
 from scribe.cloud.estimates import duration
 from scribe.cloud.jobs import FAILED, SUCCEEDED, jobs_named, location, state_of
 from scribe.cloud.prices import PRICE_DATE, SPOT_SHARE, spec_price
-from scribe.console import UsageError, run_command, say
+from scribe.console import OneLineParser, UsageError, run_command, say
 
 STEP_MESSAGE = re.compile(r"step (\d+)/(\d+): (\S+) nats/point, learning rate \S+, ([\d.]+) points/s")
 VALIDATION_MESSAGE = re.compile(r"step (\d+): validation (\S+) nats/point")
@@ -32,7 +32,7 @@ LATE = 10.0  # seconds that the last lines of a log may take to arrive
 
 
 def parse_args(argv=None):
-    p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    p = OneLineParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     p.add_argument("job", help="name of the job, its number, or projects/.../customJobs/NUMBER")
     p.add_argument("--project", default=None, help="Google Cloud project (default: that of the credentials)")
     p.add_argument("--region", default="us-central1", help="region of the job (default: us-central1)")

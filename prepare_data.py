@@ -17,13 +17,13 @@ from collections.abc import Callable, Iterable
 from numpy.typing import NDArray
 
 from scribe import console
-from scribe.console import SuiteError, UsageError, run_command
+from scribe.console import OneLineParser, SuiteError, UsageError, run_command
 from scribe.files.iam import LineError, read_lines, read_strokes, to_offsets
 from scribe.files.stroke_file import DATA_FILE, HOW_TO_GET_DATA, save_strokes
 
 
 def parse_args(argv=None):
-    p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    p = OneLineParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     p.add_argument("--source", required=True, help="folder that has lineStrokes/ and ascii/ at any depth")
     p.add_argument("--data_dir", default="data", help=f"folder to write {DATA_FILE} to")
     p.add_argument("--min_characters", type=int, default=11, help="shortest text of a line that is kept")

@@ -28,7 +28,7 @@ from scribe.cloud.errors import CloudError, clear_errors
 from scribe.cloud.estimates import duration, estimate, estimate_table
 from scribe.cloud.jobs import UNDER_WAY, console_link, jobs_named, location, state_of
 from scribe.cloud.prices import GPUS, PRICE_DATE, find_gpu, find_machine, quota_name
-from scribe.console import UsageError, run_command, say
+from scribe.console import OneLineParser, UsageError, run_command, say
 from scribe.files.stroke_file import DATA_FILE
 from scribe.network.config import ModelConfig
 from scribe.training.flags import parse_training_flags
@@ -64,7 +64,7 @@ SAME_RUN = "rnn_size nmixtures kmixtures alphabet tsteps_per_ascii data_scale op
 
 def parse_args(argv=None):
     """(own flags, flags of train.py as a list, the same as train.py understands them)."""
-    p = argparse.ArgumentParser(
+    p = OneLineParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False,
         epilog="All other flags go to train.py: python3 train.py --help",
     )  # fmt: skip

@@ -21,7 +21,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from scribe.console import SuiteError, run_command, say
+from scribe.console import OneLineParser, SuiteError, run_command, say
 from scribe.files.needed_files import needed_files
 from scribe.files.safe_pickle import load_pickle
 from scribe.files.stroke_file import DATA_FILE, HOW_TO_GET_DATA, STYLES_FILE, as_points, as_text
@@ -296,7 +296,7 @@ def print_statistics(report, path, sound, worst):
 
 
 def parse_args(argv=None):
-    p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    p = OneLineParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     p.add_argument("--data_dir", default="data", help=f"folder with {DATA_FILE}, and {STYLES_FILE} if there is one")
     p.add_argument("--tsteps", type=int, default=1300, help="pen points of the longest line that the loader uses")
     p.add_argument("--log_dir", default="logs", help="folder that training writes messages to")

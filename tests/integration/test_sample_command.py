@@ -82,7 +82,7 @@ def test_tries_limits_how_often_a_failed_line_is_written(run):
     assert "after 2 attempts" in err
 
 
-def test_lines_that_a_later_try_mended_are_named_or_if_many_counted(capsys):
+def test_lines_that_a_later_try_mended_are_told_once(capsys):
     def told(*written, failures=()):
         lines = [SimpleNamespace(text=f"line {i}") for i in range(len(written))]
         found = [[Failure("skipped", 5, 6)] if i in failures else [] for i in range(len(written))]
@@ -90,24 +90,66 @@ def test_lines_that_a_later_try_mended_are_named_or_if_many_counted(capsys):
         return capsys.readouterr().err.splitlines()
 
     assert told(1, 1) == []
-    assert told(1, 3, 2) == ["'line 1' is the best of 3 attempts.", "'line 2' is the best of 2 attempts."]
+    assert told(1, 3) == ["'line 1' is the best of 3 attempts."]
+    assert told(1, 3, 2) == ["2 of 3 lines were written up to 3 times, and the best attempts kept."]
     assert told(1, *[2] * 6, 4) == ["7 of 8 lines were written up to 4 times, and the best attempts kept."]
     failed = told(5, 1, 2, failures=[0])
     assert failed[0] == "'line 2' is the best of 2 attempts."
     assert failed[1].startswith("Warning: 'line 0' has failures after 5 attempts: skipped") and "--seed" in failed[2]
 
 
-def test_characters_outside_the_alphabet_are_named(run):
-    code, _, err = run("--text", "Café 漢 “x”", "--tsteps", "9")
-    assert code == 0
-    assert "'é' as 'e'" in err and "'“' as '\"'" in err and "left out" in err and "'漢'" in err
+def test_characters_that_cannot_be_composed_are_named(run):
+    code, names, err = run("--text", "Café ≤ 🦄 “x” ∛8", "--tsteps", "9")
+    assert code == 0 and len(names) == 3
+    assert "'≤' as '<='" in err and "left out" in err and "'🦄'" in err and "'é'" not in err
+    assert "may say something else now: '∛' is left out of '∛8'" in err
+
+
+def test_newlines_of_a_text_are_newlines_and_files_of_texts_that_begin_alike_differ(run):
+    _, one, _ = run("--text", "ab\ncd", "--tsteps", "20", "--seed", "1")
+    _, other, _ = run("--text", "ab\ndc", "--tsteps", "20", "--seed", "1")
+    assert len(one) == len(other) == 1 and one != other
+    assert all(Path(name).exists() for name in one + other)
+
+
+def test_styles_are_part_of_the_name_of_the_file(run):
+    _, plain, err = run("--lines", "ab", "cd", "--tsteps", "20", "--seed", "1", "--biases", "1", "2")
+    _, styled, _ = run("--lines", "ab", "cd", "--tsteps", "20", "--seed", "1", "--styles", "3", "-1")
+    assert "_bias1-2_seed1" in plain[0] and "biases 1 2, seed 1" in err and "_styles3-none" in styled[0]
+
+
+def test_what_is_wrong_with_the_flags_is_one_line(run, capsys):
+    with pytest.raises(SystemExit) as stopped:
+        run("--lines", "a", "--styles", "1", "2")
+    assert stopped.value.code == 2 and len(capsys.readouterr().err.splitlines()) == 1
+
+
+def test_cards_of_a_table_are_written_and_gone_on_with(run, tmp_path):
+    (tmp_path / "guests.csv").write_text("name\nZoë\nJon\n", encoding="utf-8")
+    (tmp_path / "card.txt").write_text("Dear {name},", encoding="utf-8")
+    flags = ["--cards", str(tmp_path / "guests.csv"), "--template", str(tmp_path / "card.txt"), "--tsteps", "20"]
+    flags += ["--tries", "1", "--format", "svg", "--output", str(tmp_path / "out")]
+    code, names, err = run(*flags)
+    assert code == 0 and [Path(name).name for name in names] == ["1_zo.svg", "2_jon.svg"], err
+    before = [Path(name).read_bytes() for name in names]
+    Path(names[1]).unlink()
+    code, again, err = run(*flags)
+    assert code == 0 and again == names and "1 of 2 cards are there already" in err
+    assert [Path(name).read_bytes() for name in names] == before
+
+
+def test_greek_and_cyrillic_are_written_in_latin_letters_where_that_is_asked(run):
+    code, names, err = run("--text", "Привет Γειά", "--tsteps", "9")
+    assert code == 2 and not names and "Cyrillic" in err and "Greek" in err and "--transliterate" in err
+    code, names, _ = run("--text", "Привет Γειά", "--tsteps", "9", "--transliterate", "--tries", "1")
+    assert code == 0 and "privet_geia" in names[0]
 
 
 def test_a_long_text_becomes_several_lines_in_one_picture(run):
     text = "it is a truth universally acknowledged that a single man wants a good pen"
     code, names, err = run("--text", text, "--tsteps", "40")
     assert code == 0 and len(names) == 1 and Path(names[0]).suffix == ".png"
-    assert "becomes 2 lines" in err
+    assert "becomes several lines" in err
 
 
 def test_lines_and_files_become_pages(run, tmp_path):
@@ -142,9 +184,9 @@ def test_pages_repeat_with_their_seed(run, tmp_path):
 
 def test_a_text_of_another_script_or_kind_is_one_clear_line(run, tmp_path):
     (tmp_path / "letter.txt").write_bytes(b"\xff\xfe\x00")
-    for text in ("\x00\x07", "שלום"):
+    for text, told in (("\x00\x07", "can be written"), ("שלום", "Hebrew letters, which cannot be written")):
         code, names, err = run("--lines", text)
-        assert code == 2 and not names and "can be written" in err and "Traceback" not in err
+        assert code == 2 and not names and told in err and "Traceback" not in err
     code, names, err = run("--file", str(tmp_path / "letter.txt"))
     assert code == 2 and not names and "UTF-8" in err
     code, names, err = run("--file", str(tmp_path / "none.txt"))
@@ -152,8 +194,8 @@ def test_a_text_of_another_script_or_kind_is_one_clear_line(run, tmp_path):
 
 
 def test_nothing_writable_is_wrong_usage(run):
-    code, names, err = run("--text", "漢字")
-    assert code == 2 and not names and "nothing of '漢字' can be written" in err
+    code, names, err = run("--text", "🦄🦄")
+    assert code == 2 and not names and "nothing of '🦄🦄' can be written" in err
 
 
 @pytest.mark.parametrize(

@@ -86,9 +86,9 @@ def test_texts_are_cut_at_words_into_lines_of_equal_length_and_each_is_there_onc
 
 
 def test_what_the_alphabet_lacks_is_written_as_the_closest_and_told():
-    texts = cut_texts(["Café “x” 漢\n漢\n"], ALPHABET, 40)
-    assert texts.lines == ['Cafe "x"']
-    assert texts.replaced == {"é": "e", "“": '"', "”": '"'} and texts.dropped == ["漢"]
+    texts = cut_texts(["Café ≤ “x” 🦄\n漢, 5\n🦄\n"], ALPHABET, 40)
+    assert texts.lines == ["Café <= “x”"]
+    assert texts.replaced == {"≤": "<="} and texts.dropped == ["🦄"] and texts.foreign == {"Chinese": 1}
 
 
 def test_a_line_with_a_word_that_is_too_long_is_left_out_and_counted():
