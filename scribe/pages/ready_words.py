@@ -10,7 +10,9 @@ from collections.abc import Iterable
 import numpy as np
 from numpy.typing import NDArray
 
+from scribe.ink.composed import base_letter
 from scribe.ink.measure import Metrics, measure_line, straighten
+from scribe.ink.typical import CAPITALS, DIGIT_HEIGHT, DIGITS, LARGE_ON_BASELINE, TALL_HEIGHT
 from scribe.ink.words import Segment, split_words
 from scribe.pages.page_style import WORD_SPACE, PageStyle
 
@@ -19,6 +21,10 @@ MAX_SCALING, SURE_LETTERS = 1.25, 6.0
 MAX_SHEARING, SURE_DOWNS = 0.5, 8.0
 # A gap between two words of a segment is kept as it was written, within these multiples of the hand's word space.
 MIN_GAP, MAX_GAP = 0.4, 1.6
+# A word whose letters stand further from the baseline than OFF_BASELINE x-heights is moved there, by MOST_MOVED at most;
+# a number or a word in capitals whose height differs from the usual one by more than OFF_HEIGHT is resized towards it.
+OFF_BASELINE, MOST_MOVED = 0.15, 0.8
+OFF_HEIGHT, MAX_RESIZING = 0.2, 1.3
 
 
 @dataclasses.dataclass
@@ -148,6 +154,8 @@ def _ready_words(segment, metrics, hand, style, force=False):
     force = force or any(joint != " " for joint in segment.joints)
     for points, word in _flat_words(segment, metrics, slant, style.straighten, force):
         points[:, :2] *= scale
+        if style.straighten:
+            points = _settled(points, word, style.x_height_mm)
         left, right = _body(points, style.x_height_mm)
         gap = None
         if before is not None:
@@ -165,6 +173,28 @@ def _ready_words(segment, metrics, hand, style, force=False):
         first += word.text.count(" ") + 1
         words.append(ready)
     return words
+
+
+def _settled(points, word, unit):
+    """A word moved to the baseline, and a number or a word in capitals in the size of its line."""
+    letters = [base_letter(c) for c in word.text]
+    own = [(c, points[word.index == u, 1]) for u, c in enumerate(letters) if c in LARGE_ON_BASELINE]
+    own = [(c, y) for c, y in own if len(y) >= 4]
+    if not own:
+        return points
+    points = points.copy()
+    large = [(DIGIT_HEIGHT if c.isdigit() else TALL_HEIGHT, np.ptp(y) / unit) for c, y in own if c in CAPITALS + DIGITS]
+    if len(large) == len(own) > 1:
+        ratio = float(np.median([height / usual for usual, height in large]))
+        if abs(ratio - 1) > OFF_HEIGHT:
+            edge = [points[:, 0].min(), 0.0]
+            points[:, :2] = edge + (points[:, :2] - edge) * np.clip(1 / ratio, 1 / MAX_RESIZING, MAX_RESIZING)
+    away = float(np.median([np.percentile(points[word.index == u, 1], 95) for u, c in enumerate(letters)
+                            if c in LARGE_ON_BASELINE and (word.index == u).sum() >= 4])) / unit  # fmt: skip
+    if abs(away) > OFF_BASELINE:
+        # The fewer letters, the less they say about where the word stands.
+        points[:, 1] -= np.clip(away, -MOST_MOVED, MOST_MOVED) * unit * len(own) / (len(own) + 0.5)
+    return points
 
 
 def _joined_text(text, joints):

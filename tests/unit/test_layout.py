@@ -248,6 +248,16 @@ def test_neighbouring_lines_do_not_touch(style):
         assert min(np.abs(after.points[:, :2] - point).max(axis=1).min() for point in low) > 0.3
 
 
+def test_words_off_their_baseline_and_numbers_of_another_size_are_brought_back():
+    strokes, index = write_text("one 2024 sun us")
+    strokes[(index > 3) & (index < 8), :2] *= 0.7  # a small number, and a word that floats
+    strokes[(index > 8) & (index < 12), 1] -= 0.6
+    (line,) = lines_of(compose([[Segment("one 2024 sun us", strokes, index)]], PageStyle(x_height_mm=2)))
+    bottoms = [line.points[line.index == u, 1].max() - line.baseline_mm for u in (0, 4, 5, 9, 13)]
+    assert np.abs(bottoms).max() < 0.35
+    assert np.ptp(line.points[line.index == 5, 1]) > 0.85 * 1.9 * 2
+
+
 def test_baselines_stand_on_the_rules_of_the_paper():
     for ruling, cell in (("squared", 5.0), ("seyes", 8.0), ("dotted", 5.0)):
         pages = compose(segments(), PageStyle(size="a6", margin_mm=8, x_height_mm=2, ruling=ruling))
