@@ -21,7 +21,7 @@ MAX_SCALING, SURE_LETTERS = 1.25, 6.0
 MAX_SHEARING, SURE_DOWNS = 0.5, 8.0
 # A gap between two words of a segment is kept as it was written, within these multiples of the hand's word space.
 MIN_GAP, MAX_GAP = 0.4, 1.6
-# A word whose letters stand further from the baseline than OFF_BASELINE x-heights is moved there, by MOST_MOVED at most;
+# A word whose letters stand off the baseline by more than OFF_BASELINE x-heights is moved there, by MOST_MOVED at most;
 # a number or a word in capitals whose height differs from the usual one by more than OFF_HEIGHT is resized towards it.
 OFF_BASELINE, MOST_MOVED = 0.15, 0.8
 OFF_HEIGHT, MAX_RESIZING = 0.2, 1.3
