@@ -21,6 +21,7 @@ from model import HandwritingModel, loss_sum_and_count
 from scribe.console import SuiteError, run_command
 from scribe.network.checkpoint import find_checkpoint, restore_weights
 from scribe.network.config import POINT_SIZE
+from scribe.network.precision import TYPES, faster_products
 from scribe.network.tf_setup import GPUS, one_thread_per_operation, tf
 from scribe.training.cluster import SINGLE_WORKER, read_cluster
 from scribe.training.devices import ONE_DEVICE, WORKER_LOST, NullLogger, describe_loss, join
@@ -74,6 +75,17 @@ def parallel_loss(model, x, y, mask, char_seq, dropout_seed, towers, training, r
 def default_towers(batch_size):
     """One tower for each core, of at least 4 lines; 1 on a GPU."""
     return 1 if GPUS else max(1, min(os.cpu_count() or 1, batch_size // 4))
+
+
+def choose_precision(args, before=None):
+    """The type of --precision auto, by its name: that of the run that goes on, else the faster one on this machine.
+
+    Args:
+        args: the flags. before: those that the run was started with, a dict; None for a new run.
+    """
+    if before is not None:
+        return before.get("precision", "float32")  # the flag is younger than some runs
+    return faster_products(max(1, args.batch_size // max(1, args.towers)), args.rnn_size).name
 
 
 def make_train_step(model, optimizer, average, grad_clip, towers=1, devices=ONE_DEVICE):
@@ -170,6 +182,9 @@ def _train(args, loader, logger, interrupt, devices):
     evaluate_step = make_evaluate_step(model, args.towers, devices)
     run = TrainingRun(args.save_path, model, optimizer, average, devices.chief)
     resumed = run.restore(vars(args))
+    if args.precision == "auto":
+        args.precision = choose_precision(args, run.flags_before() if resumed else None)
+    model.products = TYPES[args.precision]
     devices.from_chief(run.variables)
     run.start(vars(args))
 
@@ -179,7 +194,8 @@ def _train(args, loader, logger, interrupt, devices):
     parameters = sum(int(np.prod(v.shape)) for v in model.trainable_variables)
     logger.write(
         f"{'Going on from ' + resumed if resumed else 'Starting ' + args.save_path}: "
-        f"{parameters / 1e6:.2f} M parameters, step {run.batches} of {steps}, {steps_per_epoch} steps an epoch."
+        f"{parameters / 1e6:.2f} M parameters, step {run.batches} of {steps}, {steps_per_epoch} steps an epoch, "
+        f"products in {args.precision}."
     )
     writer = tf.summary.create_file_writer(args.log_dir) if devices.chief else tf.summary.create_noop_writer()
     bad_steps = 0

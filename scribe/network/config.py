@@ -10,6 +10,8 @@ POINT_SIZE = 3  # dx, dy, pen lift
 LOG_SIGMA_MIN, LOG_SIGMA_MAX = -10.0, 10.0
 RHO_MAX = 1.0 - 1e-5
 
+PRECISIONS = ("auto", "float32", "bfloat16")  # of the large products in training: see precision.py
+
 
 @dataclasses.dataclass(frozen=True)
 class ModelConfig:

@@ -149,13 +149,18 @@ class TrainingRun:
             ) from None
         return prefix
 
-    def _contradictions(self, args):
-        """Flags that differ and decide what a state holds: TensorFlow might fill one optimizer with another's slots."""
+    def flags_before(self):
+        """The flags that the run was started with, a dict; empty where there are none that can be read."""
         try:
             with open(os.path.join(self.folder, ARGS_FILE), encoding="utf-8") as file:
                 before = json.load(file)
         except (OSError, ValueError, RecursionError):
-            return []  # restoring still compares the state with the model
+            return {}
+        return before if isinstance(before, dict) else {}
+
+    def _contradictions(self, args):
+        """Flags that differ and decide what a state holds: TensorFlow might fill one optimizer with another's slots."""
+        before = self.flags_before()  # without them, restoring still compares the state with the model
         holds = {
             "optimizer": lambda flags: flags["optimizer"],
             "ema": lambda flags: flags["ema"] > 0,

@@ -10,6 +10,7 @@ import pytest
 import train
 from model import HandwritingModel, compute_loss
 from scribe.ink.batch import Batch
+from scribe.network.precision import TYPES, faster_products
 from scribe.training.run_state import WeightAverage
 
 import tensorflow as tf  # isort: skip
@@ -89,6 +90,7 @@ def state(model, optimizer, average):
         ["--alphabet", ""],
         ["--optimizer", "sgd"],
         ["--lr_schedule", "linear"],
+        ["--precision", "float16"],
         ["--rnn_size", "big"],
         ["--no_such_flag"],
     ],
@@ -222,6 +224,37 @@ def test_the_step_follows_the_loss_of_the_model():
     total, count, *_ = step(batch._replace(mask=mask))
     np.testing.assert_allclose(total / count, expected, rtol=1e-5)
     assert count == 12 * 3 + 5
+
+
+@pytest.mark.smoke
+def test_rounded_products_take_nearly_the_same_step_and_leave_validation_exact():
+    _, model, _, _, step = parts("--ema", "0")
+    _, rounded_model, _, _, rounded_step = parts("--ema", "0")
+    rounded_model.products = tf.bfloat16
+    batch = make_batch()
+    exact_loss, rounded_loss = (
+        train.make_evaluate_step(m)(batch.x, batch.y, batch.mask, batch.one_hot)[0].numpy()
+        for m in (model, rounded_model)
+    )
+    assert exact_loss == rounded_loss
+    (total, _, norm, _), (rounded_total, _, rounded_norm, applied) = step(batch), rounded_step(batch)
+    assert applied and rounded_total != total
+    np.testing.assert_allclose([rounded_total, rounded_norm], [total, norm], rtol=0.01)
+    assert all(v.dtype == "float32" for v in rounded_model.trainable_variables)
+
+
+def test_the_precision_is_the_faster_one_and_a_run_that_goes_on_keeps_its_own(monkeypatch):
+    args = make_args()
+    assert args.precision == "auto"
+    monkeypatch.setattr(train, "faster_products", lambda rows, units: tf.bfloat16)
+    assert train.choose_precision(args) == "bfloat16"
+    assert train.choose_precision(args, {"precision": "float32"}) == "float32"
+    assert train.choose_precision(args, {"rnn_size": 6}) == "float32"  # begun when there was no choice
+
+
+@pytest.mark.smoke
+def test_the_faster_products_are_of_one_of_the_types():
+    assert faster_products(rows=4, units=16) in TYPES.values()
 
 
 def test_dropout_of_a_step_depends_on_seed_and_step_alone():
