@@ -25,7 +25,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from model import load_model
-from scribe.console import UsageError, run_command
+from scribe.console import UsageError, run_command, shortened
+from scribe.files.atomic import check_folder_writable
 from scribe.ink.alphabet import fit_to_alphabet, to_one_hot  # noqa: F401 - notebooks import to_one_hot from here
 from scribe.ink.segments import MAX_CHARACTERS, split_line
 from scribe.network.checkpoint import SAVED, find_checkpoint, load_config
@@ -173,7 +174,8 @@ def parse_args(argv=None):
 def contradictions(args, config):
     """Flags that differ from the checkpoint's config, as sentences."""
     return [
-        f"--{name} is {getattr(args, name)!r}, but the checkpoint was trained with {getattr(config, name)!r}"
+        f"--{name} is {shortened(repr(getattr(args, name)), 120)}, but the checkpoint was trained with "
+        f"{shortened(repr(getattr(config, name)), 120)}"
         for name in ("rnn_size", "nmixtures", "kmixtures", "alphabet")
         if getattr(args, name) is not None and getattr(args, name) != getattr(config, name)
     ]
@@ -195,12 +197,15 @@ def write_files(args, logger):
     asked = flags.asked_texts(args) or TEST_STRINGS
     texts = fit_texts(asked, config.alphabet, logger)
     if not any(texts):
-        raise UsageError(f"nothing of {' '.join(asked)[:60]!r} can be written; the model knows {config.alphabet!r}.")
+        known = shortened(repr(config.alphabet), 120)
+        raise UsageError(f"nothing of {' '.join(asked)[:60]!r} can be written; the model knows {known}.")
     if args.text and not args.pages and len(texts[0]) > MAX_CHARACTERS:
         # The network has seen lines of about 30 characters; far longer ones fail.
         texts, args.pages = split_line(texts[0]), True
         logger.write(f"The text is longer than a line: it becomes {len(texts)} lines in one hand.")
     job = letter.Job(args, texts) if args.pages else None
+    if not job:
+        check_folder_writable(os.path.join(args.log_dir, "figures"))
     numbers = {paragraph.style for paragraph in job.paragraphs} if job else {args.style}
     styles = {n: _style(n, args, config) for n in sorted(numbers - {None})}
     seed = random_seed() if args.seed is None else args.seed
