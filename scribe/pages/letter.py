@@ -21,16 +21,21 @@ import numpy as np
 from numpy.typing import NDArray
 
 from scribe.console import UsageError
+from scribe.files.atomic import check_folder_writable, check_writable
 from scribe.ink.point_characters import character_index
 from scribe.ink.segments import split_line, split_text
 from scribe.ink.words import Segment
 from scribe.pages import flags, formats
-from scribe.pages.formats import FORMATS
+from scribe.pages.formats import FORMATS, page_names
 from scribe.pages.layout import compose
+from scribe.pages.page_style import TIGHT
 from scribe.pages.workers import drawing_processes
 
 MIN_PAGES_FOR_WORKERS = 4  # below this, starting processes costs more than it saves
 HAND_CANDIDATES = 20  # the line that sets the hand of a letter is the longest of its first 20
+# Segments written at a time: two full batches of the sampler. With the attention of each point, a segment takes a
+# hundred times the memory of its strokes, so a long job goes in parts.
+SEGMENTS_AT_A_TIME = 256
 
 
 @dataclasses.dataclass
@@ -76,24 +81,27 @@ def write_paragraphs(
     texts = [text for paragraph in paragraphs for text in paragraph.texts]
     biases = [paragraph.bias for paragraph in paragraphs for _ in paragraph.texts]
     hands = [paragraph.style for paragraph in paragraphs for _ in paragraph.texts]
-    lines: list[Any] = [None] * len(texts)
+    segments: list[Any] = [None] * len(texts)
 
     def write_some(which, style):
         seeds = [(seed, i) for i in which]
-        for i, line in zip(which, write([texts[i] for i in which], [biases[i] for i in which], seeds, style)):
-            lines[i] = line
+        lines = write([texts[i] for i in which], [biases[i] for i in which], seeds, style)
+        for i, line in zip(which, lines, strict=True):
+            segments[i] = Segment(line.text, line.strokes, character_index(line.phis), hands[i])
+        return lines
 
     for hand in dict.fromkeys(hands):
         own = [i for i, other in enumerate(hands) if other == hand]
         style = None if hand is None else (styles or {})[hand]
         if hand is None and len(own) > 1:
             first = max(own[:HAND_CANDIDATES], key=lambda i: len(texts[i]))
-            write_some([first], None)
-            style = as_style(lines[first])
+            (line,) = write_some([first], None)
+            style = as_style(line)
             own.remove(first)
-        write_some(own, style)
+        for k in range(0, len(own), SEGMENTS_AT_A_TIME):
+            write_some(own[k : k + SEGMENTS_AT_A_TIME], style)
 
-    left = (Segment(line.text, line.strokes, character_index(line.phis), hand) for line, hand in zip(lines, hands))
+    left = iter(segments)
     return [[next(left) for _ in paragraph.texts] for paragraph in paragraphs]
 
 
@@ -131,12 +139,12 @@ class Job:
                 self.formats = [_format_of(self.output)]
             self.formats = self.formats or ["png"]
             # Checked now, not after minutes of writing.
-            folder = os.path.dirname(self.output) or "." if self.to_file else self.output
-            try:
-                os.makedirs(folder, exist_ok=True)
-            except OSError as error:
-                reason = "is a file" if os.path.isfile(folder) else f"cannot be made ({error.strerror})"
-                raise type(error)(f"--output {self.output}: the folder {folder} {reason}.") from None
+            if self.to_file:
+                ending, one_each = FORMATS[self.formats[0]]
+                pages = 2 if one_each and self.style.size != TIGHT else 1  # their names are longer than that of one
+                check_writable(page_names(self.output, pages, ending)[-1])
+            else:
+                check_folder_writable(self.output)
 
     def run(self, write: Callable, seed: int, styles: dict[Any, Any], suffix: str, workers: int = 0) -> list[str]:
         """Writes everything.
