@@ -8,6 +8,7 @@ The same command again goes on from the last save, as if it had never stopped. P
 logs/train_scribe.txt, curves to TensorBoard in logs/, the model to saved/.
 """
 
+import contextlib
 import math
 import os
 import signal
@@ -22,8 +23,9 @@ from scribe.console import SuiteError, run_command
 from scribe.network.checkpoint import find_checkpoint, restore_weights
 from scribe.network.config import POINT_SIZE
 from scribe.network.precision import TYPES, faster_products
-from scribe.network.tf_setup import GPUS, one_thread_per_operation, tf
+from scribe.network.tf_setup import GPUS, describe, one_thread_per_operation, tf
 from scribe.training.cluster import SINGLE_WORKER, read_cluster
+from scribe.training.curves import Curves
 from scribe.training.devices import ONE_DEVICE, WORKER_LOST, NullLogger, describe_loss, join
 from scribe.training.flags import parse_training_flags
 from scribe.training.run_state import TrainingRun, WeightAverage
@@ -167,11 +169,12 @@ def evaluate(evaluate_step, batches):
 
 def train(args, loader, logger, devices=ONE_DEVICE):
     """Trains from the last save to the last step. Returns the exit code."""
-    with Interrupt() as interrupt:
-        return _train(args, loader, logger, interrupt, devices)
+    curves = Curves(args.log_dir if devices.chief else None, logger.write)
+    with contextlib.closing(curves), Interrupt() as interrupt:
+        return _train(args, loader, logger, curves, interrupt, devices)
 
 
-def _train(args, loader, logger, interrupt, devices):
+def _train(args, loader, logger, curves, interrupt, devices):
     tf.keras.utils.set_random_seed(args.seed)
     model = HandwritingModel(args)
     optimizer = make_optimizer(args)
@@ -197,7 +200,6 @@ def _train(args, loader, logger, interrupt, devices):
         f"{parameters / 1e6:.2f} M parameters, step {run.batches} of {steps}, {steps_per_epoch} steps an epoch, "
         f"products in {args.precision}."
     )
-    writer = tf.summary.create_file_writer(args.log_dir) if devices.chief else tf.summary.create_noop_writer()
     bad_steps = 0
     seen = np.zeros(3)  # nats, points and seconds since the last message
     bar = tqdm(total=steps, initial=run.batches, unit="step", disable=None if devices.chief else True, smoothing=0.05)
@@ -229,11 +231,15 @@ def _train(args, loader, logger, interrupt, devices):
             bad_steps = 0
             seen += [float(total), float(count), seconds]
             bar.set_postfix_str(f"{total / count:.3f} nats/point, {count / seconds:.0f} points/s", refresh=False)
-            with writer.as_default(step=step):
-                tf.summary.scalar("train/nats_per_point", total / count)
-                tf.summary.scalar("train/gradient_norm", norm)
-                tf.summary.scalar("train/learning_rate", rate)
-                tf.summary.scalar("train/points_per_second", count / seconds)
+            curves.write(
+                step,
+                {
+                    "train/nats_per_point": total / count,
+                    "train/gradient_norm": norm,
+                    "train/learning_rate": rate,
+                    "train/points_per_second": count / seconds,
+                },
+            )
         bar.update()
 
         done = run.batches == steps
@@ -245,7 +251,7 @@ def _train(args, loader, logger, interrupt, devices):
             )
             seen[:] = 0
         if (run.batches % validate_every == 0 or done) and loader.valid_stroke_data:
-            validate(args, run, average, evaluate_step, loader, writer, logger)
+            validate(args, run, average, evaluate_step, loader, curves, logger)
             stop = out_of_patience(args, run)
         # A skipped step changed nothing, and saving it would push out the checkpoint of a good one.
         due = bool(applied) and (run.batches % args.save_every == 0 or run.batches % validate_every == 0)
@@ -269,7 +275,7 @@ def out_of_patience(args, run):
     return bool(args.patience) and run.stale >= args.patience
 
 
-def validate(args, run, average, evaluate_step, loader, writer, logger):
+def validate(args, run, average, evaluate_step, loader, curves, logger):
     """Validates the averaged weights and keeps them if they are the best so far."""
     with average.in_place():
         per_point, per_line = evaluate(evaluate_step, loader.validation_batches())
@@ -278,9 +284,7 @@ def validate(args, run, average, evaluate_step, loader, writer, logger):
             run.save_best()
         else:
             run.stale += 1
-    with writer.as_default(step=run.batches):
-        tf.summary.scalar("validation/nats_per_point", per_point)
-        tf.summary.scalar("validation/nats_per_line", per_line)
+    curves.write(run.batches, {"validation/nats_per_point": per_point, "validation/nats_per_line": per_line})
     logger.write(
         f"step {run.batches}: validation {per_point:.4f} nats/point, {per_line:.1f} nats/line "
         f"({'the best so far' if not run.stale else f'best {run.best_loss:.4f}, {run.stale} validations ago'})"
@@ -301,6 +305,11 @@ def run(args):
         loader = DataLoader(args, logger)
         devices.check(args, loader)
         return train(args, loader, logger, devices)
+    except tf.errors.ResourceExhaustedError as error:
+        raise SuiteError(
+            f"there is not enough memory for a batch ({describe(error)}): try a smaller --batch_size or --tsteps. "
+            "The last checkpoint is kept."
+        ) from None
     except WORKER_LOST as error:
         raise SuiteError(describe_loss(error)) from None
 

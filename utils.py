@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from scribe.console import say
+from scribe.files.atomic import check_writable
 from scribe.files.stroke_file import DATA_FILE, HOW_TO_GET_DATA, load_strokes
 from scribe.ink.alphabet import ALPHABET, to_one_hot  # noqa: F401 - notebooks import to_one_hot from here
 from scribe.ink.batch import Batch, make_batch
@@ -194,7 +195,7 @@ def line_fault(strokes: NDArray, text: str, tsteps: int) -> str | None:
 
 
 class Logger:
-    """Messages to stderr and to a file in `args.log_dir`.
+    """Messages to stderr and to a file in `args.log_dir`; to stderr alone from when the file cannot be written on.
 
     Args:
         args: has log_dir; None or an empty one: no file.
@@ -205,12 +206,16 @@ class Logger:
         log_dir = getattr(args, "log_dir", None)
         self.path = os.path.join(log_dir, name) if log_dir else None
         if log_dir:
-            os.makedirs(log_dir, exist_ok=True)
+            check_writable(self.path)
 
     def write(self, text: str, print_it: bool = True) -> None:
         """Writes one message; with print_it=False to the file alone."""
         if print_it:
             say(text)
         if self.path:
-            with open(self.path, "a", encoding="utf-8") as file:
-                file.write(f"{time.strftime('%Y-%m-%d %H:%M:%S')} {text}\n")
+            try:
+                with open(self.path, "a", encoding="utf-8") as file:
+                    file.write(f"{time.strftime('%Y-%m-%d %H:%M:%S')} {text}\n")
+            except OSError as error:
+                say(f"Warning: {self.path} cannot be written ({error.strerror}): the messages go on here alone.")
+                self.path = None
