@@ -23,7 +23,7 @@ and e = 1 where the pen lifts after the point.
 import math
 import os
 
-from scribe.network.checkpoint import SHIPPED, check_size, load_config, restore_weights
+from scribe.network.checkpoint import SHIPPED, check_shapes, load_config, restore_weights
 from scribe.network.config import POINT_SIZE, ModelConfig
 from scribe.network.density import loss_sum_and_count, split_head
 from scribe.network.recurrent import attention_lstm_sequence, lstm_sequence, lstm_step, text_mask, window_step
@@ -309,7 +309,7 @@ def load_model(prefix: str | None = None) -> HandwritingModel:
     if prefix is None:
         prefix = os.path.join(os.path.dirname(os.path.abspath(__file__)), SHIPPED)
     config = load_config(prefix)
-    check_size(prefix, config)
+    check_shapes(prefix, config)
     model = HandwritingModel(config)
     restore_weights(prefix, model)
     return model
