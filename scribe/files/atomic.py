@@ -65,8 +65,11 @@ def check_writable(path):
 
 
 def check_folder_writable(folder):
-    """As `check_writable`, for all files of a folder."""
-    check_writable(os.path.join(folder, "a"))
+    """As `check_writable`, for any file of a folder."""
+    try:
+        check_writable(os.path.join(folder, "a"))
+    except WriteError as error:
+        raise WriteError(error.errno, error.strerror, folder) from None
 
 
 def _reason(error, folder):

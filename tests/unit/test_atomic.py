@@ -189,6 +189,8 @@ def test_what_cannot_be_written_is_found_before_the_job(tmp_path):
         assert error.value.filename == str(path)
     with files_of_at_most(100), pytest.raises(WriteError, match="too large"):
         check_writable(str(tmp_path / "a.pdf"))
+    with pytest.raises(WriteError, match="^[^ ]*/file/b cannot be written .*file is a file"):
+        check_folder_writable(str(tmp_path / "file" / "b"))
     assert os.listdir(tmp_path) == ["file"]
 
 
