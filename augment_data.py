@@ -212,8 +212,9 @@ def augment(args: argparse.Namespace) -> int:
     strokes, texts = compose_lines(model, loader, args.count, args.tsteps, args.seed)
     again = repeated_lines(loader.ascii_data, args.repeat)
     strokes += [raw_offsets(absolute_points(loader.stroke_data[i]), loader.data_scale) for i in again]
+    names = [""] * len(texts) + [loader.names[i] for i in again]  # a new line has letters of several hands
     texts += [loader.ascii_data[i] for i in again]
-    save_strokes(args.output, strokes, texts)
+    save_strokes(args.output, strokes, texts, names)
     say(f"Wrote {len(texts)} lines, {sum(map(len, strokes))} pen points, to {args.output}.")
     return 0
 

@@ -2,9 +2,11 @@
 
     python3 prepare_data.py --source FOLDER                  # FOLDER holds lineStrokes/ and ascii/, at any depth
     python3 prepare_data.py --source FOLDER --data_dir data
+    python3 prepare_data.py --source old.cpkl --names names.txt     # adds the names of its lines to an older data file
 
 lineStrokes/a01/a01-000/a01-000u-01.xml is line 1 of the form a01-000u: the points of a pen on a whiteboard, stroke by
 stroke. ascii/a01/a01-000/a01-000u.txt is the text of the form; its section `CSR:` holds the lines in the same order.
+Every line keeps its name, a01-000u-01: a form is by one hand.
 """
 
 import argparse
@@ -19,12 +21,17 @@ from numpy.typing import NDArray
 from scribe import console
 from scribe.console import SuiteError, UsageError, run_command
 from scribe.files.iam import LineError, read_lines, read_strokes, to_offsets
-from scribe.files.stroke_file import DATA_FILE, HOW_TO_GET_DATA, save_strokes
+from scribe.files.stroke_file import DATA_FILE, HOW_TO_GET_DATA, load_named_strokes, save_strokes
 
 
 def parse_args(argv=None):
     p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    p.add_argument("--source", required=True, help="folder that has lineStrokes/ and ascii/ at any depth")
+    p.add_argument(
+        "--source", required=True, help="folder that has lineStrokes/ and ascii/ at any depth; or a data file"
+    )
+    p.add_argument(
+        "--names", metavar="FILE", help="text file with the name of the form or the writer of every line of a data file"
+    )
     p.add_argument("--data_dir", default="data", help=f"folder to write {DATA_FILE} to")
     p.add_argument("--min_characters", type=int, default=11, help="shortest text of a line that is kept")
     p.add_argument("--verbose", action="store_true", help="name every line that is left out, not only the first few")
@@ -77,7 +84,7 @@ def convert(
     min_characters: int = 11,
     skip: Callable[[str, LineError], None] = lambda path, error: None,
     progress: Callable[[list], Iterable] = lambda paths: paths,
-) -> tuple[list[NDArray], list[str]]:
+) -> tuple[list[NDArray], list[str], list[str]]:
     """All usable lines below `source`, sorted by folder, form and number.
 
     Args:
@@ -86,12 +93,13 @@ def convert(
         progress: wraps the list of forms, to show a progress bar.
 
     Returns:
-        (strokes, texts): int16 (n, 3) arrays as `to_offsets` makes them, and the lines of the text files as they are.
+        (strokes, texts, names): int16 (n, 3) arrays as `to_offsets` makes them; the lines of the text files as they
+        are; the names of the XML files, such as a01-000u-01.
     """
     forms, text_files, strange = find_files(source)
     for path in strange:
         skip(path, LineError("a file name without a line number"))
-    strokes, texts = [], []
+    strokes, texts, names = [], [], []
     for key, files in progress(list(forms.items())):
         try:
             lines = form_lines(key, files, text_files)
@@ -115,7 +123,8 @@ def convert(
                 continue
             strokes.append(points)
             texts.append(text)
-    return strokes, texts
+            names.append(os.path.splitext(os.path.basename(path))[0])
+    return strokes, texts, names
 
 
 def form_lines(key, files, text_files):
@@ -146,6 +155,10 @@ def main(argv: list[str] | None = None) -> int:
 
 def prepare(args: argparse.Namespace) -> int:
     """Converts what the flags say, and tells what was left out; returns the exit code."""
+    if os.path.isfile(args.source):
+        return add_names(args)
+    if args.names is not None:
+        raise UsageError("--names names the lines of a data file: --source should be that file.")
     if not os.path.isdir(args.source):
         raise UsageError(f"--source {args.source} is not a folder. {HOW_TO_GET_DATA}")
     kinds: Counter[str] = Counter()
@@ -160,11 +173,11 @@ def prepare(args: argparse.Namespace) -> int:
             say("Skipped more; --verbose names them all.")
 
     say, progress = _terminal()
-    strokes, texts = convert(args.source, args.min_characters, skip, progress)
+    strokes, texts, names = convert(args.source, args.min_characters, skip, progress)
     if strokes:
         os.makedirs(args.data_dir, exist_ok=True)
         path = os.path.join(args.data_dir, DATA_FILE)
-        save_strokes(path, strokes, texts)
+        save_strokes(path, strokes, texts, names)
     if kinds:
         say(f"Skipped {sum(kinds.values())} lines:")
         for kind, count in kinds.most_common():
@@ -173,6 +186,21 @@ def prepare(args: argparse.Namespace) -> int:
         wanted = "lineStrokes/*/*/*.xml with their texts in ascii/*/*/*.txt"
         raise SuiteError(f"no usable line below {args.source}: expected {wanted}. {HOW_TO_GET_DATA}")
     print(f"Wrote {path}: {len(strokes)} lines, {sum(map(len, strokes))} pen points.")
+    return 0
+
+
+def add_names(args: argparse.Namespace) -> int:
+    """Writes the data file `args.source` again with the names of its lines, those of the file `args.names`."""
+    strokes, texts, names = load_named_strokes(args.source)
+    if args.names is not None:
+        with open(args.names, encoding="utf-8-sig") as file:
+            names = file.read().splitlines()
+        if len(names) != len(texts):
+            raise UsageError(f"{args.names} has {len(names)} lines, but {args.source} has {len(texts)}: one for each.")
+    os.makedirs(args.data_dir, exist_ok=True)
+    path = os.path.join(args.data_dir, DATA_FILE)
+    save_strokes(path, strokes, texts, names)
+    print(f"Wrote {path}: {len(strokes)} lines, {sum(map(len, strokes))} pen points, {len(set(names))} names.")
     return 0
 
 

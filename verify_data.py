@@ -136,13 +136,18 @@ def read_parts(report, path):
     try:
         if isinstance(content, (str, bytes, dict, set, frozenset)):
             raise TypeError
-        strokes, texts = content
-        if any(isinstance(part, (str, bytes, dict, set, frozenset)) for part in (strokes, texts)):
+        strokes, texts, *names = content
+        if len(names) > 1 or any(isinstance(part, (str, bytes, dict, set, frozenset)) for part in content):
             raise TypeError
-        strokes, texts = list(strokes), list(texts)
+        strokes, texts, *names = map(list, content)
     except (TypeError, ValueError):
-        report.fault(f"{path} should hold two lists, [strokes, asciis], but it holds a {type(content).__name__}.")
+        report.fault(
+            f"{path} should hold the lists [strokes, asciis] or [strokes, asciis, names], but it holds a "
+            f"{type(content).__name__}."
+        )
         return None
+    if names and len(names[0]) != len(texts):
+        report.fault(f"{path} holds {len(texts)} texts but {len(names[0])} names: they have to match.")
     if len(strokes) != len(texts):
         report.fault(f"{path} holds {len(strokes)} lines of strokes but {len(texts)} texts: they have to match.")
     return strokes, texts

@@ -319,10 +319,10 @@ def test_lists_in_lists_that_would_grow_without_bound_are_refused(tmp_path):
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        ({"a": 1, "b": 2}, "should hold two lists"),
-        ("ab", "should hold two lists"),
-        ([1, 2], "should hold two lists"),
-        ([[], [], []], "a list of 3"),
+        ({"a": 1, "b": 2}, "should hold the lists"),
+        ("ab", "should hold the lists"),
+        ([1, 2], "should hold the lists"),
+        ([[], [], [], []], "a list of 4"),
         (5, "a int"),
         ([[np.ones((2, 3))], []], "1 lines of strokes but 0 texts"),
         ([[np.ones((2, 3)), np.ones((2, 4))], ["a", "b"]], r"line 1 .* its shape is \(2, 4\)"),
