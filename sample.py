@@ -33,7 +33,7 @@ from scribe.network.checkpoint import SAVED, find_checkpoint, load_config
 from scribe.network.tf_setup import one_thread_per_operation
 from scribe.pages import flags, letter
 from scribe.writing.lines import DEFAULT_BIAS, Style, sample_batch
-from scribe.writing.own_hand import load_own_hand
+from scribe.writing.own_hand import UnknownTextError, lines_in, load_own_hand
 from scribe.writing.proofread import DEFAULT_ATTEMPTS, sample_checked
 from scribe.writing.recogniser import load_recogniser
 from scribe.writing.styles import MIN_TEXT_GAIN, load_style, text_gain
@@ -121,7 +121,7 @@ def parse_args(argv=None):
         "--style", type=int, default=None, help="number of the style in data/styles.p whose hand it writes in"
     )
     p.add_argument(
-        "--style_file", metavar="FILE", help="InkML, SVG, XML, json or pickle whose hand it writes in; FILE#3: line 3"
+        "--style_file", metavar="FILE", help="recording whose hand it writes in (docs/STYLES.md); FILE#3: its line 3"
     )
     p.add_argument("--style_text", metavar="TEXT", help="text of --style_file, if it does not say so itself")
     p.add_argument("--style_sort", action="store_true", help="sort its strokes: they are not in the order of writing")
@@ -207,7 +207,7 @@ def write_files(args, logger):
     if not job:
         check_folder_writable(os.path.join(args.log_dir, "figures"))
     numbers = {paragraph.style for paragraph in job.paragraphs} if job else {args.style}
-    styles = {n: _style(n, args, config) for n in sorted(numbers - {None})}
+    styles = {n: _style(n, args, config, logger) for n in sorted(numbers - {None})}
     seed = random_seed() if args.seed is None else args.seed
     newest = " (the newest run; the shipped model: --save_path saved/checkpoint)"
     own_run = not args.save_path and os.path.dirname(prefix) != SAVED
@@ -248,14 +248,28 @@ def _suffix_of_style(args):
     return "" if args.style is None else f"_style{args.style}"
 
 
-def _style(number, args, config):
+def _style(number, args, config, logger):
     """A style by its number, or that of --style_file."""
-    if number == OWN_HAND:
+    if number != OWN_HAND:
+        return load_style(number, args.data_dir, config.data_scale)
+    try:
         return load_own_hand(
             args.style_file, args.style_text, data_scale=config.data_scale, alphabet=config.alphabet,
-            sort=args.style_sort,
+            sort=args.style_sort, note=logger.write,
         )  # fmt: skip
-    return load_style(number, args.data_dir, config.data_scale)
+    except UnknownTextError as error:
+        raise UsageError(f"{error}{_proposed_text(args)}") from None
+    except ValueError as error:
+        raise UsageError(str(error)) from None
+
+
+def _proposed_text(args):
+    """What the recogniser reads in --style_file, as a sentence after the one that its text is not known."""
+    try:
+        read = [text for text in load_recogniser().read(lines_in(args.style_file, sort=args.style_sort)[:3]) if text]
+    except (ValueError, OSError):
+        return ""
+    return f" It looks like {chr(10).join(read)!r}; correct it where it is wrong." if read else ""
 
 
 def fit_texts(texts, alphabet, logger):

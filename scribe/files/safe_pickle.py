@@ -223,11 +223,33 @@ def load_pickle(path: str) -> Any:
         OSError: it cannot be read.
     """
     with open(path, "rb") as file:
-        content = _WholeLines(file.read())  # in memory, no operation can ask for more bytes than there are
+        content = file.read()
     try:
-        return _SafeUnpickler(content, encoding="latin1").load()
+        return load_pickled_bytes(content)
     except UnsafePickleError as error:
         raise UnsafePickleError(f"{path} was refused: {error}") from None
+    except ValueError as error:
+        raise ValueError(f"{path} {error}") from None
+
+
+def load_pickled_bytes(content: bytes) -> Any:
+    """As `load_pickle`, for the bytes of a pickle; the messages do not name a file."""
+    stream = _WholeLines(content)  # in memory, no operation can ask for more bytes than there are
+    try:
+        return _SafeUnpickler(stream, encoding="latin1").load()
     except Exception as error:  # a broken pickle can raise almost anything
+        if _is_text_copy(content):
+            raise ValueError(
+                "is a pickle that was copied as a text, which changed the ends of its lines: copy it again, as a file "
+                "that is not a text."
+            ) from None
+        if isinstance(error, UnsafePickleError):
+            raise
         reason = shortened(f"{type(error).__name__}: {ascii(str(error))[1:-1]}", 200)
-        raise ValueError(f"{path} is not a readable pickle ({reason}).") from None
+        raise ValueError(f"is not a readable pickle ({reason}).") from None
+
+
+def _is_text_copy(content):
+    """Whether every line of a file ends as those of Windows do: by chance, one line break in 256 of a pickle does."""
+    breaks = content.count(b"\n")
+    return breaks > 2 and content.count(b"\r\n") == breaks

@@ -39,30 +39,31 @@ def load_named_strokes(path: str) -> tuple[list[NDArray], list[str], list[str]]:
         ValueError: the file has another shape; the message names the line.
     """
     content = load_pickle(path)
+    try:
+        return lines_of(content)
+    except ValueError as error:
+        raise ValueError(f"{path} {error}") from None
+
+
+def lines_of(content: Any) -> tuple[list[NDArray], list[str], list[str]]:
+    """As `load_named_strokes`, for what a pickle holds; the messages do not name a file."""
     if not _is_sequence(content) or len(content) not in (2, 3) or not all(_is_sequence(part) for part in content):
         raise ValueError(
-            f"{path} should hold the lists [strokes, asciis] or [strokes, asciis, names], but it holds "
-            f"{_describe(content)}."
+            f"should hold the lists [strokes, asciis] or [strokes, asciis, names], but it holds {_describe(content)}."
         )
     strokes, texts = (list(part) for part in content[:2])
     names = list(content[2]) if len(content) == 3 else [""] * len(texts)
     if len(strokes) != len(texts):
-        raise ValueError(f"{path} holds {len(strokes)} lines of strokes but {len(texts)} texts: they have to match.")
+        raise ValueError(f"holds {len(strokes)} lines of strokes but {len(texts)} texts: they have to match.")
     if len(names) != len(texts):
-        raise ValueError(f"{path} holds {len(texts)} texts but {len(names)} names: they have to match.")
-    for i, (line, text) in enumerate(zip(strokes, texts, strict=True)):
-        try:
-            strokes[i] = as_points(line)
-        except ValueError as error:
-            raise ValueError(f"line {i} of {path} should be an (n, 3) array of numbers, but {error}.") from None
-        try:
-            texts[i] = as_text(text)
-        except ValueError as error:
-            raise ValueError(f"text {i} of {path} should be a string, but {error}.") from None
-        try:
-            names[i] = as_text(names[i])
-        except ValueError as error:
-            raise ValueError(f"name {i} of {path} should be a string, but {error}.") from None
+        raise ValueError(f"holds {len(texts)} texts but {len(names)} names: they have to match.")
+    for what, items, check in (("line", strokes, as_points), ("text", texts, as_text), ("name", names, as_text)):
+        kind = "an (n, 3) array of numbers" if what == "line" else "a string"
+        for i, item in enumerate(items):
+            try:
+                items[i] = check(item)
+            except ValueError as error:
+                raise ValueError(f"has a {what} {i} that should be {kind}, but {error}.") from None
     return strokes, texts, names
 
 

@@ -10,9 +10,13 @@ import pytest
 import ink_helpers as ink
 from scribe.files.recordings import read_ink
 from scribe.files.safe_pickle import UnsafePickleError
-from scribe.files.svg_paths import path_strokes
+from scribe.files.svg_shapes import path_parts
 
 STROKES = [np.array([[1, 2], [3, 4.5], [5, 2]]), np.array([[7.0, 1]]), np.array([[8, 8], [9, -9.25]])]
+
+
+def path_strokes(data):
+    return path_parts(data)[0]
 
 
 def same(strokes, wanted, tolerance=1e-9):
@@ -211,7 +215,7 @@ def test_a_pen_that_is_up_writes_nothing_and_a_continued_trace_is_one_stroke(tmp
 def test_polylines_lines_and_paths_are_strokes_in_the_order_of_the_document(tmp_path):
     content = (
         "<svg><g><polyline points='1,2 3,4.5 5 2'/></g><defs><path d='M0 0L9 9'/></defs><circle r='3'/>"
-        "<path d='M7 1'/><line x1='8' y1='8' x2='9' y2='-9.25'/><path style='display:none' d='M0 0L1 1'/></svg>"
+        "<path d='M7 1h0'/><line x1='8' y1='8' x2='9' y2='-9.25'/><path style='display:none' d='M0 0L1 1'/></svg>"
     )
     (piece,) = read(tmp_path, content)
     same(piece.strokes, STROKES)
@@ -234,11 +238,11 @@ def test_polylines_lines_and_paths_are_strokes_in_the_order_of_the_document(tmp_
     ],
 )
 def test_transforms_are_those_of_svg_and_nest(tmp_path, transform, wanted):
-    (piece,) = read(tmp_path, f"<svg><path transform='{transform}' d='M1 2'/></svg>")
+    (piece,) = read(tmp_path, f"<svg><path transform='{transform}' d='M1 2h1'/></svg>")
     assert piece.strokes[0][0] == pytest.approx(wanted)
     parts = transform.replace("),", ")").split(") ")
     outer, inner = (parts[0] + ")", parts[1]) if len(parts) > 1 else (transform, "")
-    (piece,) = read(tmp_path, f"<svg><g transform='{outer}'><path transform='{inner}' d='M1 2'/></g></svg>")
+    (piece,) = read(tmp_path, f"<svg><g transform='{outer}'><path transform='{inner}' d='M1 2h1'/></g></svg>")
     assert piece.strokes[0][0] == pytest.approx(wanted)
 
 
