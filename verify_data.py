@@ -258,10 +258,10 @@ def check_units(report: Report, path: str, sound: dict) -> None:
         f"x-height {height:.3g} raw units, {rate:.3g} points for each character, {clipped:.2%} of the offsets clipped"
     )
     if not X_HEIGHTS[0] <= height <= X_HEIGHTS[1]:
-        divided = " The offsets have been divided already?" if height < MEDIAN_X_HEIGHT / 10 else ""
+        divided = " (the offsets seem to be divided already)" if height < MEDIAN_X_HEIGHT / 10 else ""
         report.fault(
-            f"{path}: small letters are about {height:.3g} units high, but training takes raw units, in which they have "
-            f"about {MEDIAN_X_HEIGHT:.0f}.{divided} {mend[0].upper() + mend[1:]}."
+            f"{path}: small letters are about {height:.3g} units high, but training takes raw units, in which they "
+            f"have about {MEDIAN_X_HEIGHT:.0f}{divided}; {mend}."
         )
     elif clipped > MAX_CLIPPED:
         report.fault(
@@ -270,8 +270,8 @@ def check_units(report: Report, path: str, sound: dict) -> None:
         )
     if not POINT_RATES[0] <= rate <= POINT_RATES[1]:
         report.fault(
-            f"{path}: a character has {rate:.3g} points, but about 22 in IAM-OnDB: the pen was sampled at another rate; "
-            f"{mend}."
+            f"{path}: a character has {rate:.3g} points, but about 22 in IAM-OnDB: the pen was sampled at another "
+            f"rate; {mend}."
         )
     # Two signs that have little to do with each other.
     mirrored = np.median([uprightness(strokes) for strokes in lines]) < UPSIDE_DOWN
