@@ -5,21 +5,28 @@
     python3 benchmarks/mutants.py --cosmic-ray .mutants/bin/cosmic-ray --only plan --most 50  # 50 of one module
 
 The suite is copied first, so the files here stay as they are. Cosmic Ray makes the mutants; of a module with more than
---most, a random sample is tested, each with the quick tests of that module alone. Mutants of annotations and of
-decorators change nothing that runs, and are left out. Those that survive are printed: read each, since some are
-equivalent to the original and no test could notice them.
+--most, a random sample is tested, each with the quick tests of that module alone. Decorators and annotations are left
+out: they change nothing that runs. Those that survive are printed: read each, since some are equivalent to the original
+and no test could notice them.
+
+Tests are run in children of a process that has the libraries loaded: TensorFlow alone takes seconds to import.
 """
 
 import argparse
+import contextlib
+import importlib
 import json
 import os
 import random
 import shlex
 import shutil
+import signal
+import socket
 import sqlite3
 import subprocess
 import sys
 import tempfile
+import time
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -48,11 +55,81 @@ CONFIG = """[cosmic-ray]
 module-path = {modules}
 timeout = {timeout}.0
 excluded-modules = []
-test-command = "{python} -m pytest -x -q -p no:cacheprovider {tests}"
+test-command = "{python} ask.py"
 
 [cosmic-ray.distributor]
 name = "local"
 """
+
+
+# What Cosmic Ray runs as the tests: asks the server of `serve`.
+ASK = """import socket, sys
+with socket.socket(socket.AF_UNIX) as client:
+    client.connect("server")
+    sys.exit(int(client.recv(16)))
+"""
+PRELOADED = ("hypothesis", "matplotlib.figure", "numpy", "pytest", "tensorflow")
+
+
+def serve(folder, tests, timeout):
+    """Waits at a socket in `folder`; for each caller, runs the tests in a child and sends its exit code. Never ends.
+
+    The child has its own TensorFlow: here it is imported, but nothing is computed.
+    """
+    os.chdir(folder)
+    sys.dont_write_bytecode = True  # a mutant can have the size and the second of the one before
+    os.environ.update(PYTHONDONTWRITEBYTECODE="1", TF_CPP_MIN_LOG_LEVEL="3", TF_ENABLE_ONEDNN_OPTS="1")
+    sink = os.open(os.devnull, os.O_WRONLY)
+    for stream in (1, 2):
+        os.dup2(sink, stream)
+    for name in PRELOADED:
+        with contextlib.suppress(ImportError):
+            importlib.import_module(name)
+    for name in [name for name in sys.modules if name.split(".")[0] == "scribe"]:
+        del sys.modules[name]  # this script's own, which are not those of the copy
+    sys.path[:] = [path for path in sys.path if Path(path or ".").resolve() not in (ROOT, ROOT / "benchmarks")]
+    server = socket.socket(socket.AF_UNIX)
+    server.bind("server")
+    server.listen()
+    while True:
+        caller, _ = server.accept()
+        child = os.fork()
+        if not child:
+            os.setpgid(0, 0)
+            import pytest
+
+            os._exit(int(pytest.main(["-x", "-q", "-p", "no:cacheprovider", *shlex.split(tests)])))
+        end, code = time.monotonic() + timeout, None
+        while code is None:
+            done, status = os.waitpid(child, os.WNOHANG)
+            if done:
+                code = os.waitstatus_to_exitcode(status)
+            elif time.monotonic() > end:
+                os.killpg(child, signal.SIGKILL)
+                os.waitpid(child, 0)
+                code = 99
+            else:
+                time.sleep(0.02)
+        with caller:
+            caller.sendall(str(abs(code)).encode())
+
+
+@contextlib.contextmanager
+def serving(folder, tests, timeout):
+    """A context within which `serve` waits in `folder`."""
+    with contextlib.suppress(FileNotFoundError):
+        os.remove(folder / "server")
+    (folder / "ask.py").write_text(ASK)
+    server = os.fork()
+    if not server:
+        serve(folder, tests, timeout)
+    try:
+        while not (folder / "server").exists():
+            time.sleep(0.1)
+        yield
+    finally:
+        os.kill(server, signal.SIGKILL)
+        os.waitpid(server, 0)
 
 
 def copy_suite(folder):
@@ -69,9 +146,8 @@ def test_module(folder, cosmic_ray, name, most, timeout, rng):
     modules, tests = MODULES[name]
     config, session = folder / "mutants.toml", folder / "mutants.sqlite"
     session.unlink(missing_ok=True)
-    config.write_text(
-        CONFIG.format(modules=json.dumps(modules.split()), timeout=timeout, python=sys.executable, tests=tests)
-    )
+    # The server has its own limit, since a client that is killed leaves it behind.
+    config.write_text(CONFIG.format(modules=json.dumps(modules.split()), timeout=timeout + 60, python=sys.executable))
 
     def cosmic(*words):
         return subprocess.run([cosmic_ray, *words], cwd=folder, capture_output=True, text=True)
@@ -79,9 +155,6 @@ def test_module(folder, cosmic_ray, name, most, timeout, rng):
     made = cosmic("init", config.name, session.name)
     if made.returncode:
         raise SuiteError(f"cosmic-ray: {made.stderr.strip().splitlines()[-1:]}")
-    words = [sys.executable, "-m", "pytest", "-x", "-q", *shlex.split(tests)]
-    if subprocess.run(words, cwd=folder, capture_output=True).returncode:
-        raise SuiteError(f"the tests of {name} fail without any mutant.")
     with sqlite3.connect(session) as database:
         rows = database.execute("select job_id, operator_name from mutation_specs").fetchall()
         jobs = sorted(job for job, operator in rows if not operator.startswith(LEFT_OUT))
@@ -90,7 +163,10 @@ def test_module(folder, cosmic_ray, name, most, timeout, rng):
             if job not in kept:
                 for table in ("mutation_specs", "work_items"):
                     database.execute(f"delete from {table} where job_id = ?", (job,))
-    cosmic("exec", config.name, session.name)
+    with serving(folder, tests, timeout):
+        if subprocess.run([sys.executable, "ask.py"], cwd=folder).returncode:
+            raise SuiteError(f"the tests of {name} fail without any mutant.")
+        cosmic("exec", config.name, session.name)
     with sqlite3.connect(session) as database:
         outcomes = dict(database.execute("select job_id, test_outcome from work_results").fetchall())
         diffs = dict(database.execute("select job_id, diff from work_results").fetchall())
