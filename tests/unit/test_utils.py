@@ -12,6 +12,7 @@ import pytest
 
 import utils
 from data_helpers import make_lines, write_data
+from disk_helpers import files_of_at_most
 from scribe.files.safe_pickle import UnsafePickleError, load_pickle
 from scribe.files.stroke_file import load_strokes, save_strokes
 from scribe.ink.alphabet import ALPHABET, fit_to_alphabet
@@ -354,6 +355,18 @@ def test_logger_writes_to_stderr_and_to_its_file(tmp_path, capsys):
     assert (out, err) == ("", "both\n")
     lines = (tmp_path / "logs" / "train_scribe.txt").read_text().splitlines()
     assert [line.split(" ", 2)[2] for line in lines] == ["both", "file alone"]
+
+
+def test_logger_whose_disk_is_full_says_so_once_and_goes_on(tmp_path, capsys):
+    """A message that could not be written ended the training that it was about."""
+    logger = Logger(SimpleNamespace(log_dir=tmp_path))
+    logger.write("one")
+    with files_of_at_most(10):
+        logger.write("two")
+        logger.write("three")
+    one, two, warning, three = capsys.readouterr().err.splitlines()
+    assert (one, two, three) == ("one", "two", "three")
+    assert warning.startswith(f"Warning: {tmp_path}") and "File too large" in warning
 
 
 def test_logger_without_a_folder_writes_no_file(tmp_path, monkeypatch):
