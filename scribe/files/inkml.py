@@ -58,6 +58,7 @@ class InkML:
         self.forms: dict[int, tuple] = {}  # by the identity of the context
         self.traces: dict[int, _Trace] = {}  # by the identity of the element
         self.left_out: Counter[str] = Counter()
+        self.reason = ""  # why the first point that was left out could not be read
         self.budget = Budget()
 
     def recording(self) -> Recording:
@@ -71,6 +72,8 @@ class InkML:
         }
         self.elsewhere = {id(part) for parts in self.within.values() for part in parts} | shown.keys()
         pieces = self._collect(self.root)
+        if self.reason and not any(len(stroke) for trace in self.traces.values() for stroke in trace.strokes):
+            raise ValueError(self.reason)
         if not any(traces for traces, _ in pieces):  # what is only defined is better than nothing
             pieces = [(list(self.traces.values()), pieces[0][1] if pieces else None)]
         found = []
@@ -209,6 +212,9 @@ class InkML:
                 continue
             if len(tokens) < regular or any(strange for _, _, strange in tokens[:count]):
                 self.left_out["point that is not a number for each channel"] += 1
+                self.reason = (
+                    self.reason or f"a trace has the point {part.strip()[:40]!r}, but its format has {regular} channels"
+                )
                 continue
             row = [math.nan] * count
             for k, (sign, word, _) in enumerate(tokens[:count]):

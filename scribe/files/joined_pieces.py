@@ -12,7 +12,8 @@ def join_pieces(strokes: list[NDArray], widths: list[float] | None = None) -> li
             then ends have to be the same place.
 
     Returns:
-        strokes as they were written; no point is lost but those that stand twice where pieces meet.
+        strokes as they were written; no point is lost but those that stand twice where pieces meet. A dot, and a
+        stroke that ends where it began, is no piece.
     """
     if len(strokes) < 2:
         return strokes
@@ -24,6 +25,10 @@ def join_pieces(strokes: list[NDArray], widths: list[float] | None = None) -> li
     gaps = np.hypot(*(first[1:] - last[:-1]).T)
     reach = np.minimum(np.maximum(pens[1:], pens[:-1]) / 2, step)
     meets = gaps <= np.maximum(reach, 1e-9 * np.abs(last[:-1]).max(axis=1))
+    piece = np.array(
+        [len(stroke) > 1 and (len(stroke) < 3 or bool((stroke[0] != stroke[-1]).any())) for stroke in strokes]
+    )
+    meets &= piece[1:] & piece[:-1]
     joined, parts = [], [strokes[0]]
     for stroke, meeting, gap in zip(strokes[1:], meets, gaps):
         if not meeting:

@@ -17,6 +17,7 @@ from scribe.ink.strokes import split_strokes
 TEXTS = ("text", "truth", "label", "transcription", "word", "sentence")
 STROKES = ("strokes", "drawing", "elements", "paths", "lines", "data", "samples", "drawings")
 NAMES = ("writer", "writer_id", "user", "author")
+MALFORMED = "it should hold pages of lines of points with the columns x, y and pen_lift, as --format json writes them"
 
 
 def read_json(content: bytes) -> Recording:
@@ -43,7 +44,8 @@ def read_json(content: bytes) -> Recording:
             pieces += _pieces(value, budget)
     if not pieces and not own:
         raise ValueError(
-            "it is JSON, but no strokes were found in it: lists of points, each [x, y, ...] or with x and y by name"
+            "it is JSON, but not of Scribe, and no strokes were found in it: lists of points, each [x, y, ...] or with "
+            "x and y by name"
         )
     return Recording(pieces, y_is_down=own)
 
@@ -57,20 +59,21 @@ def _page_lines(content, budget):
         raise ValueError('"y_axis" should be "down" or "up"')
     pieces = []
     try:
+        lines = [line for page in content["pages"] for line in page["lines"]]
+        counts = [len(line["points"]) for line in lines]
+    except (KeyError, TypeError, AttributeError):
+        raise ValueError(MALFORMED) from None
+    budget.spend(points=sum(counts), strokes=len(counts))
+    try:
         columns = content["columns"]
         x, y, lift = (columns.index(name) for name in ("x", "y", "pen_lift"))
-        lines = [line for page in content["pages"] for line in page["lines"]]
-        for line in lines:
-            budget.spend(points=len(line["points"]), strokes=1)
         for line in lines:
             rows = [[float(row[x]), float(row[y]) * down, float(row[lift])] for row in line["points"]]
             text = line.get("text")
             strokes = [stroke[:, :2] for stroke in split_strokes(np.array(rows, float).reshape(-1, 3))]
             pieces.append(Piece(strokes, text if isinstance(text, str) else None))
-    except (KeyError, IndexError, TypeError, AttributeError, OverflowError):
-        raise ValueError(
-            "it should hold pages of lines of points with the columns x, y and pen_lift, as --format json writes them"
-        ) from None
+    except (KeyError, IndexError, TypeError, AttributeError, ValueError, OverflowError):
+        raise ValueError(MALFORMED) from None
     return pieces
 
 

@@ -47,5 +47,5 @@ class Recording:
 
 def _plural(what):
     """Of several, "closed shape" is "closed shapes", "point that is no number" is "points that are no number"."""
-    noun, rest = re.fullmatch(r"(.+?)((?: that| of| for) .+)?", what).groups(default="")
+    noun, rest = re.fullmatch(r"(.+?)((?: that| of| with| without) .+)?", what).groups(default="")
     return f"{noun}s{rest.replace(' that is ', ' that are ')}"

@@ -60,14 +60,16 @@ def drawn_strokes(root: ElementTree.Element) -> tuple[list[NDArray], list[float]
     closed shape that is filled and has no line around it is an area, not the way of a pen; a small one is a dot.
 
     Returns:
-        (strokes, widths, left out): [n, 2] arrays in pixels of CSS; the width of the pen for each; how often each kind
-        of thing was left out.
+        (strokes, widths, left out): [n, 2] arrays in the unit of the drawing; the width of the pen for each; how often
+        each kind of thing was left out.
 
     Raises:
         ValueError: it is too large, or its shapes are the outlines of ink.
     """
     drawing = _Drawing(root)
     drawing.walk()
+    if not drawing.shapes and drawing.reason:
+        raise ValueError(drawing.reason)
     return _ink(drawing.shapes, drawing.left_out)
 
 
@@ -84,6 +86,7 @@ class _Drawing:
         self.curve_steps = int(np.clip(MAX_CURVE_POINTS * 30 / max(letters, 1), 4, CURVE_STEPS))
         self.shapes: list[_Shape] = []
         self.left_out: Counter[str] = Counter()
+        self.reason = ""  # why the first thing that was left out could not be read
         self.budget = Budget()
 
     def walk(self):
@@ -139,8 +142,9 @@ class _Drawing:
     def _moved(self, own, place):
         try:
             return place.viewport.matrix(own.get("transform", ""), own.get("transform-origin"))
-        except ValueError:
+        except ValueError as error:
             self.left_out["transform that is not understood"] += 1
+            self.reason = self.reason or str(error)
             return np.eye(3)
 
     def _length(self, element, name, place, default=0.0):
@@ -169,7 +173,10 @@ class _Drawing:
         if box and width > 0 and height > 0:
             aspect = element.get("preserveAspectRatio")
             transform = Viewbox.viewbox_transform(0.0, 0.0, width, height, *box, aspect and " ".join(aspect.split()))
-            matrix, viewport = matrix @ viewport.matrix(transform), Viewport(box[2], box[3])
+            inner = viewport.matrix(transform)
+            if outermost:  # lengths stay in the unit of the drawing, however large it is shown
+                inner = np.diag([inner[0, 0] / inner[1, 1], 1.0, 1.0])
+            matrix, viewport = matrix @ inner, Viewport(box[2], box[3])
         return dataclasses.replace(place, matrix=matrix, viewport=viewport)
 
     def _draw(self, element, place):
@@ -185,20 +192,21 @@ class _Drawing:
             if "no sample" in str(error):
                 raise
             parts, whole, width = [], False, 1.0
+            self.reason = self.reason or str(error)
         self.budget.spend(sum(len(points) for points, _ in parts), len(parts))
         if not whole:
             self.left_out["shape that cannot be read" if not parts else "broken end of a path"] += 1
         pen = paint["stroke"] not in (None, "none", "transparent") and width > 0 and _opacity(paint["stroke-opacity"])
         filled = paint["fill"] not in ("none", "transparent") and _opacity(paint["fill-opacity"])
-        # A drawing without any paint is one of which only the lines were kept.
-        bare = paint["stroke"] is None and paint["fill"] is None
+        # Of a drawing that says nothing of lines, the style sheet is elsewhere, or was lost.
+        bare = paint["stroke"] is None and paint["fill"] in (None, "none")
         scale = np.sqrt(abs(np.linalg.det(place.matrix[:2, :2])))
         for points, closed in parts:
             drawn = np.column_stack([points, np.ones(len(points))]) @ place.matrix[:2].T
             if not (np.isfinite(drawn).all() and np.abs(drawn).max() < MAX_COORDINATE):
-                self.left_out["shape beyond all numbers"] += 1
+                self.left_out["shape with numbers that are not finite or beyond 1e15"] += 1
                 continue
-            line = pen or bare and not closed and element.tag not in ("rect", "circle", "ellipse")
+            line = pen or bare and (not closed or paint["fill"] == "none")
             self.shapes.append(_Shape(drawn, closed, element.tag, bool(line), bool(filled), float(width * scale)))
 
 

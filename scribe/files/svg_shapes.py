@@ -24,7 +24,7 @@ from scribe.files.xml_tree import NUMBER, read_numbers
 CURVE_STEPS = 24  # straight pieces that stand for one curve of a drawing, unless there are very many
 PIXELS_PER_INCH, FONT_SIZE = 96, 16  # of CSS
 LENGTH = re.compile(rf"({NUMBER})(?:px|pt|pc|mm|cm|in|em|ex|vw|vh|vmin|vmax|%|)", re.IGNORECASE)
-TRANSFORM = re.compile(r"(matrix|translate|scale|rotate|skew)([xy]?)\s*\(([^()]*)\)[\s,]*", re.IGNORECASE)
+TRANSFORM = re.compile(r"(matrix|translate|scale|rotate|skew)([xy]?)\s*\(([^()]+)\)[\s,]*", re.IGNORECASE)
 Part = tuple[NDArray, bool]
 
 
@@ -137,7 +137,8 @@ def path_parts(data: str, curve_steps: int = CURVE_STEPS) -> tuple[list[Part], b
         whole = False
     pen.finish()
     if not pen.parts and not whole:
-        raise ValueError(f"the path {data.strip()[:30]!r} cannot be read")
+        rest = data[reader.pos :].strip()[:20]
+        raise ValueError(f"the path {data.strip()[:30]!r} cannot be read" + (f", from {rest!r} on" if rest else ""))
     return pen.parts, whole
 
 

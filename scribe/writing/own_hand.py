@@ -23,7 +23,7 @@ from scribe.files.recordings import read_recording
 from scribe.ink.alphabet import ALPHABET, fit_to_alphabet
 from scribe.ink.measure import measure_line, straighten
 from scribe.ink.pen import PACE, SMOOTHING, resample, unsteady
-from scribe.ink.strokes import join_strokes, split_strokes, stroke_length
+from scribe.ink.strokes import ink_lengths, join_strokes, split_strokes, stroke_length
 from scribe.ink.typical import ADVANCES, MEDIAN_X_HEIGHT, OFFSET_LIMIT, estimate_width, points_and_ink
 from scribe.ink.words import Segment, split_words
 from scribe.ink.x_height import x_height_of_ink
@@ -38,13 +38,15 @@ GRID_SMOOTHING = 1.6  # in units of a grid that all points lie on, such as pixel
 LINE_BACK, LINE_DOWN = 3.0, 1.6
 
 # How much ink and width a text may have, least and most, as shares of what is typical for its characters; of 1,486 real
-# lines, ink has 0.60 to 1.90 and width 0.49 to 2.27 in all but two in a thousand.
+# lines, ink has 0.62 to 1.85 and width 0.50 to 2.23 in all but four in a thousand.
 INK_RANGE, WIDTH_RANGE = (0.45, 2.4), (0.38, 2.5)
 # The tops of letters alone give an x-height that is off by 23% (standard deviation, against the heights of words of
-# small letters in 509 real lines): in some hands the tops of connecting strokes are taken for those of letters. With
-# the ink, which grows with the share of joined letters, it is 20%, and no line of 1,486 is doubted any more.
-INK_SHARE, JOIN_SHARE, TOPS_SHARE_OFFSET = 0.50, -0.14, -0.09
-LETTERS_PER_STROKE = (0.6, 4.0)
+# small letters in 509 real lines), far too low more often than far too high: in some hands the tops of connecting
+# strokes are taken for those of letters. So where the middle half of the ink, which needs no letters, is higher than it
+# would be by more than a tolerance (a logarithm), the x-height follows it by this share.
+MIDDLE_HALF, MIDDLE_SHARE, MIDDLE_TOLERANCE = 0.8, 0.58, 0.1
+# A hand that joins its letters has more ink: the more letters a stroke has, this power of it.
+JOIN_POWER, LETTERS_PER_STROKE = 0.35, (0.6, 4.0)
 MAX_STROKES = 5_000  # of what is taken as one sample: some fifty pages
 NEAR_STROKES = 40  # a line is followed by that many of its last strokes
 
@@ -249,13 +251,14 @@ def join_lines(lines, text, max_characters):
         text = " ".join(part for _, part in lines)
     rough = x_height_of_ink([stroke for strokes, _ in lines for stroke in strokes], text)
     level = [_level([(stroke - strokes[0][0]) / rough for stroke in strokes], part or text) for strokes, part in lines]
-    measured = [(metrics.x_height, metrics.letters) for _, metrics in level if metrics.x_height]
+    measured = [(metrics.x_height, metrics.letters) for _, _, metrics in level if metrics.x_height]
     heights, trust = np.array(measured or [(1.0, 1.0)]).T
     order = np.argsort(heights)
     tops = heights[order][np.searchsorted(np.cumsum(trust[order]), trust.sum() / 2)]
-    unit = _with_ink(tops, np.concatenate([points for points, _ in level]), text)
+    evenly = [straighten(even, metrics, slant=metrics.slant) for _, even, metrics in level]
+    unit = _with_middle(tops, np.concatenate(evenly))
     joined, right = [], 0.0
-    for points, metrics in level:
+    for points, _, metrics in level:
         points = straighten(points, metrics, slant=metrics.slant)
         points[:, :2] /= unit
         points[:, 0] += right - points[:, 0].min()
@@ -264,25 +267,29 @@ def join_lines(lines, text, max_characters):
     return np.concatenate(joined), text, unit * rough
 
 
-def _with_ink(tops, points, text):
-    """The x-height by the tops of letters and by the ink of the text together, in the unit of the points [n, 3]."""
-    strokes = [stroke[:, :2] for stroke in split_strokes(points)]
-    by_ink = sum(map(stroke_length, strokes)) / _typical_ink(text)
-    letters = sum(c.isalpha() for c in text) / len(strokes)
-    if not by_ink > 0 or not letters > 0:
-        return tops
-    joins = np.log(np.clip(letters, *LETTERS_PER_STROKE))
-    return tops * np.exp(INK_SHARE * np.log(by_ink / tops) + JOIN_SHARE * joins + TOPS_SHARE_OFFSET)
+def _with_middle(tops, points):
+    """The x-height by the tops of letters, or more where the middle half of the ink is too high for that.
+
+    Args:
+        tops: the x-height by them. points: [n, 3] in the same unit, even along the way, with a straight baseline.
+    """
+    ink = ink_lengths(points)
+    order = np.argsort(points[:, 1])
+    low, high = np.interp([0.25, 0.75], np.cumsum(ink[order]) / max(ink.sum(), 1e-12), points[order, 1])
+    higher = np.log(max((high - low) / MIDDLE_HALF / tops, 1.0))
+    return tops * np.exp(MIDDLE_SHARE * max(higher - MIDDLE_TOLERANCE, 0.0))
 
 
-def _typical_ink(text):
-    """The ink that a text has on average, in x-heights."""
+def _typical_ink(text, strokes):
+    """The ink that a text in this number of strokes has on average, in x-heights."""
     # Typical ink is in offsets / 50 of a hand of median size.
-    return max(sum(points_and_ink(c)[1] for c in text if c != " ") * 50 / MEDIAN_X_HEIGHT, 1e-9)
+    ink = sum(points_and_ink(c)[1] for c in text if c != " ") * 50 / MEDIAN_X_HEIGHT
+    joins = np.clip(sum(map(str.isalpha, text)) / strokes, *LETTERS_PER_STROKE)
+    return max(ink, 1e-9) * joins**JOIN_POWER
 
 
 def _level(strokes, text):
-    """A line of strokes as points [n, 3] without its tilt, and its `measure.Metrics`.
+    """A line of strokes as points [n, 3] without its tilt, the same evenly along its way, and its `measure.Metrics`.
 
     The measures are taken on resampled points: else a part with many recorded points would count more.
     """
@@ -291,7 +298,7 @@ def _level(strokes, text):
         tilt = np.polyfit(even[:, 0], even[:, 1], 1)[0]
         turn = np.array([[1.0, tilt], [-tilt, 1.0]]) / np.hypot(1.0, tilt)
         points[:, :2], even[:, :2] = points[:, :2] @ turn.T, even[:, :2] @ turn.T
-    return points, measure_line(even, text)
+    return points, even, measure_line(even, text)
 
 
 def _cut(points, text, max_characters, path):
@@ -324,8 +331,9 @@ def _check(points, text, path):
 
 def check_ink(points: NDArray, text: str) -> None:
     """Raises ValueError where a text cannot be what is written; points [n, 3] in x-heights."""
-    ink = sum(stroke_length(stroke[:, :2]) for stroke in split_strokes(points))
-    ink, width = ink / _typical_ink(text), np.ptp(points[:, 0]) / estimate_width(text)
+    strokes = split_strokes(points)
+    ink = sum(stroke_length(stroke[:, :2]) for stroke in strokes)
+    ink, width = ink / _typical_ink(text, len(strokes)), np.ptp(points[:, 0]) / estimate_width(text)
     for what, share, (least, most) in (("ink", ink, INK_RANGE), ("width", width, WIDTH_RANGE)):
         if not least <= share <= most:
             raise ValueError(
