@@ -19,6 +19,7 @@ from tqdm import tqdm
 
 from model import load_model
 from scribe.console import OneLineParser, run_command, say
+from scribe.files.atomic import check_writable
 from scribe.files.stroke_file import save_strokes
 from scribe.ink.batch import make_batch
 from scribe.ink.glyphs import RARE_SMALL, SHAPES, Glyph, WrittenLine, collect_glyphs, draw_shape, set_glyphs
@@ -203,6 +204,7 @@ def main(argv: list[str] | None = None) -> int:
 
 def augment(args: argparse.Namespace) -> int:
     """Makes and writes the new lines; returns the exit code."""
+    check_writable(args.output)
     model = load_model(find_checkpoint(args.save_path))
     one_thread_per_operation()
     args.data_scale, args.alphabet, args.batch_size = model.config.data_scale, model.config.alphabet, BATCH
@@ -210,8 +212,9 @@ def augment(args: argparse.Namespace) -> int:
     strokes, texts = compose_lines(model, loader, args.count, args.tsteps, args.seed)
     again = repeated_lines(loader.ascii_data, args.repeat)
     strokes += [raw_offsets(absolute_points(loader.stroke_data[i]), loader.data_scale) for i in again]
+    names = [""] * len(texts) + [loader.names[i] for i in again]  # a new line has letters of several hands
     texts += [loader.ascii_data[i] for i in again]
-    save_strokes(args.output, strokes, texts)
+    save_strokes(args.output, strokes, texts, names)
     say(f"Wrote {len(texts)} lines, {sum(map(len, strokes))} pen points, to {args.output}.")
     return 0
 

@@ -22,7 +22,7 @@ import numpy as np
 
 from model import load_model
 from scribe.console import OneLineParser, run_command
-from scribe.files.atomic import save_json
+from scribe.files.atomic import check_writable, save_json
 from scribe.ink.batch import make_batch
 from scribe.ink.strokes import absolute_points
 from scribe.network.checkpoint import find_checkpoint, load_config
@@ -320,6 +320,8 @@ def main(argv=None):
 
 def measure(args, logger):
     """Measures what the flags ask for, and prints the tables. Returns the exit code."""
+    if args.json:
+        check_writable(args.json)
     prefix = find_checkpoint(args.save_path)
     config = load_config(prefix)
     report = {"checkpoint": prefix, "config": dataclasses.asdict(config)}

@@ -23,7 +23,7 @@ from contextlib import nullcontext
 from pathlib import Path
 
 # TensorFlow, which costs seconds, is imported where it is used: a wrong flag is told at once.
-from scribe.console import OneLineParser, UsageError, run_command, say
+from scribe.console import OneLineParser, UsageError, run_command, say, shortened
 from scribe.dataset.folder import Folder, claim, sha256
 from scribe.dataset.pictures import Look
 from scribe.dataset.plan import Plan
@@ -327,7 +327,8 @@ def make_dataset(args):
             f"{' '.join(args.texts)}: nothing can be written, all is in {' and '.join(texts.foreign)} letters."
         )
     if not texts.lines:
-        raise UsageError(f"{' '.join(args.texts)}: nothing of it can be written; the model knows {config.alphabet!r}.")
+        known = shortened(repr(config.alphabet), 120)
+        raise UsageError(f"{' '.join(args.texts)}: nothing of it can be written; the model knows {known}.")
     lines = order_texts(texts.lines, args.seed)
     numbers = style_numbers(args)
     styles = {number: load_style(number, args.data_dir, config.data_scale) for number in numbers}

@@ -23,7 +23,7 @@ and e = 1 where the pen lifts after the point.
 import math
 import os
 
-from scribe.network.checkpoint import SHIPPED, check_size, load_config, restore_weights
+from scribe.network.checkpoint import SHIPPED, check_shapes, load_config, restore_weights
 from scribe.network.config import POINT_SIZE, ModelConfig
 from scribe.network.density import loss_sum_and_count, split_head
 from scribe.network.recurrent import attention_lstm_sequence, lstm_sequence, lstm_step, text_mask, window_step
@@ -106,6 +106,10 @@ class HandwritingModel(tf.keras.Model):
     Args:
         args: any object with rnn_size, nmixtures, kmixtures and alphabet (see `ModelConfig`). `args.dropout`,
             optional, is the probability to keep an output of an LSTM in training.
+
+    Attributes:
+        products: type of the factors in the large products of training, tf.float32 or tf.bfloat16; see
+            scribe/network/precision.py. Without training they are float32.
     """
 
     def __init__(self, args, **kwargs):
@@ -116,6 +120,7 @@ class HandwritingModel(tf.keras.Model):
         self.kmixtures = self.config.kmixtures
         self.char_vec_len = len(self.config.alphabet) + 1
         self.keep_probability = float(getattr(args, "dropout", None) or 1.0)
+        self.products = tf.float32
         # cuDNN is reached through the Keras layer; on a CPU the recurrence of this suite is several times faster.
         self.use_keras_lstm = bool(GPUS)
 
@@ -154,7 +159,7 @@ class HandwritingModel(tf.keras.Model):
                 "kappa" [B, K, 1], "window" [B, A], "states", a list of three (h [B, H], c [B, H]): optional, what an
                     earlier call returned; zeros otherwise,
                 "dropout_seed" [2] integers: optional, makes dropout repeatable.
-            training: whether to apply dropout.
+            training: whether to apply dropout, and to round the factors of large products to `products`.
 
         Returns:
             A dict with eos [B, T, 1], pi, mu1, mu2, sigma1, sigma2, rho [B, T, M]; the raw eos_hat [B, T, 1], pi_hat,
@@ -170,15 +175,17 @@ class HandwritingModel(tf.keras.Model):
 
         (h0_before, c0_before), before1, before2 = states
         cell, attention = self.lstm0, self.attention_layer
+        products = self.products if training else None
         h0, w, phi, kappas, c0 = attention_lstm_sequence(
             x, char_seq, h0_before, c0_before, kappa0, w0,
             *_tensors(cell.kernel, cell.recurrent_kernel, cell.bias, attention.kernel, attention.bias),
+            products=products,
         )  # fmt: skip
         drop = self._dropout(inputs.get("dropout_seed"), training)
         h0_out = drop(h0, 0)
-        h1, states1 = self._lstm(self.lstm1, tf.concat([x, w, h0_out], axis=-1), before1)
+        h1, states1 = self._lstm(self.lstm1, tf.concat([x, w, h0_out], axis=-1), before1, products)
         h1_out = drop(h1, 1)
-        h2, states2 = self._lstm(self.lstm2, tf.concat([x, w, h1_out], axis=-1), before2)
+        h2, states2 = self._lstm(self.lstm2, tf.concat([x, w, h1_out], axis=-1), before2, products)
         h2_out = drop(h2, 2)
         y = self._head(tf.concat([h0_out, h1_out, h2_out], axis=-1))  # [T, B, 1 + 6M]
         return {
@@ -237,13 +244,14 @@ class HandwritingModel(tf.keras.Model):
 
     # ---- parts of call
 
-    def _lstm(self, layer, inputs, before):
+    def _lstm(self, layer, inputs, before, products):
         """inputs [T, B, I], before (h, c) -> h [T, B, H], (h, c) after the last point."""
         if self.use_keras_lstm:
             h, h_last, c_last = layer(tf.transpose(inputs, [1, 0, 2]), initial_state=list(before))
             return tf.transpose(h, [1, 0, 2]), (h_last, c_last)
         cell = layer.cell
-        h, c_last = lstm_sequence(inputs, *before, *_tensors(cell.kernel, cell.recurrent_kernel, cell.bias))
+        weights = _tensors(cell.kernel, cell.recurrent_kernel, cell.bias)
+        h, c_last = lstm_sequence(inputs, *before, *weights, products=products)
         return h, (h[-1], c_last)
 
     def _head(self, h):
@@ -301,7 +309,7 @@ def load_model(prefix: str | None = None) -> HandwritingModel:
     if prefix is None:
         prefix = os.path.join(os.path.dirname(os.path.abspath(__file__)), SHIPPED)
     config = load_config(prefix)
-    check_size(prefix, config)
+    check_shapes(prefix, config)
     model = HandwritingModel(config)
     restore_weights(prefix, model)
     return model

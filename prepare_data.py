@@ -1,10 +1,19 @@
-"""Raw online handwriting (IAM-OnDB) to `strokes_training_data.cpkl`, the file that train.py reads.
+"""Recordings of handwriting with their texts to `strokes_training_data.cpkl`, the file that train.py reads.
 
-    python3 prepare_data.py --source FOLDER                  # FOLDER holds lineStrokes/ and ascii/, at any depth
+    python3 prepare_data.py --source FOLDER                  # FOLDER holds recordings at any depth, see below
     python3 prepare_data.py --source FOLDER --data_dir data
+    python3 prepare_data.py --source old.cpkl --names names.txt     # adds the names of its lines to an older data file
+    python3 prepare_data.py --source bad.cpkl --mend                # makes what verify_data.py found unusable usable
 
-lineStrokes/a01/a01-000/a01-000u-01.xml is line 1 of the form a01-000u: the points of a pen on a whiteboard, stroke by
-stroke. ascii/a01/a01-000/a01-000u.txt is the text of the form; its section `CSR:` holds the lines in the same order.
+IAM-OnDB: lineStrokes/a01/a01-000/a01-000u-01.xml is line 1 of the form a01-000u: the points of a pen on a whiteboard,
+stroke by stroke. ascii/a01/a01-000/a01-000u.txt is the text of the form; its section `CSR:` holds the lines in the same
+order. These lines are taken as they are.
+
+Any other recording that docs/STYLES.md lists, a line in each of its groups: the text is read from the file, or from
+me.txt beside me.svg, or from texts.tsv in the same folder (name of the file, tab, text). These lines are scaled to the
+size of IAM-OnDB and get points as its pens put them.
+
+Every line keeps its name: the form or the writer, where the file tells, else its folder and file.
 """
 
 import argparse
@@ -19,12 +28,24 @@ from numpy.typing import NDArray
 from scribe import console
 from scribe.console import OneLineParser, SuiteError, UsageError, run_command
 from scribe.files.iam import LineError, read_lines, read_strokes, to_offsets
-from scribe.files.stroke_file import DATA_FILE, HOW_TO_GET_DATA, save_strokes
+from scribe.files.recordings import natural_order, read_recording
+from scribe.files.stroke_file import DATA_FILE, HOW_TO_GET_DATA, load_named_strokes, save_strokes
+from scribe.writing.training_lines import mended_lines, training_line
+
+NO_RECORDINGS = (".txt", ".tsv", ".csv", ".md", ".py")  # what lies beside recordings
 
 
 def parse_args(argv=None):
     p = OneLineParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    p.add_argument("--source", required=True, help="folder that has lineStrokes/ and ascii/ at any depth")
+    p.add_argument("--source", required=True, help="folder with recordings at any depth; or a data file")
+    p.add_argument(
+        "--names", metavar="FILE", help="text file with the name of the form or the writer of every line of a data file"
+    )
+    p.add_argument(
+        "--mend",
+        action="store_true",
+        help="convert a data file of positions, other units or rates, or y upwards",
+    )
     p.add_argument("--data_dir", default="data", help=f"folder to write {DATA_FILE} to")
     p.add_argument("--min_characters", type=int, default=11, help="shortest text of a line that is kept")
     p.add_argument("--verbose", action="store_true", help="name every line that is left out, not only the first few")
@@ -77,7 +98,7 @@ def convert(
     min_characters: int = 11,
     skip: Callable[[str, LineError], None] = lambda path, error: None,
     progress: Callable[[list], Iterable] = lambda paths: paths,
-) -> tuple[list[NDArray], list[str]]:
+) -> tuple[list[NDArray], list[str], list[str]]:
     """All usable lines below `source`, sorted by folder, form and number.
 
     Args:
@@ -86,12 +107,13 @@ def convert(
         progress: wraps the list of forms, to show a progress bar.
 
     Returns:
-        (strokes, texts): int16 (n, 3) arrays as `to_offsets` makes them, and the lines of the text files as they are.
+        (strokes, texts, names): int16 (n, 3) arrays as `to_offsets` makes them; the lines of the text files as they
+        are; the names of the XML files, such as a01-000u-01.
     """
     forms, text_files, strange = find_files(source)
     for path in strange:
         skip(path, LineError("a file name without a line number"))
-    strokes, texts = [], []
+    strokes, texts, names = [], [], []
     for key, files in progress(list(forms.items())):
         try:
             lines = form_lines(key, files, text_files)
@@ -115,7 +137,90 @@ def convert(
                 continue
             strokes.append(points)
             texts.append(text)
-    return strokes, texts
+            names.append(os.path.splitext(os.path.basename(path))[0])
+    for path in progress(other_recordings(source)):
+        for points, text, name in recorded_lines(path, source, min_characters, skip):
+            strokes.append(points)
+            texts.append(text)
+            names.append(name)
+    return strokes, texts, names
+
+
+# ---------------------------------------------------------------------------------------------- any other recording
+
+
+def other_recordings(source: str) -> list[str]:
+    """The files below `source` that are not of IAM-OnDB and may be recordings, sorted."""
+    paths, seen = [], set()
+    for folder, folders, files in os.walk(source, followlinks=True):
+        real = os.path.realpath(folder)
+        if real in seen:  # a link that leads back up
+            folders.clear()
+            continue
+        seen.add(real)
+        folders[:] = sorted((name for name in folders if not name.startswith(".")), key=natural_order)
+        parts = os.path.relpath(folder, os.path.dirname(os.path.abspath(source))).split(os.sep)
+        if {"lineStrokes", "ascii"} & {*parts, *os.path.abspath(folder).split(os.sep)}:
+            continue
+        for name in sorted(files, key=natural_order):
+            # The database BRUSH has most of its samples three times: as they are, and with other points.
+            copy = re.fullmatch(r"(.+)_resample\d+", name)
+            if name.startswith(".") or name.lower().endswith(NO_RECORDINGS) or copy and copy[1] in files:
+                continue
+            if name.lower().endswith("-chars.npy"):
+                continue
+            paths.append(os.path.join(folder, name))
+    return paths
+
+
+def recorded_lines(path, source, min_characters, skip):
+    """[(int16 [n, 3] offsets, text, name)] of a recording; `skip` is called for every line that is left out."""
+    try:
+        pieces = read_recording(path).pieces
+    except OSError as error:
+        skip(path, LineError("unreadable file", error.strerror or str(error)))
+        return []
+    except ValueError as error:
+        skip(path, LineError("a file that is no recording", str(error).removeprefix(path).strip().rstrip(".")))
+        return []
+    beside = text_beside_recording(path)
+    if beside:
+        rows = beside.splitlines() if len(pieces) > 1 else [beside]
+        for piece, row in zip(pieces, rows if len(rows) == len(pieces) else [None] * len(pieces)):
+            piece.text = row or piece.text
+    relative = os.path.splitext(os.path.relpath(path, source))[0].replace(os.sep, "/")
+    folder = os.path.dirname(relative)
+    lines = []
+    for number, piece in enumerate(pieces):
+        where = path if len(pieces) == 1 else f"{path}#{number}"
+        text = " ".join((piece.text or "").split())
+        try:
+            if not text:
+                raise LineError("no text")
+            if len(text) < min_characters:
+                raise LineError(f"a text shorter than {min_characters} characters", repr(text))
+            # A folder of its own is mostly that of a writer.
+            lines.append((training_line(piece.strokes, text), text, piece.name or folder or relative))
+        except LineError as error:
+            skip(where, error)
+    return lines
+
+
+def text_beside_recording(path: str) -> str | None:
+    """The text of a recording in a file beside it: of the same name with .txt, or a row of texts.tsv; else None."""
+    folder, name = os.path.split(path)
+    stem = os.path.splitext(path)[0]
+    try:
+        with open(stem + ".txt", encoding="utf-8-sig", errors="replace") as file:
+            return file.read(2**16).strip() or None
+    except OSError:
+        pass
+    try:
+        with open(os.path.join(folder, "texts.tsv"), encoding="utf-8-sig", errors="replace") as file:
+            rows = dict(row.rstrip("\r\n").split("\t", 1) for row in file if "\t" in row)
+    except OSError:
+        return None
+    return rows.get(name) or rows.get(os.path.splitext(name)[0]) or None
 
 
 def form_lines(key, files, text_files):
@@ -146,6 +251,10 @@ def main(argv: list[str] | None = None) -> int:
 
 def prepare(args: argparse.Namespace) -> int:
     """Converts what the flags say, and tells what was left out; returns the exit code."""
+    if os.path.isfile(args.source):
+        return convert_data_file(args)
+    if args.names is not None or args.mend:
+        raise UsageError("--names and --mend are for the lines of a data file: --source should be that file.")
     if not os.path.isdir(args.source):
         raise UsageError(f"--source {args.source} is not a folder. {HOW_TO_GET_DATA}")
     kinds: Counter[str] = Counter()
@@ -160,20 +269,52 @@ def prepare(args: argparse.Namespace) -> int:
             say("Skipped more; --verbose names them all.")
 
     say, progress = _terminal()
-    strokes, texts = convert(args.source, args.min_characters, skip, progress)
+    strokes, texts, names = convert(args.source, args.min_characters, skip, progress)
     if strokes:
         os.makedirs(args.data_dir, exist_ok=True)
         path = os.path.join(args.data_dir, DATA_FILE)
-        save_strokes(path, strokes, texts)
+        save_strokes(path, strokes, texts, names)
+    tell_skipped(kinds, say)
+    if not strokes:
+        wanted = "lineStrokes/*/*/*.xml with their texts in ascii/*/*/*.txt, or other recordings with texts"
+        raise SuiteError(f"no usable line below {args.source}: expected {wanted}. {HOW_TO_GET_DATA}")
+    print(f"Wrote {path}: {len(strokes)} lines, {sum(map(len, strokes))} pen points.")
+    return 0
+
+
+def convert_data_file(args: argparse.Namespace) -> int:
+    """Writes the data file `args.source` again: with the names of its lines, or with its lines mended, or as it is."""
+    strokes, texts, names = load_named_strokes(args.source)
+    if args.names is not None:
+        with open(args.names, encoding="utf-8-sig") as file:
+            names = file.read().splitlines()
+        if len(names) != len(texts):
+            raise UsageError(f"{args.names} has {len(names)} lines, but {args.source} has {len(texts)}: one for each.")
+    if args.mend:
+        kinds: Counter[str] = Counter()
+        rows: list[tuple[NDArray, str, str]] = []
+        for line, text, name in zip(mended_lines(strokes, texts), texts, names, strict=True):
+            if isinstance(line, LineError):
+                kinds[line.kind] += 1
+            else:
+                rows.append((line, text, name))
+        tell_skipped(kinds, console.say)
+        if not rows:
+            raise SuiteError(f"no line of {args.source} can be mended.")
+        strokes, texts, names = (list(column) for column in zip(*rows))
+    os.makedirs(args.data_dir, exist_ok=True)
+    path = os.path.join(args.data_dir, DATA_FILE)
+    save_strokes(path, strokes, texts, names)
+    print(f"Wrote {path}: {len(strokes)} lines, {sum(map(len, strokes))} pen points, {len(set(names))} names.")
+    return 0
+
+
+def tell_skipped(kinds: Counter[str], say: Callable[[str], None]) -> None:
+    """Says how many lines were left out, and why."""
     if kinds:
         say(f"Skipped {sum(kinds.values())} lines:")
         for kind, count in kinds.most_common():
             say(f"{count:8d}  {kind}")
-    if not strokes:
-        wanted = "lineStrokes/*/*/*.xml with their texts in ascii/*/*/*.txt"
-        raise SuiteError(f"no usable line below {args.source}: expected {wanted}. {HOW_TO_GET_DATA}")
-    print(f"Wrote {path}: {len(strokes)} lines, {sum(map(len, strokes))} pen points.")
-    return 0
 
 
 def _terminal():

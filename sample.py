@@ -20,13 +20,15 @@ Pictures and pages go to logs/figures unless --output says otherwise, their name
 import argparse
 import os
 import sys
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from model import load_model
-from scribe.console import OneLineParser, UsageError, run_command
+from scribe.console import OneLineParser, UsageError, run_command, shortened
+from scribe.files.atomic import check_folder_writable
 from scribe.ink.alphabet import to_one_hot  # noqa: F401 - notebooks import to_one_hot from here
 from scribe.ink.segments import MAX_CHARACTERS, TAB
 from scribe.ink.writable import TRANSLITERATED, fit_text, foreign_scripts, transliterate
@@ -35,7 +37,7 @@ from scribe.network.tf_setup import one_thread_per_operation
 from scribe.pages import cards, flags
 from scribe.pages.job import Job, file_name, text_name
 from scribe.writing.lines import DEFAULT_BIAS, Style, sample_batch
-from scribe.writing.own_hand import load_own_hand
+from scribe.writing.own_hand import UnknownTextError, lines_in, load_own_hand
 from scribe.writing.proofread import DEFAULT_ATTEMPTS, Checked, sample_checked
 from scribe.writing.recogniser import load_recogniser
 from scribe.writing.styles import MIN_TEXT_GAIN, load_style, text_gain
@@ -131,7 +133,7 @@ def parse_args(argv=None):
         "--style", type=int, default=None, help="number of the style in data/styles.p whose hand it writes in"
     )
     p.add_argument(
-        "--style_file", metavar="FILE", help="InkML, SVG, XML, json or pickle whose hand it writes in; FILE#3: line 3"
+        "--style_file", metavar="FILE", help="recording whose hand it writes in (docs/STYLES.md); FILE#3: its line 3"
     )
     p.add_argument("--style_text", metavar="TEXT", help="text of --style_file, if it does not say so itself")
     p.add_argument("--style_sort", action="store_true", help="sort its strokes: they are not in the order of writing")
@@ -186,7 +188,8 @@ def parse_args(argv=None):
 def contradictions(args, config):
     """Flags that differ from the checkpoint's config, as sentences."""
     return [
-        f"--{name} is {getattr(args, name)!r}, but the checkpoint was trained with {getattr(config, name)!r}"
+        f"--{name} is {shortened(repr(getattr(args, name)), 120)}, but the checkpoint was trained with "
+        f"{shortened(repr(getattr(config, name)), 120)}"
         for name in ("rnn_size", "nmixtures", "kmixtures", "alphabet")
         if getattr(args, name) is not None and getattr(args, name) != getattr(config, name)
     ]
@@ -211,12 +214,14 @@ def write_files(args, logger):
     else:
         texts = texts_of(args, config.alphabet, logger)
         job = Job(args, texts) if args.pages else None
+        if not job:
+            check_folder_writable(os.path.join(args.log_dir, "figures"))
         numbers = {paragraph.style for paragraph in job.paragraphs} if job else {args.style}
         if job and job.breaking.forced:
             logger.write(
                 f"Warning: broken, a line has no room for them: {', '.join(dict.fromkeys(job.breaking.forced))}."
             )
-    styles = {n: _style(n, args, config) for n in sorted(numbers - {None})}
+    styles = {n: _style(n, args, config, logger) for n in sorted(numbers - {None})}
     seed = args.seed
     if seed is None and args.cards is not None:
         seed = card_batch.seed  # that of the cards which are there already
@@ -240,7 +245,9 @@ def write_files(args, logger):
             texts, model, bias=bias, seed=seed, style=style, tsteps=args.tsteps, attempts=args.tries,
             recogniser=recogniser,
         )  # fmt: skip
-        for total, part in zip(written, checked, strict=True):
+        # Their texts alone: the attention of many lines takes gigabytes.
+        texts_written = [SimpleNamespace(text=line.text) for line in checked.lines]
+        for total, part in zip(written, checked._replace(lines=texts_written), strict=True):
             total += part
         return checked.lines
 
@@ -286,14 +293,28 @@ def _suffix_of(args, seed):
     return suffix + ("" if args.style is None else f"_style{args.style}")
 
 
-def _style(number, args, config):
+def _style(number, args, config, logger):
     """A style by its number, or that of --style_file."""
-    if number == OWN_HAND:
+    if number != OWN_HAND:
+        return load_style(number, args.data_dir, config.data_scale)
+    try:
         return load_own_hand(
             args.style_file, args.style_text, data_scale=config.data_scale, alphabet=config.alphabet,
-            sort=args.style_sort,
+            sort=args.style_sort, note=logger.write,
         )  # fmt: skip
-    return load_style(number, args.data_dir, config.data_scale)
+    except UnknownTextError as error:
+        raise UsageError(f"{error}{_proposed_text(args)}") from None
+    except ValueError as error:
+        raise UsageError(str(error)) from None
+
+
+def _proposed_text(args):
+    """What the recogniser reads in --style_file, as a sentence after the one that its text is not known."""
+    try:
+        read = [text for text in load_recogniser().read(lines_in(args.style_file, sort=args.style_sort)[:3]) if text]
+    except (ValueError, OSError):
+        return ""
+    return f" It looks like {chr(10).join(read)!r}; correct it where it is wrong." if read else ""
 
 
 def texts_of(args, alphabet, logger):
@@ -301,7 +322,8 @@ def texts_of(args, alphabet, logger):
     asked = flags.asked_texts(args) or list(TEST_STRINGS)
     texts = fit_texts(asked, alphabet, args, logger)
     if not any(texts):
-        raise UsageError(f"nothing of {' '.join(asked)[:60].strip()!r} can be written; the model knows {alphabet!r}.")
+        known = shortened(repr(alphabet), 120)
+        raise UsageError(f"nothing of {' '.join(asked)[:60].strip()!r} can be written; the model knows {known}.")
     if args.text and len(texts) > 1:
         args.pages = True
     if args.text and not args.pages and len(texts[0]) > MAX_CHARACTERS:

@@ -8,6 +8,7 @@ The same command again goes on from the last save, as if it had never stopped. P
 logs/train_scribe.txt, curves to TensorBoard in logs/, the model to saved/.
 """
 
+import contextlib
 import math
 import os
 import signal
@@ -21,8 +22,10 @@ from model import HandwritingModel, loss_sum_and_count
 from scribe.console import SuiteError, run_command
 from scribe.network.checkpoint import find_checkpoint, restore_weights
 from scribe.network.config import POINT_SIZE
-from scribe.network.tf_setup import GPUS, one_thread_per_operation, tf
+from scribe.network.precision import TYPES, faster_products
+from scribe.network.tf_setup import GPUS, describe, one_thread_per_operation, tf
 from scribe.training.cluster import SINGLE_WORKER, read_cluster
+from scribe.training.curves import Curves
 from scribe.training.devices import ONE_DEVICE, WORKER_LOST, NullLogger, describe_loss, join
 from scribe.training.flags import parse_training_flags
 from scribe.training.run_state import TrainingRun, WeightAverage
@@ -74,6 +77,17 @@ def parallel_loss(model, x, y, mask, char_seq, dropout_seed, towers, training, r
 def default_towers(batch_size):
     """One tower for each core, of at least 4 lines; 1 on a GPU."""
     return 1 if GPUS else max(1, min(os.cpu_count() or 1, batch_size // 4))
+
+
+def choose_precision(args, before=None):
+    """The type of --precision auto, by its name: that of the run that goes on, else the faster one on this machine.
+
+    Args:
+        args: the flags. before: those that the run was started with, a dict; None for a new run.
+    """
+    if before is not None:
+        return before.get("precision", "float32")  # the flag is younger than some runs
+    return faster_products(max(1, args.batch_size // max(1, args.towers)), args.rnn_size).name
 
 
 def make_train_step(model, optimizer, average, grad_clip, towers=1, devices=ONE_DEVICE):
@@ -155,11 +169,12 @@ def evaluate(evaluate_step, batches):
 
 def train(args, loader, logger, devices=ONE_DEVICE):
     """Trains from the last save to the last step. Returns the exit code."""
-    with Interrupt() as interrupt:
-        return _train(args, loader, logger, interrupt, devices)
+    curves = Curves(args.log_dir if devices.chief else None, logger.write)
+    with contextlib.closing(curves), Interrupt() as interrupt:
+        return _train(args, loader, logger, curves, interrupt, devices)
 
 
-def _train(args, loader, logger, interrupt, devices):
+def _train(args, loader, logger, curves, interrupt, devices):
     tf.keras.utils.set_random_seed(args.seed)
     model = HandwritingModel(args)
     optimizer = make_optimizer(args)
@@ -170,6 +185,9 @@ def _train(args, loader, logger, interrupt, devices):
     evaluate_step = make_evaluate_step(model, args.towers, devices)
     run = TrainingRun(args.save_path, model, optimizer, average, devices.chief)
     resumed = run.restore(vars(args))
+    if args.precision == "auto":
+        args.precision = choose_precision(args, run.flags_before() if resumed else None)
+    model.products = TYPES[args.precision]
     devices.from_chief(run.variables)
     run.start(vars(args))
 
@@ -179,9 +197,9 @@ def _train(args, loader, logger, interrupt, devices):
     parameters = sum(int(np.prod(v.shape)) for v in model.trainable_variables)
     logger.write(
         f"{'Going on from ' + resumed if resumed else 'Starting ' + args.save_path}: "
-        f"{parameters / 1e6:.2f} M parameters, step {run.batches} of {steps}, {steps_per_epoch} steps an epoch."
+        f"{parameters / 1e6:.2f} M parameters, step {run.batches} of {steps}, {steps_per_epoch} steps an epoch, "
+        f"products in {args.precision}."
     )
-    writer = tf.summary.create_file_writer(args.log_dir) if devices.chief else tf.summary.create_noop_writer()
     bad_steps = 0
     seen = np.zeros(3)  # nats, points and seconds since the last message
     bar = tqdm(total=steps, initial=run.batches, unit="step", disable=None if devices.chief else True, smoothing=0.05)
@@ -213,11 +231,15 @@ def _train(args, loader, logger, interrupt, devices):
             bad_steps = 0
             seen += [float(total), float(count), seconds]
             bar.set_postfix_str(f"{total / count:.3f} nats/point, {count / seconds:.0f} points/s", refresh=False)
-            with writer.as_default(step=step):
-                tf.summary.scalar("train/nats_per_point", total / count)
-                tf.summary.scalar("train/gradient_norm", norm)
-                tf.summary.scalar("train/learning_rate", rate)
-                tf.summary.scalar("train/points_per_second", count / seconds)
+            curves.write(
+                step,
+                {
+                    "train/nats_per_point": total / count,
+                    "train/gradient_norm": norm,
+                    "train/learning_rate": rate,
+                    "train/points_per_second": count / seconds,
+                },
+            )
         bar.update()
 
         done = run.batches == steps
@@ -229,7 +251,7 @@ def _train(args, loader, logger, interrupt, devices):
             )
             seen[:] = 0
         if (run.batches % validate_every == 0 or done) and loader.valid_stroke_data:
-            validate(args, run, average, evaluate_step, loader, writer, logger)
+            validate(args, run, average, evaluate_step, loader, curves, logger)
             stop = out_of_patience(args, run)
         # A skipped step changed nothing, and saving it would push out the checkpoint of a good one.
         due = bool(applied) and (run.batches % args.save_every == 0 or run.batches % validate_every == 0)
@@ -253,7 +275,7 @@ def out_of_patience(args, run):
     return bool(args.patience) and run.stale >= args.patience
 
 
-def validate(args, run, average, evaluate_step, loader, writer, logger):
+def validate(args, run, average, evaluate_step, loader, curves, logger):
     """Validates the averaged weights and keeps them if they are the best so far."""
     with average.in_place():
         per_point, per_line = evaluate(evaluate_step, loader.validation_batches())
@@ -262,9 +284,7 @@ def validate(args, run, average, evaluate_step, loader, writer, logger):
             run.save_best()
         else:
             run.stale += 1
-    with writer.as_default(step=run.batches):
-        tf.summary.scalar("validation/nats_per_point", per_point)
-        tf.summary.scalar("validation/nats_per_line", per_line)
+    curves.write(run.batches, {"validation/nats_per_point": per_point, "validation/nats_per_line": per_line})
     logger.write(
         f"step {run.batches}: validation {per_point:.4f} nats/point, {per_line:.1f} nats/line "
         f"({'the best so far' if not run.stale else f'best {run.best_loss:.4f}, {run.stale} validations ago'})"
@@ -285,6 +305,11 @@ def run(args):
         loader = DataLoader(args, logger)
         devices.check(args, loader)
         return train(args, loader, logger, devices)
+    except tf.errors.ResourceExhaustedError as error:
+        raise SuiteError(
+            f"there is not enough memory for a batch ({describe(error)}): try a smaller --batch_size or --tsteps. "
+            "The last checkpoint is kept."
+        ) from None
     except WORKER_LOST as error:
         raise SuiteError(describe_loss(error)) from None
 

@@ -5,7 +5,8 @@
     x, y, texts, one_hot = loader.next_batch()
 
 A line of handwriting is an (n, 3) array of pen points: dx, dy (offset from the point before, y growing downwards) and
-1 where the pen lifts after the point, else 0. A data file is a pickle of [strokes, asciis]: the lines and their texts.
+1 where the pen lifts after the point, else 0. A data file is a pickle of [strokes, asciis] or [strokes, asciis, names]:
+the lines, their texts, and the form or the writer that each is from.
 """
 
 import math
@@ -17,7 +18,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from scribe.console import say
-from scribe.files.stroke_file import DATA_FILE, HOW_TO_GET_DATA, load_strokes
+from scribe.files.atomic import check_writable
+from scribe.files.stroke_file import DATA_FILE, HOW_TO_GET_DATA, load_named_strokes
 from scribe.ink.alphabet import ALPHABET, to_one_hot  # noqa: F401 - notebooks import to_one_hot from here
 from scribe.ink.batch import Batch, make_batch
 from scribe.ink.strokes import transformed
@@ -41,6 +43,7 @@ class DataLoader:
 
     Attributes:
         stroke_data, ascii_data, valid_stroke_data, valid_ascii_data: lists; strokes are float32 [n, 3] in model units.
+        names, valid_names: of the form or the writer of each of these lines; "" where the file does not tell.
         pointer: index of the next batch in this pass. num_batches: batches in a pass.
     """
 
@@ -65,6 +68,8 @@ class DataLoader:
         self.ascii_data: list[str] = []
         self.valid_stroke_data: list[NDArray] = []
         self.valid_ascii_data: list[str] = []
+        self.names: list[str] = []
+        self.valid_names: list[str] = []
         self._load(self.path, validate_every=20)
         extra = getattr(args, "extra_data", None)
         if extra:
@@ -77,8 +82,8 @@ class DataLoader:
 
     def _load(self, path, validate_every=0):
         """Adds the lines of a file; every `validate_every`-th is for validation (0: none)."""
-        strokes, texts = load_strokes(path)
-        for i, (line, text) in enumerate(zip(strokes, texts, strict=True)):
+        strokes, texts, names = load_named_strokes(path)
+        for i, (line, text, name) in enumerate(zip(strokes, texts, names, strict=True)):
             strokes[i] = None  # a data set is large: free what has been read
             text = text.strip()
             fault = line_fault(line, text, self.tsteps)
@@ -91,6 +96,7 @@ class DataLoader:
             held_out = validate_every and i % validate_every == 0
             (self.valid_stroke_data if held_out else self.stroke_data).append(points)
             (self.valid_ascii_data if held_out else self.ascii_data).append(text)
+            (self.valid_names if held_out else self.names).append(name)
         if not self.stroke_data:
             raise ValueError(f"{path} has no line to train on; skipped: {self.skipped or 'none'}.")
         skipped = ", ".join(f"{count} with {fault}" for fault, count in self.skipped.items())
@@ -194,7 +200,7 @@ def line_fault(strokes: NDArray, text: str, tsteps: int) -> str | None:
 
 
 class Logger:
-    """Messages to stderr and to a file in `args.log_dir`.
+    """Messages to stderr and to a file in `args.log_dir`; to stderr alone from when the file cannot be written on.
 
     Args:
         args: has log_dir; None or an empty one: no file.
@@ -205,12 +211,16 @@ class Logger:
         log_dir = getattr(args, "log_dir", None)
         self.path = os.path.join(log_dir, name) if log_dir else None
         if log_dir:
-            os.makedirs(log_dir, exist_ok=True)
+            check_writable(self.path)
 
     def write(self, text: str, print_it: bool = True) -> None:
         """Writes one message; with print_it=False to the file alone."""
         if print_it:
             say(text)
         if self.path:
-            with open(self.path, "a", encoding="utf-8") as file:
-                file.write(f"{time.strftime('%Y-%m-%d %H:%M:%S')} {text}\n")
+            try:
+                with open(self.path, "a", encoding="utf-8") as file:
+                    file.write(f"{time.strftime('%Y-%m-%d %H:%M:%S')} {text}\n")
+            except OSError as error:
+                say(f"Warning: {self.path} cannot be written ({error.strerror}): the messages go on here alone.")
+                self.path = None

@@ -22,10 +22,15 @@ from collections.abc import Sequence
 import numpy as np
 
 from scribe.console import OneLineParser, SuiteError, run_command, say
+from scribe.files.array_ink import is_positions
 from scribe.files.needed_files import needed_files
 from scribe.files.safe_pickle import load_pickle
 from scribe.files.stroke_file import DATA_FILE, HOW_TO_GET_DATA, STYLES_FILE, as_points, as_text
 from scribe.ink.alphabet import ALPHABET
+from scribe.ink.strokes import absolute_points, split_strokes
+from scribe.ink.typical import MEDIAN_X_HEIGHT, OFFSET_LIMIT
+from scribe.ink.upright import UPSIDE_DOWN, falls, uprightness
+from scribe.ink.x_height import x_height_of_ink
 from utils import line_fault
 
 ORIGIN_FILE = "origin.json"  # in the data folder: what the suite's own files are, by their SHA-256
@@ -35,6 +40,12 @@ SOURCES = ["model.py", "utils.py", "train.py", "sample.py", "prepare_data.py", "
 
 # The loader leaves out lines that do not match their text. Every collection has a few; a larger share is a fault.
 MAX_FILTERED = 0.02
+
+# What the offsets of usable data are like. Of IAM-OnDB: an x-height of 121 by the amount of ink, 21 points for each
+# character, 0.15% of the offsets clipped.
+X_HEIGHTS, POINT_RATES, MAX_CLIPPED = (45.0, 270.0), (13.0, 38.0), 0.02
+SAMPLED_LINES = 400
+FALLS_UPSIDE_DOWN = 0.06  # see `scribe.ink.upright.falls`
 
 MEANINGS = {
     "strokes that are not an (n, 3) array of numbers": "every pen point is dx, dy and pen lift",
@@ -136,13 +147,18 @@ def read_parts(report, path):
     try:
         if isinstance(content, (str, bytes, dict, set, frozenset)):
             raise TypeError
-        strokes, texts = content
-        if any(isinstance(part, (str, bytes, dict, set, frozenset)) for part in (strokes, texts)):
+        strokes, texts, *names = content
+        if len(names) > 1 or any(isinstance(part, (str, bytes, dict, set, frozenset)) for part in content):
             raise TypeError
-        strokes, texts = list(strokes), list(texts)
+        strokes, texts, *names = map(list, content)
     except (TypeError, ValueError):
-        report.fault(f"{path} should hold two lists, [strokes, asciis], but it holds a {type(content).__name__}.")
+        report.fault(
+            f"{path} should hold the lists [strokes, asciis] or [strokes, asciis, names], but it holds a "
+            f"{type(content).__name__}."
+        )
         return None
+    if names and len(names[0]) != len(texts):
+        report.fault(f"{path} holds {len(texts)} texts but {len(names[0])} names: they have to match.")
     if len(strokes) != len(texts):
         report.fault(f"{path} holds {len(strokes)} lines of strokes but {len(texts)} texts: they have to match.")
     return strokes, texts
@@ -216,7 +232,51 @@ def check_data(report: Report, path: str, tsteps: int, worst: int) -> None:
     if no_lift:
         report.warn(f"{path}, {name_lines(no_lift)}: the pen does not lift after the last point.")
     if sound:
+        check_units(report, path, sound)
         print_statistics(report, path, sound, worst)
+
+
+def check_units(report: Report, path: str, sound: dict) -> None:
+    """Whether the numbers are what training takes: raw offsets, y downwards, of the usual size and density.
+
+    Training would take hours to show it: the network cannot learn from anything else.
+    """
+    chosen = [sound[i] for i in np.random.default_rng(0).permutation(sorted(sound))[:SAMPLED_LINES]]
+    chosen = [(np.asarray(points, float), text) for points, text in chosen if len(points) > 2]
+    if not chosen:
+        return
+    mend = f"python3 prepare_data.py --source {path} --mend --data_dir mended converts them"
+    if np.mean([is_positions(points[:, :2]) for points, _ in chosen]) > 0.5:
+        report.fault(f"{path}: the lines hold positions, but training takes offsets from point to point; {mend}.")
+        return
+    lines = [[stroke[:, :2] for stroke in split_strokes(absolute_points(points))] for points, _ in chosen]
+    texts = [text for _, text in chosen]
+    height = float(np.median([x_height_of_ink(strokes, text) for strokes, text in zip(lines, texts)]))
+    rate = float(np.median([len(points) / len(text) for points, text in chosen]))
+    clipped = float(np.mean([(np.abs(points[1:, :2]) > OFFSET_LIMIT).any(axis=1).mean() for points, _ in chosen]))
+    print(
+        f"x-height {height:.3g} raw units, {rate:.3g} points for each character, {clipped:.2%} of the offsets clipped"
+    )
+    if not X_HEIGHTS[0] <= height <= X_HEIGHTS[1]:
+        divided = " (the offsets seem to be divided already)" if height < MEDIAN_X_HEIGHT / 10 else ""
+        report.fault(
+            f"{path}: small letters are about {height:.3g} units high, but training takes raw units, in which they "
+            f"have about {MEDIAN_X_HEIGHT:.0f}{divided}; {mend}."
+        )
+    elif clipped > MAX_CLIPPED:
+        report.fault(
+            f"{path}: {clipped:.1%} of the offsets are longer than {OFFSET_LIMIT} units and would be clipped, which "
+            f"deforms the writing; {mend}."
+        )
+    if not POINT_RATES[0] <= rate <= POINT_RATES[1]:
+        report.fault(
+            f"{path}: a character has {rate:.3g} points, but about 22 in IAM-OnDB: the pen was sampled at another "
+            f"rate; {mend}."
+        )
+    # Two signs that have little to do with each other.
+    mirrored = np.median([uprightness(strokes) for strokes in lines]) < UPSIDE_DOWN
+    if mirrored and np.median([falls(strokes) for strokes in lines]) > FALLS_UPSIDE_DOWN:
+        report.fault(f"{path}: the writing stands on its head: y has to grow downwards; {mend}.")
 
 
 def origin(path):

@@ -8,9 +8,13 @@ Exit codes: 0 done, 1 the job failed, 2 wrong usage, 130 stopped by Ctrl-C.
 """
 
 import argparse
+import contextlib
+import os
 import signal
 import sys
 from typing import NoReturn
+
+LONGEST_MESSAGE = 1000  # characters of an error: one that quotes what a stranger's file holds could be of any length
 
 
 class SuiteError(Exception):
@@ -30,8 +34,15 @@ class OneLineParser(argparse.ArgumentParser):
 
 
 def say(text):
-    """Prints a message to stderr; stdout carries results."""
-    print(text, file=sys.stderr, flush=True)
+    """Prints a message to stderr; stdout carries results. No job ends because nobody can be told about it."""
+    with contextlib.suppress(OSError):
+        print(text, file=sys.stderr, flush=True)
+
+
+def shortened(text, limit=60):
+    """A text that a message quotes, cut to `limit` characters."""
+    text = str(text)
+    return text if len(text) <= limit else text[: limit - 3] + "..."
 
 
 def run_command(work, say=say, stopped="Stopped."):
@@ -47,13 +58,29 @@ def run_command(work, say=say, stopped="Stopped."):
         line; 130 for Ctrl-C. Anything else is a bug and keeps its traceback.
     """
     try:
-        return work()
+        code = work()
+        _flush_stdout()
+        return code
     except UsageError as error:
-        say(f"Error: {error}")
+        say(f"Error: {_one_line(error)}")
         return 2
     except (SuiteError, ValueError, OSError) as error:
-        say(f"Error: {error}")
+        say(f"Error: {_one_line(error)}")
         return 1
     except KeyboardInterrupt:
         say(stopped)
         return 128 + signal.SIGINT
+
+
+def _one_line(error):
+    return shortened(" ".join(str(error).split("\n")), LONGEST_MESSAGE)
+
+
+def _flush_stdout():
+    """Writes out what stdout holds; raises SuiteError if that fails, which Python itself tells with a traceback."""
+    try:
+        sys.stdout.flush()
+    except OSError as error:
+        with contextlib.suppress(OSError, ValueError):  # what is left in it would fail again when Python ends
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        raise SuiteError(f"stdout cannot be written ({error.strerror}); what was written to files is whole.") from None

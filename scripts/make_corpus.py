@@ -21,7 +21,7 @@ sys.path.insert(0, ROOT)
 
 from model import load_model  # noqa: E402
 from scribe.console import say  # noqa: E402
-from scribe.files.atomic import written_aside  # noqa: E402
+from scribe.files.atomic import check_writable, written_aside  # noqa: E402
 from scribe.files.stroke_file import DATA_FILE, save_strokes  # noqa: E402
 from scribe.ink.strokes import raw_offsets  # noqa: E402
 from scribe.network.checkpoint import SHIPPED  # noqa: E402
@@ -54,6 +54,7 @@ def main(argv=None):
     p.add_argument("--seed", type=int, default=0, help="seed of the lines; the same seed gives the same ones")
     args = p.parse_args(argv)
 
+    check_writable(args.output)
     model = load_model(args.save_path)
     one_thread_per_operation()
     scale = model.config.data_scale

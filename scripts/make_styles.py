@@ -20,6 +20,7 @@ ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 sys.path.insert(0, ROOT)
 
 from model import load_model  # noqa: E402
+from scribe.files.atomic import check_writable  # noqa: E402
 from scribe.files.stroke_file import STYLES_FILE, save_strokes  # noqa: E402
 from scribe.ink.measure import measure_line  # noqa: E402
 from scribe.ink.point_characters import attended_characters  # noqa: E402
@@ -158,6 +159,7 @@ def main(argv=None):
     )
     p.add_argument("--seed", type=int, default=1, help="seed of all lines")
     args = p.parse_args(argv)
+    check_writable(args.output)
     model = load_model(args.save_path)
     one_thread_per_operation()
     hands = list(

@@ -16,6 +16,7 @@ sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."
 import numpy as np
 
 from scribe.console import run_command
+from scribe.files.atomic import check_writable
 from scribe.ink.strokes import absolute_points
 from scribe.network.tf_setup import one_thread_per_operation, tf
 from scribe.training.run_state import WeightAverage
@@ -132,6 +133,7 @@ def main(argv=None):
 
 def train_on_files(args, logger):
     """Trains on the data that the flags name. Returns the exit code."""
+    check_writable(args.output)
     one_thread_per_operation()
     args.batch_size, args.data_scale = LINES_READ_TOGETHER, 50.0  # the scale does not matter to the features
     loader = DataLoader(args, logger)

@@ -35,6 +35,15 @@ settings.register_profile("explore", max_examples=1000, **_common)
 settings.load_profile("repeatable")
 
 
+def pytest_collection_modifyitems(config, items):
+    """Fuzzing takes as long as it is let: it runs where it is asked for, `-m fuzz`, and is no part of the suite."""
+    if "fuzz" not in config.option.markexpr:
+        fuzzing = [item for item in items if item.get_closest_marker("fuzz")]
+        items[:] = [item for item in items if item not in fuzzing]
+        if fuzzing:
+            config.hook.pytest_deselected(items=fuzzing)
+
+
 def pytest_configure(config):
     """A deprecation in the suite's own files fails the test that meets it."""
     modules = [r"scribe\."]

@@ -27,6 +27,7 @@ from typing import Any
 from scribe.cloud.clients import storage_retry
 from scribe.cloud.errors import CloudError, NetworkError, clear_errors, first_line, network_errors
 from scribe.console import UsageError
+from scribe.files.atomic import write_errors
 
 BUCKET_FOLDER = "scribe"  # in the bucket, the folder of all that belongs to the suite
 JOB_PATTERN = r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?"  # what labels, folders and display names all admit
@@ -186,7 +187,13 @@ class _Appending:
     """A file that can only grow: without seek and tell, the library never goes back over what is there."""
 
     def __init__(self, file):
-        self.write, self.flush = file.write, file.flush
+        self._file, self.flush = file, file.flush
+
+    def write(self, content):
+        with write_errors(self._file.name):  # a disk that is full is no fault of the network
+            count = self._file.write(content)
+            self._file.flush()
+            return count
 
 
 def _remove(path):

@@ -17,8 +17,8 @@ import threading
 from collections.abc import Iterable, Iterator
 from typing import IO, Any
 
-from scribe.console import UsageError
-from scribe.files.atomic import written_aside
+from scribe.console import UsageError, shortened
+from scribe.files.atomic import check_folder_writable, write_errors, written_aside
 
 WORK_FOLDER = ".unfinished"  # removed when the data set is complete
 SETTINGS = f"{WORK_FOLDER}/settings.json"
@@ -47,15 +47,12 @@ class Folder:
         path = self.local(name)
         # All temporary files are in one place, where a run after a kill can find and remove them.
         aside = self.local(f"{WORK_FOLDER}/aside-{os.getpid()}-{threading.get_ident()}-{name.replace('/', '-')}")
-        try:
-            for file_path in (aside, path):
-                os.makedirs(os.path.dirname(file_path), exist_ok=True)
+        folders = [os.path.dirname(file_path) for file_path in (aside, path)]
+        with write_errors(path, *folders):
+            for folder in folders:
+                os.makedirs(folder, exist_ok=True)
             with written_aside(path, aside), open(aside, "wb") as file:
                 yield file
-        except OSError as error:
-            if error.filename not in (None, aside, path, os.path.dirname(aside), os.path.dirname(path)):
-                raise  # the error of another file, met while this one was written
-            raise OSError(error.errno, f"cannot be written ({error.strerror})", path) from None
 
     def write(self, name: str, content: bytes) -> None:
         """Writes a file from bytes."""
@@ -91,7 +88,7 @@ class Folder:
             import fcntl
         except ImportError:  # Windows has no such lock
             return
-        os.makedirs(self.local(WORK_FOLDER), exist_ok=True)
+        check_folder_writable(self.local(WORK_FOLDER))
         self._lock = open(self.local(f"{WORK_FOLDER}/lock"), "w")
         try:
             fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -136,7 +133,7 @@ def _difference(key, before, now):
     """In words: 'count 10 (now 20)', 'other texts'."""
     if key.endswith("_sha256"):
         return f"other {key.removesuffix('_sha256')}"
-    before, now = (text if len(text) <= 60 else text[:57] + "..." for text in map(json.dumps, (before, now)))
+    before, now = map(shortened, map(json.dumps, (before, now)))
     return f"{key} {before} (now {now})"
 
 

@@ -9,62 +9,69 @@ Each XML file is one line; the text file of a form holds the texts of all its li
 
 import os
 import re
-from xml.parsers import expat
+from xml.etree import ElementTree
 
 import numpy as np
 from numpy.typing import NDArray
 
+from scribe.files.limits import Budget
+from scribe.files.recorded_piece import Piece
+from scribe.files.xml_tree import LineError, read_tree, tag_name
+
 INT16 = np.iinfo(np.int16)
 
 
-class LineError(ValueError):
-    """A line that cannot be used. kind: what is counted; the message: what is wrong with this one."""
-
-    def __init__(self, kind: str, detail: str = ""):
-        super().__init__(f"{kind}: {detail}" if detail else kind)
-        self.kind = kind
-
-
-def read_strokes(path: str) -> list[list[tuple[int, int]]]:
-    """The strokes of an IAM-OnDB XML file: a list of lists of (x, y), integers, y growing downwards.
+def read_strokes(path: str) -> list[list[tuple[float, float]]]:
+    """The strokes of an IAM-OnDB XML file: a list of lists of (x, y), y growing downwards.
 
     Raises:
         LineError: it is not such a file, or it declares XML entities (which can grow without bound).
     """
-    strokes = []
-    parser = expat.ParserCreate()
+    with open(path, "rb") as file:
+        return strokes_of_tree(read_tree(file.read()))
 
-    def start(name, attributes):
-        if name == "Stroke":
+
+def strokes_of_tree(root: ElementTree.Element) -> list[list[tuple[float, float]]]:
+    """As `read_strokes`, for the elements of the file."""
+    strokes: list[list[tuple[float, float]]] = []
+    budget = Budget()
+    for element in root.iter():
+        kind = tag_name(element)
+        if kind == "Stroke":
             strokes.append([])
-        elif name == "Point":
+        elif kind == "Point":
             if not strokes:
-                raise LineError("broken XML", f"a Point outside of a Stroke in line {parser.CurrentLineNumber}")
+                raise LineError("broken XML", "a Point outside of a Stroke")
             try:
-                strokes[-1].append((int(attributes["x"]), int(attributes["y"])))
+                strokes[-1].append((float(element.attrib["x"]), float(element.attrib["y"])))
             except (KeyError, ValueError):
-                where = f"line {parser.CurrentLineNumber}"
-                raise LineError("broken XML", f"a Point without whole numbers x and y in {where}") from None
-
-    def refuse(*_):
-        raise LineError("XML with entities", "a DOCTYPE that declares entities is refused")
-
-    parser.StartElementHandler = start
-    parser.EntityDeclHandler = refuse
-    try:
-        with open(path, "rb") as file:
-            parser.Parse(file.read(), True)  # at once: expat before 2.6 begins a long token anew with every part
-    except (expat.ExpatError, UnicodeError, LookupError) as error:
-        raise LineError("broken XML", str(error)) from None
-    except ValueError as error:
-        if isinstance(error, LineError):
-            raise
-        raise LineError("broken XML", str(error)) from None  # an encoding that expat cannot use
+                raise LineError("broken XML", "a Point without numbers x and y") from None
+            budget.spend(points=1)
     return [stroke for stroke in strokes if stroke]
 
 
-def to_offsets(strokes: list[list[tuple[int, int]]]) -> NDArray:
+def read_form(root: ElementTree.Element, path: str | os.PathLike) -> Piece:
+    """The strokes of a file as a Piece, with its text: that of the file itself, or of the folder ascii/ beside it."""
+    strokes = [np.array(stroke, float) for stroke in strokes_of_tree(root)]
+    form = next((element for element in root.iter() if tag_name(element) == "Form"), None)
+    name = "" if form is None else form.get("writerID") or form.get("id") or ""
+    return Piece(strokes, text_of_tree(root) or text_beside(os.fspath(path)), name)
+
+
+def text_of_tree(root: ElementTree.Element) -> str | None:
+    """What the element Transcription says; None where there is none."""
+    for element in root.iter():
+        if tag_name(element) == "Transcription":
+            texts = [e.text or "" for e in element.iter() if tag_name(e) == "Text"]
+            lines = [e.get("text") or "" for e in element.iter() if tag_name(e) == "TextLine"]
+            return " ".join(" ".join(texts if any(map(str.strip, texts)) else lines).split()) or None
+    return None
+
+
+def to_offsets(strokes: list[list[tuple[float, float]]]) -> NDArray:
     """Strokes of (x, y) -> int16 (n, 3): dx, dy (first row 0, 0) and 1 on the last point of every stroke.
+
+    Positions are rounded to whole units, not the offsets, so that rounding errors do not add up.
 
     Raises:
         LineError: there is no point, or an offset that int16 cannot hold.
@@ -72,10 +79,11 @@ def to_offsets(strokes: list[list[tuple[int, int]]]) -> NDArray:
     if not strokes:
         raise LineError("no pen points")
     points = [point for stroke in strokes for point in stroke]
-    if max(abs(v) for point in points for v in point) > 2**40:
+    places = np.array(points, float)
+    if not np.abs(places).max() < 2**40:
         raise LineError("an offset too large", "no whiteboard is that wide")
     offsets = np.zeros((len(points), 3), np.int64)
-    offsets[1:, :2] = np.diff(np.array(points, np.int64), axis=0)
+    offsets[1:, :2] = np.diff(np.round(places).astype(np.int64), axis=0)
     offsets[np.cumsum([len(stroke) for stroke in strokes]) - 1, 2] = 1
     if offsets.min() < INT16.min or offsets.max() > INT16.max:
         raise LineError("an offset too large", f"offsets have to be within {INT16.min} to {INT16.max}")
@@ -83,11 +91,24 @@ def to_offsets(strokes: list[list[tuple[int, int]]]) -> NDArray:
 
 
 def read_lines(path: str) -> list[str]:
-    """The lines of the section `CSR:` of an IAM-OnDB text file, as they stand there; none where it is missing."""
-    with open(path, encoding="latin1") as file:
-        lines = file.read().split("\n")  # not splitlines(): that would also break at Latin-1 control characters
-    section = next((i for i, line in enumerate(lines) if line.strip() == "CSR:"), len(lines))
-    lines = lines[section + 1 :]
+    """The lines of the section `CSR:` of an IAM-OnDB text file, as they stand there.
+
+    A file without any section holds nothing but lines; one with others but without CSR has none.
+    """
+    with open(path, "rb") as file:
+        content = file.read()
+    for mark, encoding in ((b"\xef\xbb\xbf", "utf-8-sig"), (b"\xff\xfe", "utf-16"), (b"\xfe\xff", "utf-16")):
+        if content.startswith(mark):
+            text = content.decode(encoding, "replace")
+            break
+    else:
+        text = content.decode("latin1")
+    lines = text.replace("\r\n", "\n").split("\n")  # splitlines() would also break at Latin-1 control characters
+    section = next((i for i, line in enumerate(lines) if line.lstrip().startswith("CSR:")), None)
+    if section is not None:
+        lines = [lines[section].lstrip().removeprefix("CSR:").lstrip(), *lines[section + 1 :]]
+    elif any(line.lstrip().startswith("OCR:") for line in lines):
+        lines = []
     while lines and not lines[0].strip():
         lines.pop(0)
     while lines and not lines[-1].strip():

@@ -15,6 +15,8 @@ from typing import Any, ClassVar
 
 import numpy as np
 
+from scribe.console import shortened
+
 
 class UnsafePickleError(ValueError):
     """The pickle asks for something that handwriting does not need, so it was not loaded."""
@@ -64,6 +66,11 @@ class _PickledDtype:
         self.dtype = self.dtype.newbyteorder(byte_order) if byte_order in "<>" else self.dtype
 
 
+def _quoted(value):
+    """Something of a pickle, for a message: a stranger's text can be of any length, and hold what a terminal obeys."""
+    return shortened(ascii(value))
+
+
 def _as_bytes(data):
     if isinstance(data, (bytes, bytearray)):
         return data
@@ -81,7 +88,7 @@ def _shaped(array, shape, order):
 
 def _reconstruct(kind, *_):
     if kind is not PickledArray:
-        raise UnsafePickleError(f"it asks NumPy to build a {getattr(kind, '__name__', kind)!r}.")
+        raise UnsafePickleError(f"it asks NumPy to build {_quoted(getattr(kind, '__name__', kind))}.")
     return PickledArray()
 
 
@@ -94,7 +101,7 @@ def _from_buffer(data, dtype, shape, order, axis_order=None):
 
 def _encode(text, codec):
     if codec not in ("latin1", "latin-1"):
-        raise UnsafePickleError(f"it asks for _codecs.encode with the codec {codec!r}.")
+        raise UnsafePickleError(f"it asks for _codecs.encode with the codec {_quoted(codec)}.")
     return text.encode("latin1")
 
 
@@ -154,13 +161,14 @@ class _SafeUnpickler(pickle._Unpickler):
         try:
             return _ADMITTED_GLOBALS[f"{module}.{name}"]
         except KeyError:
+            asked = shortened(ascii(f"{module}.{name}")[1:-1], 120)
             raise UnsafePickleError(
-                f"it asks for {ascii(f'{module}.{name}')[1:-1]}; only lists, texts, numbers and NumPy arrays are "
+                f"it asks for {asked}; only lists, texts, numbers and NumPy arrays are "
                 "admitted, because anything else in a pickle can run code."
             ) from None
 
     def get_extension(self, code):  # else a class that another library has registered would pass by find_class
-        raise UnsafePickleError(f"it asks for a class by the extension code {code}.")
+        raise UnsafePickleError(f"it asks for a class by the extension code {_quoted(code)}.")
 
     def persistent_load(self, pid):
         raise UnsafePickleError("it asks for an object outside of the file.")
@@ -215,11 +223,33 @@ def load_pickle(path: str) -> Any:
         OSError: it cannot be read.
     """
     with open(path, "rb") as file:
-        content = _WholeLines(file.read())  # in memory, no operation can ask for more bytes than there are
+        content = file.read()
     try:
-        return _SafeUnpickler(content, encoding="latin1").load()
+        return load_pickled_bytes(content)
     except UnsafePickleError as error:
         raise UnsafePickleError(f"{path} was refused: {error}") from None
+    except ValueError as error:
+        raise ValueError(f"{path} {error}") from None
+
+
+def load_pickled_bytes(content: bytes) -> Any:
+    """As `load_pickle`, for the bytes of a pickle; the messages do not name a file."""
+    stream = _WholeLines(content)  # in memory, no operation can ask for more bytes than there are
+    try:
+        return _SafeUnpickler(stream, encoding="latin1").load()
     except Exception as error:  # a broken pickle can raise almost anything
-        reason = f"{type(error).__name__}: {ascii(str(error))[1:-1]}"
-        raise ValueError(f"{path} is not a readable pickle ({reason}).") from None
+        if _is_text_copy(content):
+            raise ValueError(
+                "is a pickle that was copied as a text, which changed the ends of its lines: copy it again, as a file "
+                "that is not a text."
+            ) from None
+        if isinstance(error, UnsafePickleError):
+            raise
+        reason = shortened(f"{type(error).__name__}: {ascii(str(error))[1:-1]}", 200)
+        raise ValueError(f"is not a readable pickle ({reason}).") from None
+
+
+def _is_text_copy(content):
+    """Whether every line of a file ends as those of Windows do: by chance, one line break in 256 of a pickle does."""
+    breaks = content.count(b"\n")
+    return breaks > 2 and content.count(b"\r\n") == breaks

@@ -1,4 +1,8 @@
-"""The data file and the styles file: pickles of [strokes, asciis], lines of handwriting and their texts."""
+"""The data file and the styles file: pickles of [strokes, asciis] or [strokes, asciis, names].
+
+strokes are lines of handwriting, asciis their texts, names the form or the writer that each line is from. Files without
+names are older, or do not know them.
+"""
 
 import pickle
 from collections.abc import Iterable
@@ -20,30 +24,47 @@ HOW_TO_GET_DATA = (
 
 
 def load_strokes(path: str) -> tuple[list[NDArray], list[str]]:
-    """Reads a data file: a pickle of [strokes, asciis].
+    """Reads a data file without its names: (strokes, texts), as `load_named_strokes`."""
+    return load_named_strokes(path)[:2]
+
+
+def load_named_strokes(path: str) -> tuple[list[NDArray], list[str], list[str]]:
+    """Reads a data file: a pickle of [strokes, asciis] or [strokes, asciis, names].
 
     Returns:
-        (strokes, texts): lists of equal length; strokes[i] is an (n, 3) array of numbers as the file has them.
+        (strokes, texts, names): lists of equal length; strokes[i] is an (n, 3) array of numbers as the file has them;
+        names[i] is the form or the writer of line i, "" where the file does not tell.
 
     Raises:
         ValueError: the file has another shape; the message names the line.
     """
     content = load_pickle(path)
-    if not _is_sequence(content) or len(content) != 2 or not all(_is_sequence(part) for part in content):
-        raise ValueError(f"{path} should hold two lists, [strokes, asciis], but it holds {_describe(content)}.")
-    strokes, texts = (list(part) for part in content)
+    try:
+        return lines_of(content)
+    except ValueError as error:
+        raise ValueError(f"{path} {error}") from None
+
+
+def lines_of(content: Any) -> tuple[list[NDArray], list[str], list[str]]:
+    """As `load_named_strokes`, for what a pickle holds; the messages do not name a file."""
+    if not _is_sequence(content) or len(content) not in (2, 3) or not all(_is_sequence(part) for part in content):
+        raise ValueError(
+            f"should hold the lists [strokes, asciis] or [strokes, asciis, names], but it holds {_describe(content)}."
+        )
+    strokes, texts = (list(part) for part in content[:2])
+    names = list(content[2]) if len(content) == 3 else [""] * len(texts)
     if len(strokes) != len(texts):
-        raise ValueError(f"{path} holds {len(strokes)} lines of strokes but {len(texts)} texts: they have to match.")
-    for i, (line, text) in enumerate(zip(strokes, texts, strict=True)):
-        try:
-            strokes[i] = as_points(line)
-        except ValueError as error:
-            raise ValueError(f"line {i} of {path} should be an (n, 3) array of numbers, but {error}.") from None
-        try:
-            texts[i] = as_text(text)
-        except ValueError as error:
-            raise ValueError(f"text {i} of {path} should be a string, but {error}.") from None
-    return strokes, texts
+        raise ValueError(f"holds {len(strokes)} lines of strokes but {len(texts)} texts: they have to match.")
+    if len(names) != len(texts):
+        raise ValueError(f"holds {len(texts)} texts but {len(names)} names: they have to match.")
+    for what, items, check in (("line", strokes, as_points), ("text", texts, as_text), ("name", names, as_text)):
+        kind = "an (n, 3) array of numbers" if what == "line" else "a string"
+        for i, item in enumerate(items):
+            try:
+                items[i] = check(item)
+            except ValueError as error:
+                raise ValueError(f"has a {what} {i} that should be {kind}, but {error}.") from None
+    return strokes, texts, names
 
 
 def as_points(line: Any) -> NDArray:
@@ -92,7 +113,10 @@ def _describe(part):
     return f"a {type(array).__name__}" + (f" of {len(array)}" if isinstance(array, (list, tuple)) else "")
 
 
-def save_strokes(path: str, strokes: Iterable[NDArray], texts: Iterable[str]) -> None:
-    """Writes a data file: lines [n, 3] of raw offsets, and their texts."""
+def save_strokes(
+    path: str, strokes: Iterable[NDArray], texts: Iterable[str], names: Iterable[str] | None = None
+) -> None:
+    """Writes a data file: lines [n, 3] of raw offsets, their texts, and whose lines they are where that is known."""
+    content = [list(strokes), list(texts)] + ([] if names is None else [list(names)])
     with written_aside(path) as aside, open(aside, "wb") as file:
-        pickle.dump([list(strokes), list(texts)], file, protocol=4)
+        pickle.dump(content, file, protocol=4)

@@ -1,227 +1,288 @@
-"""Reads the pen strokes of an SVG drawing.
+"""Reads the pen strokes of an SVG drawing: the ink that a browser shows, without paper, frames and pictures.
 
     from scribe.files.svg_paths import drawn_strokes
-    strokes = drawn_strokes(read_tree("me.svg"))
+    strokes, widths, left_out = drawn_strokes(read_tree(content))
 
-Curves become short straight pieces, transforms are applied; lengths are in the unit of the drawing. NumPy alone.
+What lies where is for `svg_shapes`, what CSS says for `svg_style`; here the tree is walked as a browser does, and it is
+decided what is the way of a pen.
 """
 
-import math
+import dataclasses
 import re
+from collections import Counter
 from xml.etree import ElementTree
 
 import numpy as np
 from numpy.typing import NDArray
+from svgelements import Viewbox
 
-from scribe.files.xml_tree import NUMBER, attribute, read_numbers, tag_name
+from scribe.files.limits import MAX_COORDINATE, MAX_ELEMENTS, Budget
+from scribe.files.svg_shapes import CURVE_STEPS, Viewport, outline
+from scribe.files.svg_style import INHERITED, Styles
+from scribe.files.xml_tree import MAX_DEPTH, NUMBER, tag_name
 
-MAX_DRAWING_POINTS = 500_000
-CURVE_STEPS = 24  # straight pieces that stand for one curve of a drawing
-NOT_DRAWN = {"defs", "symbol", "clipPath", "mask", "pattern", "marker", "metadata", "style", "title", "desc", "text"}
+SHAPES = {"path", "line", "polyline", "polygon", "rect", "circle", "ellipse"}
+CONTAINERS = {"svg", "g", "a", "switch", "use", "symbol"}
+PICTURES = {"text": "text", "image": "image", "foreignObject": "embedded page"}
+# A ruled line is straight, level or upright, and goes through this share of the drawing; no stroke of a letter does.
+RULE_LENGTH = 0.5
+# A circle or a filled spot is a dot of the pen up to this share of the height of strokes, or this many pen widths.
+DOT_HEIGHT, DOT_WIDTHS = 0.6, 3.0
+MAX_CURVE_POINTS = 40_000
 
 
-def drawn_strokes(root: ElementTree.Element) -> list[NDArray]:
-    """The pen strokes of an SVG, in the order of the document: [n, 2] arrays.
+@dataclasses.dataclass
+class _Shape:
+    """A part of a shape as it is drawn: points [n, 2], and what it is painted with."""
 
-    Paths, lines, polylines and polygons count; circles, texts and pictures do not. A closed shape that is filled and
-    has no stroke is an area, not the way of a pen.
+    points: NDArray
+    closed: bool
+    kind: str
+    pen: bool  # whether a line is drawn along it
+    filled: bool
+    width: float  # of that line
+
+
+@dataclasses.dataclass
+class _Place:
+    """Where in the tree something stands: what it inherits."""
+
+    matrix: NDArray
+    paint: dict
+    viewport: Viewport
+    path: tuple = ()  # the elements that are being used
+
+
+def drawn_strokes(root: ElementTree.Element) -> tuple[list[NDArray], list[float], Counter[str]]:
+    """The pen strokes of an SVG, in the order of the document.
+
+    Curves become short straight pieces; transforms, style sheets, units and uses of other elements are followed. A
+    closed shape that is filled and has no line around it is an area, not the way of a pen; a small one is a dot.
+
+    Returns:
+        (strokes, widths, left out): [n, 2] arrays in the unit of the drawing; the width of the pen for each; how often
+        each kind of thing was left out.
+
+    Raises:
+        ValueError: it is too large, or its shapes are the outlines of ink.
     """
-    strokes, areas, total = [], 0, 0
-    # Elements, with the transform and paint of what they lie in. The last one is next: children are added in reverse.
-    waiting = [(root, np.eye(3), {"stroke": None, "fill": None})]
-    while waiting:
-        element, matrix, paint = waiting.pop()
-        kind = tag_name(element)
-        own = _style(element)
-        if kind in NOT_DRAWN or own.get("display") == "none" or own.get("visibility") == "hidden":
-            continue
-        matrix = matrix @ _transform(attribute(element, "transform") or "")
-        paint = {name: own.get(name, before) for name, before in paint.items()}
-        shape = _shape(kind, element)
-        for points, closed in shape:
-            total += len(points)
-            if total > MAX_DRAWING_POINTS:
-                raise ValueError(f"it has more than {MAX_DRAWING_POINTS:,} points: that is no sample of a hand")
-            points = np.column_stack([points, np.ones(len(points))]) @ matrix[:2].T
-            if closed and paint["stroke"] in (None, "none") and paint["fill"] != "none":
-                areas += 1
-            else:
-                strokes.append(points)
-        waiting += [(child, matrix, paint) for child in reversed(element)]
+    drawing = _Drawing(root)
+    drawing.walk()
+    if not drawing.shapes and drawing.reason:
+        raise ValueError(drawing.reason)
+    return _ink(drawing.shapes, drawing.left_out)
+
+
+class _Drawing:
+    def __init__(self, root):
+        self.root = root
+        self.styles = Styles(_without_prefixes(root))
+        self.by_id: dict[str, ElementTree.Element] = {}
+        for element in root.iter():
+            if element.get("id"):
+                self.by_id.setdefault(element.get("id"), element)
+        letters = sum(len(d) for e in root.iter("path") if re.search("[CcSsQqTtAa]", d := e.get("d", "")))
+        # About 30 characters are a curve.
+        self.curve_steps = int(np.clip(MAX_CURVE_POINTS * 30 / max(letters, 1), 4, CURVE_STEPS))
+        self.shapes: list[_Shape] = []
+        self.left_out: Counter[str] = Counter()
+        self.reason = ""  # why the first thing that was left out could not be read
+        self.budget = Budget()
+
+    def walk(self):
+        place = _Place(np.eye(3), dict.fromkeys(INHERITED), Viewport(300.0, 150.0))
+        waiting, count = [(self.root, place)], 0
+        while waiting:  # the last one is next: children are added in reverse
+            element, place = waiting.pop()
+            count += 1
+            if count > MAX_ELEMENTS:
+                raise ValueError(f"it draws more than {MAX_ELEMENTS:,} elements: that is no sample of a hand")
+            inner = self._enter(element, place)
+            if inner is None:
+                continue
+            children = list(element)
+            if element.tag == "switch":
+                children = [child for child in children if not child.get("requiredExtensions")][:1]
+            waiting += [(child, inner) for child in reversed(children)]
+            if element.tag == "use":
+                waiting += self._used(element, inner)
+
+    def _used(self, element, place):
+        """[(what a use element shows, its place)]; nothing if it is missing or contains the element itself."""
+        reference = (element.get("href") or element.get("xlink:href") or "").strip()
+        target = self.by_id.get(reference.removeprefix("#"))
+        if target is None or target in place.path or len(place.path) > MAX_DEPTH:
+            self.left_out["use of a missing element"] += 1
+            return []
+        if target.tag in ("symbol", "svg"):  # the sizes of the use element go before its own
+            target = ElementTree.Element("svg", {**target.attrib, **_sizes(element)})
+            target.extend(self.by_id[reference.removeprefix("#")])
+        return [(target, dataclasses.replace(place, path=(*place.path, self.by_id[reference.removeprefix("#")])))]
+
+    def _enter(self, element, place):
+        """Draws an element; returns the _Place of its children, or None where they are not drawn."""
+        kind = element.tag
+        if kind in PICTURES:
+            self.left_out[PICTURES[kind]] += 1
+        if kind not in SHAPES and kind not in CONTAINERS or kind == "symbol":
+            return None
+        own = self.styles.of(element)
+        if own.get("display") == "none" or not _opacity(own.get("opacity")):
+            self.left_out["hidden element"] += 1
+            return None
+        inherited = {name: own[name] for name in INHERITED if own.get(name, "inherit") != "inherit"}
+        place = dataclasses.replace(place, paint=place.paint | inherited, matrix=place.matrix @ self._moved(own, place))
+        if kind in SHAPES:
+            self._draw(element, place)
+            return None
+        if kind == "use":
+            place.matrix = place.matrix @ _shift(*(self._length(element, name, place) for name in "xy"))
+        return self._viewport(element, place) if kind == "svg" else place
+
+    def _moved(self, own, place):
+        try:
+            return place.viewport.matrix(own.get("transform", ""), own.get("transform-origin"))
+        except ValueError as error:
+            self.left_out["transform that is not understood"] += 1
+            self.reason = self.reason or str(error)
+            return np.eye(3)
+
+    def _length(self, element, name, place, default=0.0):
+        try:
+            return place.viewport.length(element.get(name), {"x": "x", "width": "x"}.get(name, "y"), default)
+        except ValueError:
+            return default
+
+    def _viewport(self, element, place):
+        """The place within an svg element: moved, and scaled so that its viewBox fills it."""
+        outermost = element is self.root
+        box = [float(number) for number in re.findall(NUMBER, element.get("viewBox") or "")]
+        if len(box) != 4 or not min(box[2:]) > 0 or not np.isfinite(box).all():
+            box = None
+        given = {name: element.get(name) for name in ("width", "height")}
+        if outermost and box:  # the window of a browser has any size: a share of it says nothing
+            ratio = box[3] / box[2]
+            sizes = [None if given[n] is None or "%" in given[n] else self._length(element, n, place) for n in given]
+            width = sizes[0] or (sizes[1] / ratio if sizes[1] else box[2])
+            height = sizes[1] or width * ratio
+        else:
+            width = self._length(element, "width", place, place.viewport.width)
+            height = self._length(element, "height", place, place.viewport.height)
+        corner = np.eye(3) if outermost else _shift(*(self._length(element, name, place) for name in "xy"))
+        matrix, viewport = place.matrix @ corner, Viewport(width, height)
+        if box and width > 0 and height > 0:
+            aspect = element.get("preserveAspectRatio")
+            transform = Viewbox.viewbox_transform(0.0, 0.0, width, height, *box, aspect and " ".join(aspect.split()))
+            inner = viewport.matrix(transform)
+            if outermost:  # lengths stay in the unit of the drawing, however large it is shown
+                inner = np.diag([inner[0, 0] / inner[1, 1], 1.0, 1.0])
+            matrix, viewport = matrix @ inner, Viewport(box[2], box[3])
+        return dataclasses.replace(place, matrix=matrix, viewport=viewport)
+
+    def _draw(self, element, place):
+        """Adds the parts of a shape."""
+        paint = place.paint
+        if paint["visibility"] in ("hidden", "collapse"):
+            self.left_out["hidden element"] += 1
+            return
+        try:
+            parts, whole = outline(element.tag, element.attrib, place.viewport, self.curve_steps)
+            width = place.viewport.length(paint["stroke-width"], default=1.0)
+        except ValueError as error:
+            if "no sample" in str(error):
+                raise
+            parts, whole, width = [], False, 1.0
+            self.reason = self.reason or str(error)
+        self.budget.spend(sum(len(points) for points, _ in parts), len(parts))
+        if not whole:
+            self.left_out["shape that cannot be read" if not parts else "broken end of a path"] += 1
+        pen = paint["stroke"] not in (None, "none", "transparent") and width > 0 and _opacity(paint["stroke-opacity"])
+        filled = paint["fill"] not in ("none", "transparent") and _opacity(paint["fill-opacity"])
+        # Of a drawing that says nothing of lines, the style sheet is elsewhere, or was lost.
+        bare = paint["stroke"] is None and paint["fill"] in (None, "none")
+        scale = np.sqrt(abs(np.linalg.det(place.matrix[:2, :2])))
+        for points, closed in parts:
+            drawn = np.column_stack([points, np.ones(len(points))]) @ place.matrix[:2].T
+            if not (np.isfinite(drawn).all() and np.abs(drawn).max() < MAX_COORDINATE):
+                self.left_out["shape with numbers that are not finite or beyond 1e15"] += 1
+                continue
+            line = pen or bare and (not closed or paint["fill"] == "none")
+            self.shapes.append(_Shape(drawn, closed, element.tag, bool(line), bool(filled), float(width * scale)))
+
+
+def _ink(shapes, left_out):
+    """(strokes, widths, left out) of all shapes: those that a pen has written."""
+    left_out = Counter(left_out)
+    lines = [shape for shape in shapes if shape.pen and shape.kind not in ("circle", "ellipse", "rect")]
+    heights = [height for shape in lines if (height := np.ptp(shape.points[:, 1])) > 0]
+    size = DOT_HEIGHT * float(np.median(heights)) if heights else np.inf
+    whole = np.ptp(np.concatenate([shape.points for shape in shapes]), axis=0) if shapes else np.zeros(2)
+    strokes, widths, areas = [], [], 0
+    for shape in shapes:
+        extent = np.ptp(shape.points, axis=0)
+        small = shape.kind in ("circle", "ellipse") and extent.max() <= max(size, DOT_WIDTHS * shape.width)
+        if (shape.pen or shape.filled) and small:
+            strokes.append(shape.points[:-1].mean(axis=0)[None])
+            widths.append(shape.width)
+        elif shape.kind == "rect" or _is_frame(shape.points):
+            left_out["rectangle"] += 1
+        elif not shape.pen:
+            areas += shape.filled
+            left_out["closed shape" if shape.filled else "shape without a line"] += 1
+        elif len(lines) > 2 and _is_rule(shape.points, whole):
+            left_out["ruled line"] += 1
+        else:
+            strokes.append(shape.points if extent.any() else shape.points[:1])  # a dot
+            widths.append(shape.width)
     if areas > len(strokes):
         raise ValueError(
             "its shapes are filled outlines of ink, not the way of the pen; export the strokes as lines "
             "(without pressure, as a plain pen), or as InkML"
         )
-    return strokes
+    return strokes, widths, left_out
 
 
-def _style(element):
-    """What an element itself says of its look: its attributes, and its style before them."""
-    own = {name: value.strip() for name in ("stroke", "fill", "display", "visibility") if (value := element.get(name))}
-    for part in (element.get("style") or "").split(";"):
-        name, _, value = part.partition(":")
-        own[name.strip()] = value.strip()
-    return own
+def _is_frame(points):
+    """Whether points [n, 2] are a rectangle that is level: no letter is."""
+    low, high = points.min(axis=0), points.max(axis=0)
+    if len(points) < 4 or not (high > low).all():
+        return False
+    tolerance = 1e-3 * (high - low).max()
+    sides = np.abs(points[:, :, None] - np.stack([low, high], axis=1)) < tolerance  # [n, axis, low or high]
+    corners = sides.any(axis=2).all(axis=1)
+    steps = np.diff(points, axis=0)
+    level = (np.abs(steps) < tolerance).any(axis=1)
+    return bool(corners.all() and level.all() and sides[corners].any(axis=0).all() and len(points) <= 6)
 
 
-def _transform(text):
-    """The matrix [3, 3] of a transform attribute."""
-    total = np.eye(3)
-    rest = re.sub(r"(\w+)\s*\(([^()]*)\)", "", text).strip(" \t\r\n,")
-    if rest:
-        raise ValueError(f"the transform {text.strip()[:40]!r} is not understood")
-    for name, arguments in re.findall(r"(\w+)\s*\(([^()]*)\)", text):
-        v = read_numbers(arguments)
-        one = np.eye(3)
-        turn = math.radians(v[0]) if v else 0.0
-        if name == "matrix" and len(v) == 6:
-            one[:2] = np.array(v).reshape(3, 2).T
-        elif name == "translate" and len(v) in (1, 2):
-            one[:2, 2] = [v[0], v[1] if len(v) > 1 else 0.0]
-        elif name == "scale" and len(v) in (1, 2):
-            one[0, 0], one[1, 1] = v[0], v[-1]
-        elif name == "rotate" and len(v) in (1, 3):
-            one[:2, :2] = [[math.cos(turn), -math.sin(turn)], [math.sin(turn), math.cos(turn)]]
-            if len(v) == 3:
-                one[:2, 2] = np.array(v[1:]) - one[:2, :2] @ v[1:]
-        elif name == "skewX" and len(v) == 1:
-            one[0, 1] = math.tan(turn)
-        elif name == "skewY" and len(v) == 1:
-            one[1, 0] = math.tan(turn)
-        else:
-            raise ValueError(f"the transform {text.strip()[:40]!r} is not understood")
-        total = total @ one
-    return total
+def _is_rule(points, whole):
+    """Whether a stroke is a level or upright straight line through much of a drawing of size `whole` [2], as paper is
+    ruled with."""
+    extent = np.ptp(points, axis=0)
+    axis = int(extent.argmax())
+    return bool(extent[axis] > RULE_LENGTH * whole[axis] and extent[1 - axis] <= 1e-3 * extent[axis])
 
 
-def _shape(kind, element):
-    """(points [n, 2], whether it is closed) for each stroke of an element; none where it is no line."""
-    if kind == "path":
-        return path_strokes(element.get("d") or "")
-    if kind == "line":
-        ends = [read_numbers(element.get(name) or "0") for name in ("x1", "y1", "x2", "y2")]
-        if any(len(end) != 1 for end in ends):
-            raise ValueError("a line has an end that is not a number")
-        return [(np.array(ends, float).reshape(2, 2), False)]
-    if kind in ("polyline", "polygon"):
-        values = read_numbers(element.get("points") or "")
-        points = np.array(values[: len(values) // 2 * 2], float).reshape(-1, 2)
-        if len(points) and kind == "polygon":
-            points = np.concatenate([points, points[:1]])
-        return [(points, kind == "polygon")] if len(points) else []
-    return []
+def _without_prefixes(root):
+    """The tree with the prefix of its root, such as svg:, taken off all elements."""
+    prefix = root.tag[: -len(tag_name(root))]
+    if prefix:
+        for element in root.iter():
+            element.tag = element.tag.removeprefix(prefix)
+    return root
 
 
-# How many numbers a command of a path takes.
-ARGUMENT_COUNTS = {"M": 2, "L": 2, "H": 1, "V": 1, "C": 6, "S": 4, "Q": 4, "T": 2, "A": 7, "Z": 0}
+def _sizes(element):
+    return {name: element.attrib[name] for name in ("width", "height") if name in element.attrib}
 
 
-def path_strokes(data: str) -> list[tuple[NDArray, bool]]:
-    """The strokes of the attribute d of an SVG path: [(points [n, 2], closed)]; curves as short straight pieces."""
-    strokes: list[tuple[NDArray, bool]] = []
-    points: list[NDArray] = []  # of the stroke that is being drawn
-    closed = False
-    here = start = np.zeros(2)
-    bend = None  # the last control point, and whether it was of a C or a Q
-    for command, v in _path_commands(data):
-        kind, base = command.upper(), here if command.islower() else np.zeros(2)
-        if kind == "M":
-            if points:
-                strokes.append((np.array(points), closed))
-            here = start = base + v
-            points, closed = [here], False
-        elif kind == "Z":
-            if points:
-                points.append(start)
-            here, closed = start, True
-        else:
-            if closed or not points:  # what goes on after a Z begins where the closed part began
-                if points:
-                    strokes.append((np.array(points), closed))
-                points, closed = [here], False
-            if kind in "LHVT":
-                end = {"L": base + v[:2], "T": base + v[:2], "H": np.array([base[0] + v[0], here[1]]), "V": here}[kind]
-                end = np.array([here[0], base[1] + v[0]]) if kind == "V" else end
-            else:
-                end = base + v[-2:]
-            mirrored = 2 * here - bend[0] if bend is not None and bend[1] == {"S": "C", "T": "Q"}.get(kind) else here
-            if kind in "LHV":
-                points.append(end)
-                bend = None
-            elif kind == "A":
-                points += _arc(here, end, v)
-                bend = None
-            else:
-                # The control points between both ends.
-                between = {"C": v[:4], "S": v[:2], "Q": v[:2], "T": ()}[kind]
-                between = [base + pair for pair in np.reshape(between, [-1, 2])]
-                between = [mirrored, *between] if kind in "ST" else between
-                points += list(_bezier([here, *between, end]))
-                bend = between[-1], "Q" if kind in "QT" else "C"
-            here = end
-        if kind in "MZ":
-            bend = None
-        if len(points) > MAX_DRAWING_POINTS:
-            raise ValueError(f"a path has more than {MAX_DRAWING_POINTS:,} points: that is no sample of a hand")
-    if points:
-        strokes.append((np.array(points), closed))
-    return strokes
+def _shift(x, y):
+    matrix = np.eye(3)
+    matrix[:2, 2] = x, y
+    return matrix
 
 
-def _path_commands(data):
-    """The commands of a path, each with its numbers; further numbers repeat the command, those of M as L."""
-    place, command = 0, None
-    gap, number, flag = re.compile(r"[\s,]*"), re.compile(NUMBER), re.compile("[01]")
-    place = gap.match(data, place).end()
-    while place < len(data):
-        if data[place].isalpha():
-            command = data[place]
-            place += 1
-            if command.upper() not in ARGUMENT_COUNTS:
-                raise ValueError(f"a path has the command {command!r}, which SVG does not know")
-        elif command is None or command in "Zz":
-            raise ValueError(f"a path has {data[place : place + 20]!r} where a command should stand")
-        values = []
-        for k in range(ARGUMENT_COUNTS[command.upper()]):
-            place = gap.match(data, place).end()
-            # The two flags of an arc need no space around them.
-            match = (flag if command in "Aa" and k in (3, 4) else number).match(data, place)
-            if not match:
-                raise ValueError(f"a path has {data[place : place + 20]!r} where a number of {command!r} should stand")
-            values.append(float(match[0]))
-            place = match.end()
-        yield command, np.array(values)
-        command = {"M": "L", "m": "l"}.get(command, command)
-        place = gap.match(data, place).end()
-
-
-def _bezier(controls):
-    """Points of a quadratic or cubic curve after its first, [CURVE_STEPS, 2]."""
-    t = (np.arange(1, CURVE_STEPS + 1) / CURVE_STEPS)[:, None]
-    levels = [np.asarray(control, float) for control in controls]
-    while len(levels) > 1:  # de Casteljau
-        levels = [a + t * (b - a) for a, b in zip(levels, levels[1:])]
-    return levels[0]
-
-
-def _arc(start, end, values):
-    """Points of an elliptical arc after its start, as the implementation notes of SVG have it (appendix B.2)."""
-    rx, ry = np.abs(values[:2])
-    if not rx or not ry or np.array_equal(start, end):
-        return [end]
-    turn = math.radians(values[2] % 360)
-    axes = np.array([[math.cos(turn), math.sin(turn)], [-math.sin(turn), math.cos(turn)]])  # to those of the ellipse
-    x, y = axes @ (start - end) / 2
-    too_small = (x / rx) ** 2 + (y / ry) ** 2
-    if too_small > 1:  # then it is scaled up until it reaches both ends
-        rx, ry = rx * math.sqrt(too_small), ry * math.sqrt(too_small)
-    missing = max(0.0, 1 - (x / rx) ** 2 - (y / ry) ** 2) / ((x / rx) ** 2 + (y / ry) ** 2)
-    sign = -1 if bool(values[3]) == bool(values[4]) else 1
-    centre = sign * math.sqrt(missing) * np.array([rx * y / ry, -ry * x / rx])
-    first = math.atan2((y - centre[1]) / ry, (x - centre[0]) / rx)
-    last = math.atan2((-y - centre[1]) / ry, (-x - centre[0]) / rx)
-    sweep = (last - first) % (2 * math.pi) if values[4] else -((first - last) % (2 * math.pi))
-    angles = first + sweep * np.arange(1, CURVE_STEPS + 1) / CURVE_STEPS
-    ellipse = np.column_stack([rx * np.cos(angles), ry * np.sin(angles)]) + centre
-    return [*((ellipse @ axes + (start + end) / 2)[:-1]), end]
+def _opacity(text):
+    """0.0 where something is said to be invisible; else another number."""
+    match = re.fullmatch(rf"\s*({NUMBER})\s*%?\s*", text or "1")
+    return max(float(match[1]), 0.0) if match else 1.0

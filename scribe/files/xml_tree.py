@@ -1,25 +1,47 @@
-"""Reads untrusted XML as a tree: entities are refused, depth is bounded; and the values of its attributes."""
+"""Reads untrusted XML as a tree: entities that could grow are refused, depth and size are bounded.
+
+from scribe.files.xml_tree import read_tree
+root = read_tree(content)
+"""
 
 import re
 from xml.etree import ElementTree
 from xml.parsers import expat
 
-from scribe.files.iam import LineError
+from scribe.files.limits import MAX_ELEMENTS
 
 MAX_DEPTH = 200  # elements within each other
 NUMBER = r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?"
+MAX_ENTITY = 1_000  # characters that an entity may stand for; drawing programs abbreviate addresses with them
+MAX_EXPANSION = 2**22  # characters that all entities of a file may become
 
 
-def read_tree(path: str) -> ElementTree.Element:
-    """The elements of an XML file. Raises LineError where it is broken or declares entities."""
+class LineError(ValueError):
+    """A line that cannot be used. kind: what is counted; the message: what is wrong with this one."""
+
+    def __init__(self, kind: str, detail: str = ""):
+        super().__init__(f"{kind}: {detail}" if detail else kind)
+        self.kind = kind
+
+
+def read_tree(content: bytes) -> ElementTree.Element:
+    """The elements of XML.
+
+    Raises:
+        LineError: it is broken, too large or too deep; or it declares entities that reach outside of it, use each other
+            or could grow.
+    """
     builder, parser = ElementTree.TreeBuilder(), expat.ParserCreate()
-    depth = 0
+    depth = count = declared = 0
+    references = content.count(b"&")
 
     def start(name, attributes):
-        nonlocal depth
-        depth += 1
+        nonlocal depth, count
+        depth, count = depth + 1, count + 1
         if depth > MAX_DEPTH:
             raise LineError("broken XML", f"more than {MAX_DEPTH} elements within each other")
+        if count > MAX_ELEMENTS:
+            raise LineError("too large", f"more than {MAX_ELEMENTS:,} elements of XML: that is no sample of a hand")
         builder.start(name, attributes)
 
     def end(name):
@@ -27,19 +49,41 @@ def read_tree(path: str) -> ElementTree.Element:
         depth -= 1
         builder.end(name)
 
-    def refuse(*_):
-        raise LineError("XML with entities", "a DOCTYPE that declares entities is refused: export plain SVG or InkML")
+    def entity(name, is_parameter, value, *_):
+        nonlocal declared
+        plain = value is not None and not is_parameter and len(value) <= MAX_ENTITY and not re.search("[&<%]", value)
+        declared += len(value or "")
+        if not plain or declared * references > MAX_EXPANSION:
+            raise LineError(
+                "XML with entities", "a DOCTYPE that declares entities which could grow: export plain SVG or InkML"
+            )
 
     parser.StartElementHandler, parser.EndElementHandler = start, end
-    parser.CharacterDataHandler, parser.EntityDeclHandler = builder.data, refuse
+    parser.CharacterDataHandler, parser.EntityDeclHandler = builder.data, entity
+    parser.buffer_text = True
     try:
-        with open(path, "rb") as file:
-            parser.Parse(file.read(), True)  # at once: expat before 2.6 begins a long token anew with every part
+        parser.Parse(content, True)  # at once: expat before 2.6 begins a long token anew with every part
     except LineError:
         raise
     except (expat.ExpatError, UnicodeError, LookupError, ValueError) as error:
         raise LineError("broken XML", str(error)) from None
     return builder.close()
+
+
+def embedded(content: bytes, name: str) -> list[bytes]:
+    """The elements of a name that stand in something else, such as a page of HTML; each whole, none within another."""
+    # A prefix is declared at the element itself or not at all: what is cut out can be read by itself.
+    tags = re.compile(rb"<(/?)((?:[\w.-]+:)?" + name.encode() + rb")(?=[\s/>])[^<>]*?(/?)>")
+    found, depth, begin = [], 0, 0
+    for tag in tags.finditer(content):
+        if tag[1]:
+            depth -= 1
+            if depth == 0:
+                found.append(content[begin : tag.end()])
+        elif not tag[3]:
+            begin = tag.start() if depth <= 0 else begin
+            depth = max(depth, 0) + 1
+    return found
 
 
 def tag_name(element: ElementTree.Element) -> str:
@@ -49,7 +93,10 @@ def tag_name(element: ElementTree.Element) -> str:
 
 def attribute(element: ElementTree.Element, name: str) -> str | None:
     """An attribute by its name, with or without a namespace; None where it is missing."""
-    return next((value for key, value in element.attrib.items() if key.rpartition(":")[2] == name), None)
+    value = element.get(name)
+    if value is None:
+        value = next((value for key, value in element.attrib.items() if key.rpartition(":")[2] == name), None)
+    return value
 
 
 def read_numbers(text: str) -> list[float]:

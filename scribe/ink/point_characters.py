@@ -25,6 +25,7 @@ import dataclasses
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from scribe.console import shortened
 from scribe.ink.strokes import checked_strokes, stroke_slices
 from scribe.ink.typical import CROSSED, DOTTED
 from scribe.ink.x_height import x_height_of_characters
@@ -106,12 +107,13 @@ def assign_characters(strokes: ArrayLike, phis: ArrayLike, text: str) -> NDArray
     Raises:
         ValueError: shapes that do not belong together, or numbers that are not finite.
     """
-    points = checked_strokes(strokes, f"the line {text!r}")
+    quoted = shortened(repr(text))
+    points = checked_strokes(strokes, f"the line {quoted}")
     phis = np.asarray(phis, float)
     if phis.shape != (len(points), len(text)):
-        raise ValueError(f"phis of {text!r} should be {(len(points), len(text))}, but their shape is {phis.shape}.")
+        raise ValueError(f"phis of {quoted} should be {(len(points), len(text))}, but their shape is {phis.shape}.")
     if not np.isfinite(phis).all():
-        raise ValueError(f"phis of {text!r} hold a weight that is not a finite number.")
+        raise ValueError(f"phis of {quoted} hold a weight that is not a finite number.")
     inked = np.array([u for u, c in enumerate(text) if c != " "], int)
     if not len(inked):
         raise ValueError("a text of spaces alone has no ink.")

@@ -15,6 +15,7 @@ from collections.abc import Hashable, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from scribe.console import shortened
 from scribe.ink.measure import Metrics
 from scribe.ink.strokes import checked_strokes, stroke_ends
 from scribe.ink.written_text import WrittenText
@@ -95,7 +96,7 @@ def _index_of(segment, text, n):
     index = np.asarray(segment.index, int)
     if index.shape != (n,):
         raise ValueError(
-            f"the segment {segment.text!r} has {n} points, but its index has the shape {index.shape}: "
+            f"the segment {shortened(repr(segment.text))} has {n} points, but its index has the shape {index.shape}: "
             "it should have one entry for each point."
         )
     if text != segment.text:  # where each character of the segment is in the normalised text

@@ -12,20 +12,24 @@ the network. The folder of a training run (scribe/training/run_state.py) holds t
 Every file is written aside and renamed; a kill at any instant leaves an earlier checkpoint whole.
 """
 
+import collections
 import contextlib
 import dataclasses
 import glob
 import json
 import os
 
-from scribe.console import SuiteError
+import numpy as np
+
+from scribe.console import SuiteError, shortened
 from scribe.files.atomic import save_json
 from scribe.network.config import ModelConfig
-from scribe.network.tf_setup import tf
+from scribe.network.tf_setup import describe, tf
 
 CONFIG_FILE = "config.json"
 SAVED = "saved"
 SHIPPED = os.path.join(SAVED, "checkpoint")
+LARGEST_CONFIG = 1_000_000  # characters
 
 # What TensorFlow raises for a checkpoint that is damaged (IndexError: its data file was cut off) or of another network.
 READ_ERRORS = (AssertionError, IndexError, ValueError, tf.errors.OpError)
@@ -55,10 +59,17 @@ def load_config(prefix: str) -> ModelConfig:
         )
     try:
         with open(path, encoding="utf-8") as file:
-            content = json.load(file)
-        return ModelConfig(**content)
+            content = json.loads(file.read(LARGEST_CONFIG))
+        config = ModelConfig(**content)
     except (ValueError, TypeError, OSError, RecursionError) as error:
-        raise CheckpointError(f"{path} does not describe a model: {error}") from None
+        raise CheckpointError(f"{path} does not describe a model: {shortened(error, 200)}") from None
+    missing = [name for name in ("rnn_size", "nmixtures", "kmixtures", "alphabet") if not content.get(name)]
+    if missing:
+        raise CheckpointError(
+            f"{path} does not describe a model: it has no {', '.join(missing)}. It has to be the file that was written "
+            "with the weights."
+        )
+    return config
 
 
 # ----------------------------------------------------------------------------------------------------------- weights
@@ -66,43 +77,69 @@ def load_config(prefix: str) -> ModelConfig:
 
 def save_model(prefix: str, model) -> None:
     """Writes the weights to `prefix` and the config beside them; no optimizer state."""
-    with write_errors(prefix):
+    with save_errors(prefix):
         os.makedirs(os.path.dirname(prefix) or ".", exist_ok=True)
         save_json(os.path.join(os.path.dirname(prefix), CONFIG_FILE), dataclasses.asdict(model.config))
         tf.train.Checkpoint(model=model).write(prefix)
 
 
 @contextlib.contextmanager
-def write_errors(where):
+def save_errors(where):
     """Turns the many ways in which TensorFlow says that a disk is full into one error."""
     try:
         yield
     except (OSError, tf.errors.OpError) as error:
-        reason = str(getattr(error, "message", error)).strip().splitlines()[0]
+        reason = describe(error)
         raise CheckpointError(f"could not save to {where} ({reason}); the checkpoint before is untouched.") from None
 
 
-def check_size(prefix: str, config: ModelConfig) -> None:
-    """Raises CheckpointError where a config asks for more weights than the checkpoint has bytes for.
+def check_shapes(prefix: str, config: ModelConfig) -> None:
+    """Raises CheckpointError where a config asks for weights that a checkpoint does not have.
 
-    Call it before the network is built: a config from elsewhere could ask for more memory than there is.
+    Call it before the network is built: a config from elsewhere could ask for more memory than there is. Only the index
+    of the checkpoint is read. A file can be large without holding anything, so its size alone says little.
     """
-    stored = sum(os.path.getsize(path) for path in glob.glob(glob.escape(prefix) + ".data-*"))
-    if stored and 4 * config.weights > stored:
+    try:
+        stored = collections.Counter(map(tuple, tf.train.load_checkpoint(prefix).get_variable_to_shape_map().values()))
+    except READ_ERRORS as error:
+        raise CheckpointError(f"{prefix} cannot be restored: {describe(error)}") from None
+    missing = collections.Counter(config.shapes) - stored
+    if missing:
+        example = " x ".join(map(str, next(iter(missing))))
         raise CheckpointError(
-            f"{prefix} holds {stored:,} bytes, but the network of its config has {config.weights:,} weights: "
-            f"its {CONFIG_FILE} belongs to another checkpoint."
+            f"{prefix} lacks {missing.total()} of the {len(config.shapes)} weight arrays of the network that its "
+            f"{CONFIG_FILE} describes (one of {example}, for example): the {CONFIG_FILE} belongs to another checkpoint."
+        )
+    size = sum(os.path.getsize(path) for path in glob.glob(glob.escape(prefix) + ".data-*"))
+    if size < 4 * config.weights:
+        raise CheckpointError(
+            f"{prefix} holds {size:,} bytes, but its network has {config.weights:,} weights: its data file was not "
+            "copied whole."
+        )
+
+
+def check_finite(where: str, variables) -> None:
+    """Raises CheckpointError if one of some restored variables holds a number that is not finite."""
+    broken = [v for v in variables if np.issubdtype(np.asarray(v).dtype, np.floating) and not np.isfinite(v).all()]
+    if broken:
+        raise CheckpointError(
+            f"{where} holds weights that are not finite, in {len(broken)} of its arrays: nothing can be written or "
+            "trained with them. Take an earlier checkpoint."
         )
 
 
 def restore_weights(prefix: str, model) -> None:
-    """Restores every weight of `model` from `prefix`; raises CheckpointError if one is missing or has another shape."""
+    """Restores every weight of `model` from `prefix`.
+
+    Raises:
+        CheckpointError: a weight is missing, has another shape, or is not finite.
+    """
     try:
         status = tf.train.Checkpoint(model=model).read(prefix)  # unlike restore, it wants no counter of saves
         status.assert_existing_objects_matched().expect_partial()
     except READ_ERRORS as error:
-        reason = str(error).strip().splitlines()[0]
-        raise CheckpointError(f"{prefix} cannot be restored: {reason}") from None
+        raise CheckpointError(f"{prefix} cannot be restored: {describe(error)}") from None
+    check_finite(prefix, model.trainable_variables)
 
 
 def find_checkpoint(save_path: str | None = None, saved: str = SAVED) -> str:

@@ -1,7 +1,10 @@
 """Sizes of the network and bounds of its outputs, without TensorFlow."""
 
+import collections
 import dataclasses
 import math
+
+from scribe.console import shortened
 
 POINT_SIZE = 3  # dx, dy, pen lift
 
@@ -9,6 +12,8 @@ POINT_SIZE = 3  # dx, dy, pen lift
 # units away from a component of the smallest deviation and the largest correlation still give a finite gradient).
 LOG_SIGMA_MIN, LOG_SIGMA_MAX = -10.0, 10.0
 RHO_MAX = 1.0 - 1e-5
+
+PRECISIONS = ("auto", "float32", "bfloat16")  # of the large products in training: see precision.py
 
 
 @dataclasses.dataclass(frozen=True)
@@ -37,23 +42,28 @@ class ModelConfig:
         for name in ("rnn_size", "nmixtures", "kmixtures"):
             value = getattr(self, name)
             if not hasattr(value, "__index__") or value < 1:
-                raise ValueError(f"{name} is {value!r}: it has to be a whole number, 1 or more.")
+                raise ValueError(f"{name} is {shortened(repr(value))}: it has to be a whole number, 1 or more.")
         if not 0 < self.tsteps_per_ascii < math.inf or not 0 < self.data_scale < math.inf:
             raise ValueError("tsteps_per_ascii and data_scale have to be finite and greater than 0.")
         if self.first_pen not in (0, 1):
-            raise ValueError(f"first_pen is {self.first_pen!r}: it has to be 0 or 1.")
+            raise ValueError(f"first_pen is {shortened(repr(self.first_pen))}: it has to be 0 or 1.")
         if not isinstance(self.alphabet, str):
             raise ValueError(f"alphabet is a {type(self.alphabet).__name__}: it has to be a string.")
         if len(set(self.alphabet)) != len(self.alphabet):
-            twice = sorted({c for c in self.alphabet if self.alphabet.count(c) > 1})
-            raise ValueError(f"alphabet holds {twice} more than once: every character needs one index.")
+            twice = sorted(c for c, times in collections.Counter(self.alphabet).items() if times > 1)
+            raise ValueError(f"alphabet holds {shortened(twice)} more than once: every character needs one index.")
+
+    @property
+    def shapes(self):
+        """The shape of each weight array of the network."""
+        H, K, A, outputs = self.rnn_size, self.kmixtures, len(self.alphabet) + 1, 1 + 6 * self.nmixtures
+        lstms = [[(inputs, 4 * H), (H, 4 * H), (4 * H,)] for inputs in (POINT_SIZE + A, *[POINT_SIZE + A + H] * 2)]
+        return [*lstms[0], *lstms[1], *lstms[2], (H, 3 * K), (3 * K,), (3 * H, outputs), (outputs,)]
 
     @property
     def weights(self):
         """How many numbers the network has."""
-        H, A, outputs = self.rnn_size, len(self.alphabet) + 1, 1 + 6 * self.nmixtures
-        lstms = 3 * 4 * H * (POINT_SIZE + A + H + 1) + 2 * 4 * H * H
-        return lstms + 3 * self.kmixtures * (H + 1) + outputs * (3 * H + 1)
+        return sum(map(math.prod, self.shapes))
 
     @classmethod
     def from_args(cls, args):

@@ -11,6 +11,10 @@ Tensors are time-major here: T pen points, B batch, I inputs, H units, U charact
 components. LSTM weights have the layout of `tf.keras.layers.LSTM`: kernel [I, 4H], recurrent_kernel [H, 4H], bias [4H],
 gates in the order i, f, c, o (input, forget, cell candidate, output). Equation numbers are those of Graves,
 arXiv:1308.0850. In the names, `dx` is the gradient of the loss with respect to x.
+
+The large products may have bfloat16 factors, which some processors multiply several times as fast; the kernels are then
+rounded once, before the loop. All else keeps the type of the inputs: the states, the gates, the attention, what is
+summed over time, the gradients that leave. See scribe/network/precision.py.
 """
 
 from scribe.network.tf_setup import tf
@@ -66,45 +70,53 @@ def _window_terms(alpha, beta, kappa, char_seq):
 # ------------------------------------------------------------------------------------------- a whole sequence: LSTM
 
 
-@tf.custom_gradient
-def lstm_sequence(inputs, h0, c0, kernel, recurrent_kernel, bias):
+def lstm_sequence(inputs, h0, c0, kernel, recurrent_kernel, bias, products=None):
     """An LSTM over a whole sequence.
 
     Args:
-        inputs: [T, B, I]. h0, c0: [B, H]. kernel: [I, 4H]. recurrent_kernel: [H, 4H]. bias: [4H].
+        inputs: [T, B, I]. h0, c0: [B, H]. kernel: [I, 4H]. recurrent_kernel: [H, 4H].
+        bias: [4H], or one for each line, [B, 4H].
+        products: type of the factors of the large products; None: that of the inputs.
 
     Returns:
-        h [T, B, H] after every point, and c [B, H] after the last one. Differentiable once, in every argument.
+        h [T, B, H] after every point, and c [B, H] after the last one. Differentiable once, in every tensor.
     """
+    # The decorator takes no arguments that are not tensors when it is traced, so the type comes by closure.
+    sequence = tf.custom_gradient(lambda *tensors: _lstm_sequence(products or inputs.dtype, *tensors))
+    return sequence(inputs, h0, c0, kernel, recurrent_kernel, bias)
+
+
+def _lstm_sequence(products, inputs, h0, c0, kernel, recurrent_kernel, bias):
+    kernel, recurrent_kernel = tf.cast(kernel, products), tf.cast(recurrent_kernel, products)
     z_inputs = _project(inputs, kernel) + bias  # [T, B, 4H]
 
     def step(t, state, reads):
         h, c = state
-        h, c, gates = lstm_step(reads[0].read(t) + tf.matmul(h, recurrent_kernel), c)
+        h, c, gates = lstm_step(reads[0].read(t) + _product(h, recurrent_kernel), c)
         return (h, c), (h, c, gates)
 
     (_, c_last), (h, c, gates) = _loop(step, (h0, c0), [z_inputs], widths=[h0.shape[-1]] * 2 + [bias.shape[-1]])
 
     def gradient(dh_out, dc_last):
-        factors = _gate_factors(gates, c, c0)
         recurrent_kernel_t = tf.transpose(recurrent_kernel)
 
         def step_back(t, state, reads):
             dh, dc = state
-            dz, dc = _lstm_step_back(dh + reads[0].read(t), dc, [r.read(t) for r in reads[1:]])
-            return (tf.matmul(dz, recurrent_kernel_t), dc), (dz,)
+            dh_out_t, *cell = [r.read(t) for r in reads]
+            dz, dc = _lstm_step_back(dh + dh_out_t, dc, *cell)
+            return (_product(dz, recurrent_kernel_t), dc), (dz,)
 
+        reads = [dh_out, gates, c, _before(c0, c)]
         (dh0, dc0), (dz,) = _loop(
-            step_back, (tf.zeros_like(h0), dc_last), [dh_out, *factors], widths=[bias.shape[-1]], backward=True
+            step_back, (tf.zeros_like(h0), dc_last), reads, widths=[bias.shape[-1]], backward=True
         )
-        h_before = tf.concat([h0[None], h[:-1]], axis=0)
         return (
             _project(dz, tf.transpose(kernel)),
             dh0,
             dc0,
-            _sum_of_outer_products(inputs, dz),
-            _sum_of_outer_products(h_before, dz),
-            tf.reduce_sum(dz, axis=[0, 1]),
+            _sum_of_outer_products(inputs, dz, products),
+            _sum_of_outer_products(_before(h0, h), dz, products),
+            _bias_gradient(dz, bias),
         )
 
     return (h, c_last), gradient
@@ -113,31 +125,52 @@ def lstm_sequence(inputs, h0, c0, kernel, recurrent_kernel, bias):
 # --------------------------------------------------------------------------------- a whole sequence: attention LSTM
 
 
-@tf.custom_gradient
 def attention_lstm_sequence(
-    inputs, char_seq, h0, c0, kappa0, w0, kernel, recurrent_kernel, bias, attention_kernel, attention_bias
+    inputs,
+    char_seq,
+    h0,
+    c0,
+    kappa0,
+    w0,
+    kernel,
+    recurrent_kernel,
+    bias,
+    attention_kernel,
+    attention_bias,
+    products=None,
 ):
     """The LSTM that reads the text through a soft window and feeds the window back to itself (eq. 46-52).
 
     Args:
         inputs: [T, B, I]. char_seq: [B, U, A] one-hot, zero for padding.
         h0, c0: [B, H]. kappa0: [B, K]. w0: [B, A], the window before the first point.
-        kernel: [I + A, 4H], rows of the inputs first, then those of the window. recurrent_kernel: [H, 4H]. bias: [4H].
-        attention_kernel: [H, 3K]. attention_bias: [3K].
+        kernel: [I + A, 4H], rows of the inputs first, then those of the window. recurrent_kernel: [H, 4H].
+        bias: [4H], or one for each line, [B, 4H]. attention_kernel: [H, 3K]. attention_bias: [3K].
+        products: type of the factors of the large products, all but those of inputs and attention, which are small;
+            None: that of the inputs.
 
     Returns:
         h [T, B, H], w [T, B, A], phi [T, B, U], kappa [T, B, K], and c [B, H] after the last point.
-        Differentiable once, in every argument.
+        Differentiable once, in every tensor.
     """
+    sequence = tf.custom_gradient(lambda *tensors: _attention_lstm_sequence(products or inputs.dtype, *tensors))
+    return sequence(
+        inputs, char_seq, h0, c0, kappa0, w0, kernel, recurrent_kernel, bias, attention_kernel, attention_bias
+    )
+
+
+def _attention_lstm_sequence(
+    products, inputs, char_seq, h0, c0, kappa0, w0, kernel, recurrent_kernel, bias, attention_kernel, attention_bias
+):
     H, K, I, A = h0.shape[-1], kappa0.shape[-1], inputs.shape[-1], w0.shape[-1]
     U = char_seq.shape[1]
     mask = text_mask(char_seq)
     z_inputs = _project(inputs, kernel[:I]) + bias  # [T, B, 4H]
-    feedback_kernel = tf.concat([kernel[I:], recurrent_kernel], axis=0)  # [A + H, 4H]
+    feedback_kernel = tf.cast(tf.concat([kernel[I:], recurrent_kernel], axis=0), products)  # [A + H, 4H]
 
     def step(t, state, reads):
         h, c, kappa, w = state
-        z = reads[0].read(t) + tf.matmul(tf.concat([w, h], axis=-1), feedback_kernel)
+        z = reads[0].read(t) + _product(tf.concat([w, h], axis=-1), feedback_kernel)
         h, c, gates = lstm_step(z, c)
         abk_hat = tf.matmul(h, attention_kernel) + attention_bias
         w, phi, kappa = window_step(abk_hat, kappa, char_seq, mask)
@@ -148,13 +181,12 @@ def attention_lstm_sequence(
     )
 
     def gradient(dh_out, dw_out, dphi_out, dkappa_out, dc_last):
-        factors = _gate_factors(gates, c, c0)
         abk = tf.exp(abk_hat)
         feedback_kernel_t, attention_kernel_t = tf.transpose(feedback_kernel), tf.transpose(attention_kernel)
 
         def step_back(t, state, reads):
             dh, dc, dkappa, dw = state
-            dh_out_t, dw_out_t, dphi_out_t, dkappa_out_t, abk_t, kappa_t, *factors_t = [r.read(t) for r in reads]
+            dh_out_t, dw_out_t, dphi_out_t, dkappa_out_t, abk_t, kappa_t, *cell = [r.read(t) for r in reads]
             # The window: w = sum_u phi_u c_u, phi = mask sum_k bump, bump = alpha exp(-beta distance^2).
             alpha, beta, kappa_step = tf.split(abk_t, 3, axis=-1)  # [B, K] each
             bump, distance = _window_terms(alpha, beta, kappa_t, char_seq)  # [B, K, U]
@@ -167,14 +199,14 @@ def attention_lstm_sequence(
             dabk_hat = tf.concat([dalpha_hat, dbeta_hat, dkappa * kappa_step], axis=-1)  # [B, 3K]
             # The LSTM.
             dh += dh_out_t + tf.matmul(dabk_hat, attention_kernel_t)
-            dz, dc = _lstm_step_back(dh, dc, factors_t)
-            dw_before, dh_before = tf.split(tf.matmul(dz, feedback_kernel_t), [A, H], axis=-1)
+            dz, dc = _lstm_step_back(dh, dc, *cell)
+            dw_before, dh_before = tf.split(_product(dz, feedback_kernel_t), [A, H], axis=-1)
             return (dh_before, dc, dkappa, dw_before), (dz, dabk_hat, dw)
 
         (dh0, dc0, dkappa0, dw0), (dz, dabk_hat, dw) = _loop(
             step_back,
             (tf.zeros_like(h0), dc_last, tf.zeros_like(kappa0), tf.zeros_like(w0)),
-            [dh_out, dw_out, dphi_out, dkappa_out, abk, kappa, *factors],
+            [dh_out, dw_out, dphi_out, dkappa_out, abk, kappa, gates, c, _before(c0, c)],
             widths=[4 * H, 3 * K, A],
             backward=True,
         )
@@ -187,9 +219,9 @@ def attention_lstm_sequence(
             dc0,
             dkappa0,
             dw0,
-            _sum_of_outer_products(tf.concat([inputs, w_before], axis=-1), dz),
-            _sum_of_outer_products(h_before, dz),
-            tf.reduce_sum(dz, axis=[0, 1]),
+            _sum_of_outer_products(tf.concat([inputs, w_before], axis=-1), dz, products),
+            _sum_of_outer_products(h_before, dz, products),
+            _bias_gradient(dz, bias),
             _sum_of_outer_products(h, dabk_hat),
             tf.reduce_sum(dabk_hat, axis=[0, 1]),
         )
@@ -200,27 +232,31 @@ def attention_lstm_sequence(
 # --------------------------------------------------------------------------------------------------------- the parts
 
 
-def _gate_factors(gates, c, c0):
-    """All of the LSTM's backward step that does not depend on the gradient, for every point at once.
+def _product(x, kernel):
+    """A matrix product in the type of the kernel; the result has the type of x."""
+    return tf.cast(tf.matmul(tf.cast(x, kernel.dtype), kernel), x.dtype)
+
+
+def _lstm_step_back(dh, dc, gates, c, c_before):
+    """One backward step.
 
     Args:
-        gates: [T, B, 4H] activated gates i, f, c, o. c: [T, B, H] cell states. c0: [B, H].
+        dh, dc: [B, H] gradients of h and c after the step. gates: [B, 4H] activated i, f, c, o. c, c_before: [B, H],
+            the cell state after the step and before it.
 
     Returns:
-        d gates / dz [T, B, 4H] (of c for i, f and the candidate, of h for o), dc/dh [T, B, H], and f [T, B, H].
+        gradients of z [B, 4H], and of c before the step [B, H].
     """
     i, f, g, o = tf.split(gates, 4, axis=-1)
     tanh_c = tf.tanh(c)
-    c_before = tf.concat([c0[None], c[:-1]], axis=0)
-    dz = tf.concat([g * i * (1 - i), c_before * f * (1 - f), i * (1 - g * g), tanh_c * o * (1 - o)], axis=-1)
-    return dz, o * (1 - tanh_c * tanh_c), f
+    dc = dc + dh * o * (1 - tanh_c * tanh_c)
+    dz = [dc * g * i * (1 - i), dc * c_before * f * (1 - f), dc * i * (1 - g * g), dh * tanh_c * o * (1 - o)]
+    return tf.concat(dz, axis=-1), dc * f
 
 
-def _lstm_step_back(dh, dc, factors):
-    """One backward step: gradients of h and c after the step -> of z [B, 4H], and of c before the step [B, H]."""
-    gate_factors, dc_dh, f = factors
-    dc = dc + dh * dc_dh
-    return tf.concat([dc, dc, dc, dh], axis=-1) * gate_factors, dc * f
+def _before(first, values):
+    """What stood before each step, [T, B, H]: `first` [B, H], then all `values` [T, B, H] but the last."""
+    return tf.concat([first[None], values[:-1]], axis=0)
 
 
 def _loop(step, state, inputs, widths, backward=False):
@@ -243,10 +279,17 @@ def _loop(step, state, inputs, widths, backward=False):
 
 def _project(x, kernel):
     """[T, B, I] x [I, N] -> [T, B, N] as one matrix product."""
-    flat = tf.matmul(tf.reshape(x, [-1, x.shape[-1]]), kernel)
+    flat = _product(tf.reshape(x, [-1, x.shape[-1]]), kernel)
     return tf.reshape(flat, [tf.shape(x)[0], -1, kernel.shape[-1]])
 
 
-def _sum_of_outer_products(x, y):
+def _sum_of_outer_products(x, y, products=None):
     """[T, B, I], [T, B, N] -> [I, N]: the sum of the outer products at all points, as one matrix product."""
-    return tf.matmul(tf.reshape(x, [-1, x.shape[-1]]), tf.reshape(y, [-1, y.shape[-1]]), transpose_a=True)
+    x, y = tf.reshape(x, [-1, x.shape[-1]]), tf.reshape(y, [-1, y.shape[-1]])
+    rounded = tf.cast(x, products or x.dtype), tf.cast(y, products or y.dtype)
+    return tf.cast(tf.matmul(*rounded, transpose_a=True), x.dtype)
+
+
+def _bias_gradient(dz, bias):
+    """dz [T, B, 4H] -> the gradient of a bias for all lines, [4H], or of one for each line, [B, 4H]."""
+    return tf.reduce_sum(dz, axis=0 if bias.shape.rank == 2 else [0, 1])

@@ -5,6 +5,9 @@ Set TF_CPP_MIN_LOG_LEVEL=0 in the environment to see everything that TensorFlow 
 
 import contextlib
 import os
+import re
+
+from scribe.console import shortened
 
 # TensorFlow turns oneDNN on by itself on some processors only; on the others, too, it makes the large matrix products
 # of training about 1.5 times as fast.
@@ -46,3 +49,10 @@ def one_thread_per_operation(side_by_side=0):
         tf.config.threading.set_inter_op_parallelism_threads(side_by_side)
     except RuntimeError:
         pass
+
+
+def describe(error: Exception) -> str:
+    """What an error of TensorFlow says to a user: its first line, without the names of the graph's nodes."""
+    lines = str(getattr(error, "message", None) or error).strip().splitlines() or [type(error).__name__]
+    text = re.sub(r"\{\{[^}]*\}\}|\[Op:[^\]]*\]|\bname: ?$", "", lines[0])
+    return shortened(" ".join(text.split()), 200)

@@ -20,7 +20,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from scribe.console import UsageError
-from scribe.files.atomic import save_json
+from scribe.files.atomic import check_folder_writable, save_json
 from scribe.files.text_file import read_text
 from scribe.ink.word_marks import read_words
 from scribe.pages import flags, formats
@@ -164,7 +164,7 @@ class Batch:
         keys = {card.number: self._key(card, seed, made_by) for card in self.cards}
         done = {card.number for card in self.cards if self._is_there(card, keys[card.number])}
         self._check_names([card for card in self.cards if card.number not in done])
-        os.makedirs(self.folder, exist_ok=True)
+        check_folder_writable(self.folder)
         if done:
             self.say(f"{len(done)} of {len(self.cards)} cards are there already.")
         hand = None  # one for all cards that name none

@@ -23,7 +23,7 @@ from xml.sax.saxutils import escape
 
 import numpy as np
 
-from scribe.files.atomic import all_written_aside
+from scribe.files.atomic import all_written_aside, write_errors
 from scribe.pages import svg
 from scribe.pages.drawing_options import Options
 from scribe.pages.page import Page, PlacedLine, check_pages, hex_colour, number, printable, schedule
@@ -76,7 +76,7 @@ def write(
     Raises:
         ValueError: no page, a page or option that cannot be written, an unknown format, several pages of a format that
             holds one to a stream.
-        OSError: the file cannot be written; what was there before is still there.
+        WriteError: a file cannot be written; what was there before is still there.
     """
     options = Options() if options is None else options
     to_stream = hasattr(target, "write")
@@ -89,20 +89,18 @@ def write(
     if to_stream:
         if one_each:
             raise ValueError(f"{format} holds one page, but there are {len(pages)}: write to a file name, or as pdf.")
-        target.write(encode(pages, format, options))
+        with write_errors(getattr(target, "name", "the output")):
+            target.write(encode(pages, format, options))
         return []
     path = os.fspath(target)
     groups = [[page] for page in pages] if one_each else [pages]
     paths = page_names(path, len(groups), FORMATS[format][0])
     encoded = (pool.map if pool and len(groups) > 1 else map)(encode, groups, repeat(format), repeat(options))
-    try:
-        with all_written_aside(paths) as asides:
-            for aside in asides:
-                # Opened first, so that a folder that cannot be written is found before the work.
-                with open(aside, "wb") as file:
-                    file.write(next(encoded))
-    except OSError as error:
-        raise type(error)(error.errno, f"cannot be written ({error.strerror})", path) from None
+    with all_written_aside(paths) as asides:
+        for path, aside in zip(paths, asides, strict=True):
+            # Opened first, so that a folder that cannot be written is found before the work.
+            with write_errors(path, aside), open(aside, "wb") as file:
+                file.write(next(encoded))
     return paths
 
 
@@ -120,7 +118,11 @@ def encode(pages: Iterable[Page], format: str, options: Options | None = None) -
         return {"png": raster.png, "pdf": raster.pdf, "gif": gif.gif}[format](pages, options)
     writers = {"svg": svg.plotter, "animated-svg": svg.animated, "json": _json, "inkml": _inkml}
     text = writers[format](pages, options)
-    return text.encode("utf-8")
+    try:
+        return text.encode("utf-8")
+    except UnicodeEncodeError as error:
+        where = ascii(text[max(0, error.start - 10) : error.end + 10])
+        raise ValueError(f"a text holds half of a character (a lone surrogate), near {where}.") from None
 
 
 def page_names(path: str, count: int, ending: str | None = None) -> list[str]:

@@ -16,11 +16,13 @@ from contextlib import nullcontext
 from typing import Any
 
 from scribe.console import UsageError
+from scribe.files.atomic import check_folder_writable, check_writable
 from scribe.ink.word_marks import hyphenator
 from scribe.pages import flags, formats
-from scribe.pages.formats import FORMATS
+from scribe.pages.formats import FORMATS, page_names
 from scribe.pages.layout import compose
 from scribe.pages.letter import Breaking, line_paragraphs, text_paragraphs, write_paragraphs
+from scribe.pages.page_style import TIGHT
 from scribe.pages.workers import drawing_processes
 
 MIN_PAGES_FOR_WORKERS = 4  # below this, starting processes costs more than it saves
@@ -58,12 +60,12 @@ class Job:
                 self.formats = [_format_of(self.output)]
             self.formats = self.formats or ["png"]
             # Checked now, not after minutes of writing.
-            folder = os.path.dirname(self.output) or "." if self.to_file else self.output
-            try:
-                os.makedirs(folder, exist_ok=True)
-            except OSError as error:
-                reason = "is a file" if os.path.isfile(folder) else f"cannot be made ({error.strerror})"
-                raise type(error)(f"--output {self.output}: the folder {folder} {reason}.") from None
+            if self.to_file:
+                ending, one_each = FORMATS[self.formats[0]]
+                pages = 2 if one_each and self.style.size != TIGHT else 1  # their names are longer than that of one
+                check_writable(page_names(self.output, pages, ending)[-1])
+            else:
+                check_folder_writable(self.output)
 
     def run(
         self,

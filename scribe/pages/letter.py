@@ -22,6 +22,9 @@ from scribe.ink.words import Segment
 
 HAND_CANDIDATES = 20  # the line that sets the hand of a letter is the longest of its first 20
 INDENT = 0.9  # x-heights for each space that a line begins with
+# Segments written at a time: two full batches of the sampler. With the attention of each point, a segment takes a
+# hundred times the memory of its strokes, so a long job goes in parts.
+SEGMENTS_AT_A_TIME = 256
 
 
 @dataclasses.dataclass
@@ -114,12 +117,16 @@ def write_paragraphs(
     texts = [read_words(text)[0] for text in marked]
     biases = [paragraph.bias for paragraph in paragraphs for _ in paragraph.texts]
     hands = [paragraph.style for paragraph in paragraphs for _ in paragraph.texts]
-    lines: list[Any] = [None] * len(texts)
+    before = [(p.ink, 0.0 if k else p.indent) for p in paragraphs for k in range(len(p.texts))]
+    segments: list[Any] = [None] * len(texts)
 
     def write_some(which, style):
         seeds = [(seed, i) for i in which]
-        for i, line in zip(which, write([texts[i] for i in which], [biases[i] for i in which], seeds, style)):
-            lines[i] = line
+        lines = write([texts[i] for i in which], [biases[i] for i in which], seeds, style)
+        for i, line in zip(which, lines, strict=True):
+            ink, indent = before[i]
+            segments[i] = as_segment(line, marked[i], hand=hands[i], ink=ink, indent=indent)
+        return lines
 
     for hand in dict.fromkeys(hands):
         own = [i for i, other in enumerate(hands) if other == hand]
@@ -127,19 +134,14 @@ def write_paragraphs(
         if hand is None and len(own) > 1:
             # A line of signs alone is drawn, and tells nothing of a hand.
             first = max(own[:HAND_CANDIDATES], key=lambda i: (any(map(str.isalnum, texts[i])), len(texts[i])))
-            write_some([first], None)
-            style = as_style(lines[first])
+            (line,) = write_some([first], None)
+            style = as_style(line)
             own.remove(first)
-        write_some(own, style)
+        for k in range(0, len(own), SEGMENTS_AT_A_TIME):
+            write_some(own[k : k + SEGMENTS_AT_A_TIME], style)
 
-    left = iter(zip(lines, marked, strict=True))
-    return [
-        [
-            as_segment(*next(left), hand=paragraph.style, ink=paragraph.ink, indent=0.0 if k else paragraph.indent)
-            for k in range(len(paragraph.texts))
-        ]
-        for paragraph in paragraphs
-    ]
+    left = iter(segments)
+    return [[next(left) for _ in paragraph.texts] for paragraph in paragraphs]
 
 
 def as_segment(line: Any, marked: str = "", **how: Any) -> Segment:

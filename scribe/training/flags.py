@@ -4,7 +4,7 @@ import argparse
 import math
 
 from scribe.ink.alphabet import ALPHABET
-from scribe.network.config import ModelConfig
+from scribe.network.config import PRECISIONS, ModelConfig
 
 
 def add_flags(parser: argparse.ArgumentParser, save_path: str) -> argparse._ArgumentGroup:
@@ -112,6 +112,13 @@ def parse_training_flags(argv: list[str] | None, description: str | None) -> arg
         type=int,
         default=0,
         help="slices of a batch computed in parallel (0 = one for each core, of at least 4 lines; 1 on a GPU)",
+    )
+    g.add_argument(
+        "--precision",
+        choices=PRECISIONS,
+        default="auto",
+        help="type of the factors in large products (auto = bfloat16 where that is measured to be faster; a run that "
+        "goes on keeps its own)",
     )
     g.add_argument(
         "--distribute",

@@ -21,9 +21,10 @@ import math
 import os
 import shutil
 
-from scribe.files.atomic import save_json
-from scribe.network.checkpoint import CONFIG_FILE, READ_ERRORS, CheckpointError, load_config, write_errors
-from scribe.network.tf_setup import tf
+from scribe.console import shortened
+from scribe.files.atomic import check_folder_writable, save_json
+from scribe.network.checkpoint import CONFIG_FILE, READ_ERRORS, CheckpointError, check_finite, load_config, save_errors
+from scribe.network.tf_setup import describe, tf
 
 ARGS_FILE = "args.json"
 
@@ -134,7 +135,11 @@ class TrainingRun:
         if prefix is None:
             return None
         before, now = dataclasses.asdict(load_config(prefix)), dataclasses.asdict(self.model.config)
-        differing = [f"{name} {before[name]!r} (now {now[name]!r})" for name in now if before[name] != now[name]]
+        differing = [
+            f"{name} {shortened(repr(before[name]), 120)} (now {shortened(repr(now[name]), 120)})"
+            for name in now
+            if before[name] != now[name]
+        ]
         differing += self._contradictions(args or {})
         if differing:
             raise CheckpointError(
@@ -143,19 +148,25 @@ class TrainingRun:
         try:
             self._latest.checkpoint.restore(prefix).assert_existing_objects_matched()
         except READ_ERRORS as error:
-            reason = str(error).strip().splitlines()[0]
+            reason = describe(error)
             raise CheckpointError(
                 f"{prefix} cannot be resumed ({reason}): use the flags it was started with, or another --save_path."
             ) from None
+        check_finite(prefix, [v for v in self.variables if v is not self._best_loss])
         return prefix
 
-    def _contradictions(self, args):
-        """Flags that differ and decide what a state holds: TensorFlow might fill one optimizer with another's slots."""
+    def flags_before(self):
+        """The flags that the run was started with, a dict; empty where there are none that can be read."""
         try:
             with open(os.path.join(self.folder, ARGS_FILE), encoding="utf-8") as file:
                 before = json.load(file)
         except (OSError, ValueError, RecursionError):
-            return []  # restoring still compares the state with the model
+            return {}
+        return before if isinstance(before, dict) else {}
+
+    def _contradictions(self, args):
+        """Flags that differ and decide what a state holds: TensorFlow might fill one optimizer with another's slots."""
+        before = self.flags_before()  # without them, restoring still compares the state with the model
         holds = {
             "optimizer": lambda flags: flags["optimizer"],
             "ema": lambda flags: flags["ema"] > 0,
@@ -172,7 +183,7 @@ class TrainingRun:
         if not self.chief:
             return
         for folder in (self.folder, self._latest.directory, self._best.directory):
-            os.makedirs(folder, exist_ok=True)
+            check_folder_writable(folder)
             save_json(os.path.join(folder, CONFIG_FILE), dataclasses.asdict(self.model.config))
         save_json(os.path.join(self.folder, ARGS_FILE), args)
         for manager in (self._latest, self._best):
@@ -190,7 +201,7 @@ class TrainingRun:
         if not self.chief:
             return
         try:
-            with write_errors(manager.directory):
+            with save_errors(manager.directory):
                 manager.save(checkpoint_number=self.batches)
         except CheckpointError:
             _remove_parts(manager.directory)  # a full disk needs the room

@@ -18,6 +18,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from scribe.console import shortened
 from scribe.ink.alphabet import fit_to_alphabet, to_one_hot
 from scribe.ink.composed import Composition, compose_text
 from scribe.ink.composing import ComposedInk, compose_ink
@@ -35,7 +36,8 @@ ROWS = 64  # lines that one loop writes at a time
 LINES_PER_GROUP = 128  # lines that one loop writes in all
 LINES_FOR_TWO_GROUPS = 32  # more lines than this are worth a second core
 DRAWN_STREAM = 2  # of the random numbers of a line: what is drawn; 0 and 1 are those of the network
-LINES_PRIMED_TOGETHER = 32  # each takes megabytes, since all points of the style are kept
+# The network keeps all that it computes of the points that it is given at once: some 30 kB for each point of each line.
+LINES_PRIMED_TOGETHER, POINTS_PRIMED_TOGETHER = 32, 128
 
 Style = tuple[NDArray[Any], str]  # strokes [n, 3], offsets in units of data_scale, and their text
 
@@ -104,7 +106,8 @@ def sample_batch(
         raise ValueError(f"tsteps is {tsteps}: it has to be 1 or more.")
     for i, text in enumerate(texts):
         if not text:
-            raise ValueError(f"text {i} has no character that this model can write; it knows {alphabet!r}.")
+            known = shortened(repr(alphabet), 120)
+            raise ValueError(f"text {i} has no character that this model can write; it knows {known}.")
     if not texts:
         return []
     if style is not None and initial_states is not None:
@@ -137,7 +140,7 @@ def sample_batch(
             return tf.nest.map_structure(lambda values: tf.gather(values, rows), states)
         if len(prime_strokes) < 2:
             return model.zero_state(len(rows))
-        return _primed(sampler, prime_strokes[:-1], lines.char_seq[rows])
+        return _primed(sampler, model, prime_strokes[:-1], lines.char_seq[rows])
 
     def write(rows):
         """What is written of some of the lines."""
@@ -230,14 +233,22 @@ def _checked_style(style, alphabet):
     strokes = np.asarray(strokes, np.float32)
     text = fit_to_alphabet(text.strip(), alphabet)[0]
     if strokes.ndim != 2 or strokes.shape[1] != POINT_SIZE or not len(strokes) or not text:
-        raise ValueError(f"a style is (strokes [n, 3], text), but this one has {strokes.shape} strokes and {text!r}.")
+        raise ValueError(
+            f"a style is (strokes [n, 3], text), but this one has {strokes.shape} strokes and {shortened(repr(text))}."
+        )
     return strokes, text + " "
 
 
-def _primed(sampler, strokes, char_seq):
+def _primed(sampler, model, strokes, char_seq):
     """The states after strokes [n, 3], for each of the texts [N, U, A]."""
-    parts = [char_seq[k : k + LINES_PRIMED_TOGETHER] for k in range(0, len(char_seq), LINES_PRIMED_TOGETHER)]
-    primed = [sampler.prime(np.tile(strokes[None], [len(part), 1, 1]), part) for part in parts]
+    primed = []
+    for k in range(0, len(char_seq), LINES_PRIMED_TOGETHER):
+        texts = char_seq[k : k + LINES_PRIMED_TOGETHER]
+        states = model.zero_state(len(texts))
+        for t in range(0, len(strokes), POINTS_PRIMED_TOGETHER):
+            points = strokes[t : t + POINTS_PRIMED_TOGETHER]
+            states = sampler.prime(np.tile(points[None], [len(texts), 1, 1]), texts, states)
+        primed.append(states)
     return tf.nest.map_structure(lambda *states: tf.concat(states, axis=0), *primed)
 
 

@@ -15,11 +15,13 @@ quarter of the x-height.
 
 import functools
 import os
+import zipfile
 from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
+from scribe.console import SuiteError, shortened
 from scribe.files.atomic import written_aside
 from scribe.files.needed_files import ROOT
 from scribe.ink.alphabet import ALPHABET
@@ -36,6 +38,11 @@ MIDDLE_HALF_HEIGHT = 0.79
 FILTERS, UNITS = 128, 128  # of each convolution, of each LSTM in each direction
 BLOCKS = 3  # convolutions with a residual connection
 LINES_READ_TOGETHER = 32
+LARGEST_FILE = 16_000_000  # bytes of the weights, unpacked; the shipped ones have 2 million
+
+
+class RecogniserError(SuiteError):
+    """The file of the recogniser cannot be used; the message says what to do."""
 
 
 # ---------------------------------------------------------------------------------------------- what the network sees
@@ -253,9 +260,38 @@ def pad(features: Sequence[NDArray]) -> tuple[NDArray[np.float32], NDArray[np.in
 
 @functools.cache
 def load_recogniser(path: str = SHIPPED_RECOGNISER) -> Recogniser:
-    """The recogniser with the weights of a file that `Recogniser.save` wrote; the shipped one by default."""
-    with np.load(path, allow_pickle=False) as arrays:
-        recogniser = Recogniser(str(arrays["alphabet"]))
-        for name, variable in recogniser._variables.items():
-            variable.assign(arrays[name].astype(np.float32))
+    """The recogniser with the weights of a file that `Recogniser.save` wrote; the shipped one by default.
+
+    Raises:
+        RecogniserError: the file is missing, damaged, or something else.
+    """
+    try:
+        return _read_recogniser(path)
+    except Exception as error:  # a broken archive can raise almost anything
+        reason = shortened(getattr(error, "strerror", None) or str(error) or type(error).__name__)
+        raise RecogniserError(
+            f"{path} cannot be read as the recogniser ({reason}): restore the file, it comes with the suite, or go "
+            "without it (sample.py: --no_proofread; in Python: tries=1)."
+        ) from None
+
+
+def _read_recogniser(path):
+    with open(path, "rb") as file, zipfile.ZipFile(file) as archive:
+        # An archive of kilobytes can hold gigabytes: look before anything is unpacked.
+        if sum(member.file_size for member in archive.infolist()) > LARGEST_FILE:
+            raise ValueError(f"it unpacks to more than {LARGEST_FILE:,} bytes")
+        file.seek(0)
+        with np.load(file, allow_pickle=False) as arrays:
+            alphabet = arrays["alphabet"]
+            characters = str(alphabet)
+            if alphabet.dtype.kind != "U" or alphabet.shape or not 0 < len(set(characters)) == len(characters) < 1000:
+                raise ValueError("its alphabet is not a text of some hundred different characters")
+            recogniser = Recogniser(characters)
+            for name, variable in recogniser._variables.items():
+                weights = arrays[name].astype(np.float32)
+                if weights.shape != variable.shape:
+                    raise ValueError(f"{name} has the shape {weights.shape} instead of {tuple(variable.shape)}")
+                if not np.isfinite(weights).all():
+                    raise ValueError(f"{name} holds numbers that are not finite")
+                variable.assign(weights)
     return recogniser

@@ -166,7 +166,7 @@ class Sampler:
 
     Attributes:
         write: (PreparedLines, states as `HandwritingModel.zero_state`, noise [N, T, 4], number of rows) -> `_Written`.
-        prime: (strokes [B, T, 3], char_seq [B, U, A]) -> the states after these points.
+        prime: (strokes [B, T, 3], char_seq [B, U, A], states) -> the states after these points.
         loss: (x, y [B, T, 3], mask [B, T], char_seq [B, U, A]) -> nats per point.
     """
 
@@ -180,7 +180,7 @@ class Sampler:
         self.write = tf.function(
             self._write, input_signature=[lines, states, spec([None, None, 4]), spec([], tf.int32)]
         )
-        self.prime = tf.function(self._prime, input_signature=[points, char_seq])
+        self.prime = tf.function(self._prime, input_signature=[points, char_seq, states])
         self.loss = tf.function(self._loss, input_signature=[points, points, spec([None, None]), char_seq])
 
     def _write(self, lines, states, noise, slots):
@@ -200,8 +200,10 @@ class Sampler:
         )
         return _Written(*(array.stack() for array in loop.written))
 
-    def _prime(self, strokes, char_seq):
-        out = self._model()({"stroke_data": strokes, "char_seq": char_seq})
+    def _prime(self, strokes, char_seq, states):
+        lstms, kappa, window = states
+        before = {"states": lstms, "kappa": kappa[:, :, None], "window": window}
+        out = self._model()({"stroke_data": strokes, "char_seq": char_seq, **before})
         return tuple(tuple(pair) for pair in out["states"]), out["kappa"][:, :, 0], out["window"]
 
     def _loss(self, x, y, mask, char_seq):

@@ -244,6 +244,34 @@ def test_a_full_disk_ends_with_one_clear_line_and_keeps_the_earlier_checkpoint(d
     assert latest_step(tmp_path) == 12
 
 
+@pytest.fixture(scope="module")
+def in_small_disk():
+    """(folder, kilobytes) -> the words before a command that give it a disk of that size at the folder."""
+    if subprocess.run(["unshare", "-rm", "true"], capture_output=True).returncode:
+        pytest.skip("no mounts of its own for a process that is not root")
+
+    def words(folder, size):
+        mount = f'mount -t tmpfs -o size={size}k tmpfs "$0" && exec "$@"'
+        return ["unshare", "-rm", "sh", "-c", mount, str(folder)]
+
+    return words
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(sys.platform != "linux", reason="mounts a small disk")
+def test_a_full_disk_for_curves_costs_a_warning_and_no_step(data, tmp_path, in_small_disk):
+    """The events writer's ResourceExhaustedError ended the run, and the steps since the last save were lost."""
+    (tmp_path / "logs").mkdir()
+    flags = ("--nepochs", "15", "--save_every", "1000", "--validate_every", "1000")
+    words = [*in_small_disk(tmp_path / "logs", 8), *command(data, tmp_path, *flags)]
+    done = subprocess.run(words, cwd=tmp_path, capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stderr
+    assert latest_step(tmp_path) == 90 and "Done: 90 steps" in done.stderr
+    (warning,) = [line for line in done.stderr.splitlines() if line.startswith("Warning")]
+    assert "cannot take curves any more" in warning and "No space left on device" in warning
+    assert not [w for w in ("Traceback", "{{", "Exception") if w in done.stderr], done.stderr
+
+
 @pytest.mark.slow
 def test_a_run_goes_on_after_its_folder_has_moved(data, tmp_path):
     flags = ("--nepochs", "1", "--nbatches", "4", "--save_every", "1")

@@ -172,7 +172,20 @@ def test_a_config_cannot_ask_for_more_memory_than_its_checkpoint_fills(shipped, 
 
 @pytest.mark.parametrize(
     "content",
-    [b"", b"\0", b"\xff\xfe", b"[]", b"null", b"1", b"[" * 100_000, b"9" * 5000, b'{"rnn_size": "6"}', b'{"x": 1}']
+    [
+        b"",
+        b"\0",
+        b"\xff\xfe",
+        b"[]",
+        b"null",
+        b"{}",
+        b'{"alphabet": "abc"}',
+        b"1",
+        b"[" * 100_000,
+        b"9" * 5000,
+        b'{"rnn_size": "6"}',
+        b'{"x": 1}',
+    ]
     + [b'{"data_scale": Infinity}', b'{"data_scale": 1e400}', b'{"tsteps_per_ascii": NaN}', b'{"alphabet": "aa"}'],
 )
 def test_a_broken_config_is_one_clear_error(shipped, content):
@@ -181,10 +194,46 @@ def test_a_broken_config_is_one_clear_error(shipped, content):
         load_with(shipped, "config.json", content)
 
 
+@pytest.mark.parametrize("missing", ["alphabet", "rnn_size", "nmixtures", "kmixtures"])
+def test_a_config_that_lacks_a_size_says_which(shipped, missing):
+    """Without an alphabet it described another network, one of a single character."""
+    content = {name: value for name, value in shipped[1].items() if name != missing}
+    with pytest.raises(CheckpointError, match=f"it has no {missing}"):
+        load_with(shipped, "config.json", json.dumps(content).encode())
+
+
+@pytest.mark.parametrize("field", ["rnn_size", "first_pen", "alphabet", "x" * 1_000_000])
+@pytest.mark.parametrize("value", ["a" * 1_000_000, ["b"] * 100_000, "ab" * 300_000])
+def test_a_message_does_not_repeat_a_whole_config(shipped, field, value):
+    with pytest.raises(CheckpointError) as error:
+        load_with(shipped, "config.json", json.dumps({**shipped[1], field: value}).encode())
+    assert len(str(error.value)) < 600
+
+
+def test_a_data_file_that_is_large_without_holding_anything_builds_no_large_network(shipped, tmp_path):
+    """The size of the file alone was looked at: a network of 20,000 units filled 17 GB."""
+    shutil.copytree(shipped[0], tmp_path / "copy")
+    (tmp_path / "copy" / "config.json").write_text(json.dumps({**shipped[1], "rnn_size": 20_000}))
+    os.truncate(tmp_path / "copy" / "checkpoint.data-00000-of-00001", 40_000_000_000)
+    with pytest.raises(CheckpointError, match="belongs to another checkpoint"):
+        load_model(str(tmp_path / "copy" / "checkpoint"))
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_weights_that_are_not_finite_are_told_as_such(shipped, tmp_path, value):
+    model = load_model(str(shipped[0] / "checkpoint"))
+    model.trainable_variables[3].assign(np.full(model.trainable_variables[3].shape, value))
+    save_model(str(tmp_path / "checkpoint"), model)
+    with pytest.raises(CheckpointError, match="weights that are not finite, in 1 of"):
+        load_model(str(tmp_path / "checkpoint"))
+
+
 @pytest.mark.parametrize("sizes", [(6, 2, 1, "abc"), (5, 3, 4, ""), (9, 1, 2, " a")])
-def test_a_config_counts_the_weights_of_its_network(sizes):
+def test_a_config_knows_the_shapes_of_its_network(sizes):
     config = ModelConfig(*sizes)
-    assert config.weights == sum(int(v.shape.num_elements()) for v in HandwritingModel(config).trainable_variables)
+    variables = HandwritingModel(config).trainable_variables
+    assert sorted(config.shapes) == sorted(tuple(v.shape) for v in variables)
+    assert config.weights == sum(int(np.prod(v.shape)) for v in variables)
 
 
 @settings(max_examples=60)
@@ -205,7 +254,8 @@ def test_a_damaged_checkpoint_is_never_restored(shipped, data):
         content[at:at] = data.draw(st.binary(min_size=1, max_size=8))
     try:
         weights = load_with(shipped, name, bytes(content)).get_weights()
-    except CheckpointError:
+    except CheckpointError as error:
+        assert "{{" not in str(error) and "\n" not in str(error)
         return
     whole = load_model(str(shipped[0] / "checkpoint")).get_weights()
     assert name == "checkpoint.index" and all(map(np.array_equal, weights, whole))

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 import ink_helpers as ink
 from scribe.files.recordings import read_ink
-from scribe.files.svg_paths import path_strokes
+from scribe.files.svg_shapes import path_parts
 from scribe.ink.pen import resample
 from scribe.writing.own_hand import load_own_hand
 
@@ -69,7 +69,7 @@ def test_mutated_files_raise_nothing_but_value_error(data):
 @given(st.text("MmLlHhVvCcSsQqTtAaZz0123456789.,-+e ", max_size=60))
 def test_any_path_is_read_or_refused(data):
     try:
-        strokes = path_strokes(data)
+        strokes, _ = path_parts(data)
     except ValueError as error:
         assert "\n" not in str(error)
     else:

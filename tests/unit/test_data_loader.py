@@ -1,10 +1,11 @@
 import os
+import pickle
 
 import numpy as np
 import pytest
 
 from data_helpers import loader_args, make_line, make_lines, write_data
-from scribe.files.stroke_file import DATA_FILE
+from scribe.files.stroke_file import DATA_FILE, load_named_strokes, save_strokes
 from scribe.ink.alphabet import ALPHABET
 from utils import DataLoader, Logger, distorted, line_fault, to_one_hot
 
@@ -247,3 +248,32 @@ def test_synthetic_lines_look_like_handwriting():
         points, text = make_line(rng)
         assert points.dtype == np.int16 and points[0, :2].tolist() == [0, 0] and points[-1, 2] == 1
         assert line_fault(points, text, 1300) is None and set(text) <= set(ALPHABET)
+
+
+@pytest.mark.smoke
+def test_a_line_keeps_the_name_of_its_form_or_writer_from_the_file_to_the_loader(tmp_path):
+    strokes, texts = make_lines(40)
+    texts[1] = "x"  # the loader leaves this line out, and its name
+    names = [f"a01-{i:03d}u" for i in range(40)]
+    save_strokes(tmp_path / DATA_FILE, strokes, texts, names)
+    assert load_named_strokes(tmp_path / DATA_FILE)[2] == names
+    loader = DataLoader(loader_args(tmp_path))
+    assert loader.valid_names == [names[0], names[20]]
+    assert loader.names == [name for i, name in enumerate(names) if i not in (0, 1, 20)]
+    assert dict(zip(loader.names, loader.ascii_data)).items() <= dict(zip(names, texts)).items()
+
+
+def test_the_names_of_a_file_without_them_are_empty(tmp_path):
+    save_strokes(tmp_path / DATA_FILE, *make_lines(40))
+    assert load_named_strokes(tmp_path / DATA_FILE)[2] == [""] * 40
+    loader = DataLoader(loader_args(tmp_path))
+    assert loader.names == [""] * len(loader.ascii_data) and loader.valid_names == [""] * len(loader.valid_ascii_data)
+
+
+@pytest.mark.parametrize(
+    ("names", "reason"), [(["a"], "2 texts but 1 names"), (["a", 7], "name 1 of .* should be a string")]
+)
+def test_names_that_do_not_fit_the_lines_are_told(tmp_path, names, reason):
+    (tmp_path / "p").write_bytes(pickle.dumps([[np.ones((2, 3))] * 2, ["a", "b"], names]))
+    with pytest.raises(ValueError, match=reason):
+        load_named_strokes(tmp_path / "p")

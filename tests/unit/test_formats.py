@@ -504,6 +504,19 @@ def test_inkml_has_a_trace_for_each_stroke_and_the_text_of_each_line():
     assert (np.diff(np.concatenate(traces)[:, 2]) > 0).all()
 
 
+def test_inkml_and_json_have_the_same_times_in_milliseconds_and_in_seconds():
+    pages = [page("it is", "so"), page("a")]
+    root = xml(encode(pages, "inkml"))
+    (channel,) = [c for c in root.iter(INKML + "channel") if c.get("name") == "T"]
+    assert channel.get("units") == "ms"
+    in_inkml = [float(point.split()[2]) for trace in root.iter(INKML + "trace") for point in trace.text.split(",")]
+    expected = [seconds for of_page in schedule(pages) for of_line in of_page for seconds in of_line]
+    assert in_inkml == pytest.approx(1000 * np.array(expected), abs=0.5) and in_inkml[-1] > 1000
+    content = json.loads(encode(pages, "json"))
+    in_json = [point[2] for p in content["pages"] for line in p["lines"] for point in line["points"]]
+    assert in_json == pytest.approx(expected, abs=1e-4) and content["units"]["time"] == "s"
+
+
 def test_inkml_references_lead_to_what_is_defined():
     lines = [placed("a"), placed("b", ink="navy", pen_width_mm=0.5), placed("c")]
     root = xml(encode([Page(99, 99, lines)], "inkml"))

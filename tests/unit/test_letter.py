@@ -10,6 +10,7 @@ import pytest
 
 from scribe.console import UsageError
 from scribe.pages import flags as page_flags
+from scribe.pages import letter
 from scribe.pages.flags import asked_texts
 from scribe.pages.job import Job, file_name, text_name
 from scribe.pages.letter import Paragraph, as_style, line_paragraphs, text_paragraphs, write_paragraphs
@@ -66,6 +67,30 @@ def test_rows_of_a_style_are_primed_with_it_and_written_together():
     )
     by_hand = {tuple(texts): (biases, style) for texts, biases, _, style in write.calls}
     assert by_hand == {("one", "six"): ([0.5, 2], STYLE), ("two",): ([1], None)}
+
+
+@pytest.mark.parametrize("count", [1, 2, 3, 5])
+def test_every_segment_is_written_once_whatever_their_number(count):
+    """Of two, the first was easily written twice: on its own, to set the hand, and with the others."""
+    texts = [f"line {k} of some" for k in range(count)]
+    write = Writer()
+    paragraphs = write_paragraphs([Paragraph([text]) for text in texts], write, seed=1)
+    assert sorted(text for call in write.calls for text in call[0]) == texts
+    assert sorted(seed for call in write.calls for seed in call[2]) == [(1, k) for k in range(count)]
+    assert [paragraph[0].text for paragraph in paragraphs] == texts
+    assert [call[3] is None for call in write.calls] == [True, False][: len(write.calls)]
+
+
+def test_a_long_letter_is_written_in_parts_of_one_hand(monkeypatch):
+    """With the attention of all its points, a letter of 5,000 words took 2.8 GiB."""
+    monkeypatch.setattr(letter, "SEGMENTS_AT_A_TIME", 3)
+    texts = [f"line number {k}" for k in range(9)]
+    write = Writer()
+    paragraphs = write_paragraphs([Paragraph(texts)], write, seed=1)
+    assert [len(call[0]) for call in write.calls] == [1, 3, 3, 2]
+    assert [segment.text for segment in paragraphs[0]] == texts
+    assert len({call[3][1] for call in write.calls[1:]}) == 1
+    assert sorted(seed for call in write.calls for seed in call[2]) == [(1, k) for k in range(9)]
 
 
 def test_a_single_segment_is_written_without_a_style():
@@ -183,7 +208,14 @@ def test_what_an_output_folder_cannot_hold_is_told_before_anything_is_written(tm
     (tmp_path / "file").write_text("")
     with pytest.raises(OSError):
         Job(parse("--text", "one", "--output", str(tmp_path / "file" / "folder")), ["one"])
-    with pytest.raises(OSError, match="the folder .*file is a file"):
+    with pytest.raises(OSError, match="too long"):
+        Job(parse("--text", "one", "--output", str(tmp_path / ("n" * 252 + ".png"))), ["one"])
+    # Pages get names that are longer.
+    with pytest.raises(OSError, match="too long"):
+        Job(parse("--text", "one", "--page", "a4", "--output", str(tmp_path / ("n" * 250 + ".png"))), ["one"])
+    Job(parse("--text", "one", "--page", "a4", "--output", str(tmp_path / ("n" * 250 + ".pdf"))), ["one"])
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["file"]
+    with pytest.raises(OSError, match="file is a file, not a folder"):
         Job(parse("--text", "one", "--output", str(tmp_path / "file" / "x.png")), ["one"])
 
 

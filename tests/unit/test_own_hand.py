@@ -336,8 +336,8 @@ def test_dots_alone_are_no_hand(tmp_path):
 
 
 def test_a_file_that_is_not_there_and_a_folder_are_told(tmp_path):
-    for path in (tmp_path / "none.svg", tmp_path):
-        with pytest.raises(ValueError, match="is not a file"):
+    for path, reason in ((tmp_path / "none.svg", "is not a file"), (tmp_path, "a folder without recordings")):
+        with pytest.raises(ValueError, match=reason):
             load(path, TEXT)
 
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import prepare_data
-from scribe.files.stroke_file import DATA_FILE, load_strokes, save_strokes
+from scribe.files.stroke_file import DATA_FILE, load_named_strokes, load_strokes, save_strokes
 
 REPOSITORY = Path(prepare_data.__file__).resolve().parent
 REAL = REPOSITORY.parent / "shared" / "data"
@@ -89,6 +89,26 @@ def test_the_folders_may_lie_at_different_depths_and_have_strange_files_in_them(
     (tmp_path / "raw" / "up").symlink_to(tmp_path / "raw")
     code, (_, texts) = prepare(tmp_path)
     assert code == 0 and texts == ["the first line"]
+
+
+def test_every_line_keeps_its_name(tmp_path):
+    for form in ("b02-010", "a01-000u"):
+        write_form(tmp_path / "raw", form, [f"line {i} of {form}" for i in range(1, 3)])
+    prepare(tmp_path)
+    names = ["a01-000u-01", "a01-000u-02", "b02-010-01", "b02-010-02"]
+    assert load_named_strokes(tmp_path / "data" / DATA_FILE)[2] == names
+
+
+def test_an_older_data_file_gets_the_names_of_its_lines(tmp_path, capsys):
+    save_strokes(tmp_path / "old.cpkl", [np.array(OFFSETS)] * 2, ["one", "two"])
+    (tmp_path / "names.txt").write_text("a01-000u-01\nb02-010-07\n")
+    flags = ["--source", str(tmp_path / "old.cpkl"), "--data_dir", str(tmp_path / "data")]
+    assert prepare_data.main([*flags, "--names", str(tmp_path / "names.txt")]) == 0
+    strokes, texts, names = load_named_strokes(tmp_path / "data" / DATA_FILE)
+    assert strokes[0].tolist() == OFFSETS and texts == ["one", "two"] and names == ["a01-000u-01", "b02-010-07"]
+    (tmp_path / "names.txt").write_text("a01-000u-01\n")
+    assert prepare_data.main([*flags, "--names", str(tmp_path / "names.txt")]) == 2
+    assert "has 1 lines, but" in capsys.readouterr().err
 
 
 LAUGHS = '<!DOCTYPE a [<!ENTITY a "ha"><!ENTITY b "&a;&a;&a;&a;">]>'

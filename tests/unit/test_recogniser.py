@@ -1,6 +1,8 @@
 """The recogniser: its input does not depend on size or speed, and what it reads not on the other lines."""
 
+import io
 import os
+import pickle
 
 import numpy as np
 import pytest
@@ -9,7 +11,15 @@ from scribe.files.stroke_file import DATA_FILE, load_strokes
 from scribe.ink.alphabet import ALPHABET
 from scribe.ink.strokes import absolute_points
 from scribe.writing.misread import count_errors, error_share, find_misread, tolerated_errors, wanted_errors
-from scribe.writing.recogniser import FEATURES, MAX_STEPS, Recogniser, load_recogniser, pad, path_features
+from scribe.writing.recogniser import (
+    FEATURES,
+    MAX_STEPS,
+    Recogniser,
+    RecogniserError,
+    load_recogniser,
+    pad,
+    path_features,
+)
 from writing_helpers import write_text
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
@@ -96,6 +106,72 @@ def test_a_saved_reader_reads_as_before(recogniser, tmp_path):
     assert again.alphabet == recogniser.alphabet
     features = pad([path_features(line) for line in LINES])
     assert np.allclose(recogniser.logits(*features)[0], again.logits(*features)[0], atol=0.05)  # half precision
+
+
+def archive(**changes):
+    """The bytes of a file of weights, in which some arrays are others, or none."""
+    arrays = {name: v.numpy().astype(np.float16) for name, v in Recogniser()._variables.items()}
+    arrays = {"alphabet": np.array(ALPHABET), **arrays, **changes}
+    stream = io.BytesIO()
+    np.savez_compressed(stream, **{name: array for name, array in arrays.items() if array is not None})
+    return stream.getvalue()
+
+
+def flipped(content):
+    """The same bytes with one bit of the first array's values changed."""
+    at = content.index(b"convolution0.npy") + 200
+    return content[:at] + bytes([content[at] ^ 1]) + content[at + 1 :]
+
+
+def saved(save, content):
+    stream = io.BytesIO()
+    save(stream, content)
+    return stream.getvalue()
+
+
+BROKEN = {
+    "empty": lambda: b"",
+    "cut": lambda: archive()[:-2000],
+    "half": lambda: archive()[:200_000],
+    "a flipped bit": lambda: flipped(archive()),
+    "no alphabet": lambda: archive(alphabet=None),
+    "no weights": lambda: archive(lstm1_forward=None),
+    "an alphabet of numbers": lambda: archive(alphabet=np.zeros(3)),
+    "an alphabet twice": lambda: archive(alphabet=np.array("aa")),
+    "another alphabet": lambda: archive(alphabet=np.array("abc")),
+    "another shape": lambda: archive(lstm0_forward=np.zeros([3, 3], np.float16)),
+    "text for weights": lambda: archive(lstm0_forward=np.array("abc")),
+    "objects": lambda: archive(lstm0_forward=np.array([{}], object)),
+    "NaN": lambda: archive(characters_bias=np.full(len(ALPHABET) + 1, np.nan, np.float16)),
+    "infinite": lambda: archive(characters_bias=np.full(len(ALPHABET) + 1, np.inf, np.float16)),
+    "text": lambda: b"these are not weights\n",
+    "a pickle": lambda: pickle.dumps({"alphabet": "abc"}),
+    "one array": lambda: saved(np.save, np.zeros(5)),
+    "another archive": lambda: saved(lambda stream, _: np.savez(stream, np.zeros(5)), None),
+    "a bomb": lambda: archive(bomb=np.zeros(100_000_000, np.float16)),
+}
+
+
+@pytest.mark.parametrize("content", BROKEN.values(), ids=BROKEN)
+def test_a_file_that_is_no_recogniser_is_one_error_that_says_the_way_out(tmp_path, content):
+    """They ended in tracebacks: EOFError, BadZipFile, KeyError, TypeError; weights of NaN were taken."""
+    path = tmp_path / "reader.npz"
+    path.write_bytes(content())
+    with pytest.raises(RecogniserError) as error:
+        load_recogniser(str(path))
+    said = str(error.value)
+    assert said.startswith(str(path)) and "restore the file" in said and "--no_proofread" in said
+    assert "\n" not in said and len(said) < 350 + len(str(path))
+
+
+def test_a_recogniser_that_is_missing_is_told_as_well(tmp_path):
+    with pytest.raises(RecogniserError, match="No such file"):
+        load_recogniser(str(tmp_path / "reader.npz"))
+
+
+def test_a_whole_archive_of_the_helper_loads(tmp_path):
+    (tmp_path / "reader.npz").write_bytes(archive())
+    assert load_recogniser(str(tmp_path / "reader.npz")).alphabet == ALPHABET
 
 
 @pytest.mark.parametrize(

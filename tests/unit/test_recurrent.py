@@ -25,19 +25,21 @@ ATTENTION_ARGUMENTS = (
 )
 
 
-def lstm_arguments(T=6, B=2, width=3, dtype=tf.float64, seed=0):
+def lstm_arguments(T=6, B=2, width=3, dtype=tf.float64, seed=0, bias_per_line=False):
     rng = np.random.default_rng(seed)
-    shapes = [(T, B, width), (B, H), (B, H), (width, 4 * H), (H, 4 * H), (4 * H,)]
+    bias = (B, 4 * H) if bias_per_line else (4 * H,)
+    shapes = [(T, B, width), (B, H), (B, H), (width, 4 * H), (H, 4 * H), bias]
     return [tf.constant(rng.normal(0, 0.7, shape), dtype) for shape in shapes]
 
 
-def attention_arguments(T=6, B=3, U=5, K=1, dtype=tf.float64, seed=0):
+def attention_arguments(T=6, B=3, U=5, K=1, dtype=tf.float64, seed=0, bias_per_line=False):
     """Arguments of `attention_lstm_sequence`; the texts have U, U - 1, ... characters."""
     rng = np.random.default_rng(seed)
     char_seq = np.eye(A)[rng.integers(0, A, (B, U))]
     for b in range(B):
         char_seq[b, max(1, U - b) :] = 0.0
-    shapes = [(T, B, POINT), None, (B, H), (B, H), (B, K), (B, A), (POINT + A, 4 * H), (H, 4 * H), (4 * H,), (H, 3 * K)]
+    bias = (B, 4 * H) if bias_per_line else (4 * H,)
+    shapes = [(T, B, POINT), None, (B, H), (B, H), (B, K), (B, A), (POINT + A, 4 * H), (H, 4 * H), bias, (H, 3 * K)]
     values = [char_seq if shape is None else rng.normal(0, 0.7, shape) for shape in shapes]
     # kappa moves by about half a character, so that the window crosses the whole text.
     return [tf.constant(v, dtype) for v in [*values, rng.normal(0, 0.3, 3 * K) - np.repeat([0.0, 0.5, 0.7], K)]]
@@ -105,6 +107,63 @@ def test_lstm_gradients_equal_automatic_differentiation():
     expected = gradients_of(plain_lstm, arguments, arriving)
     assert all(np.abs(e).max() > 1e-3 for e in expected), "the check needs gradients that are not zero"
     assert_same(gradients_of(lstm_sequence, arguments, arriving), expected, LSTM_ARGUMENTS)
+
+
+@pytest.mark.smoke
+@pytest.mark.parametrize(
+    "sequence, plain, make, names",
+    [
+        (lstm_sequence, plain_lstm, lstm_arguments, LSTM_ARGUMENTS),
+        (attention_lstm_sequence, plain_attention_lstm, attention_arguments, ATTENTION_ARGUMENTS),
+    ],
+)
+def test_a_bias_for_each_line_has_a_gradient_for_each_line(sequence, plain, make, names):
+    arguments = make(B=3, bias_per_line=True)
+    arriving = arriving_at(sequence(*arguments))
+    expected = gradients_of(plain, arguments, arriving)
+    gradient = expected[names.index("bias")]
+    assert gradient.shape == (3, 4 * H) and np.abs(np.diff(gradient, axis=0)).max() > 1e-2, "the lines have to differ"
+    assert_same(gradients_of(sequence, arguments, arriving), expected, names)
+
+
+@pytest.mark.smoke
+@pytest.mark.parametrize(
+    "sequence, make, names",
+    [
+        (lstm_sequence, lstm_arguments, LSTM_ARGUMENTS),
+        (attention_lstm_sequence, attention_arguments, ATTENTION_ARGUMENTS),
+    ],
+)
+def test_rounded_products_give_nearly_the_same_outputs_and_gradients_in_the_type_of_the_inputs(sequence, make, names):
+    """bfloat16 rounds by up to one part in 256. Float64 inputs show that nothing but the products is rounded."""
+    arguments = make(dtype=tf.float64)
+    exact = sequence(*arguments)
+    rounded = sequence(*arguments, products=tf.bfloat16)
+    arriving = arriving_at(exact)
+    expected = gradients_of(sequence, arguments, arriving)
+    found = gradients_of(lambda *tensors: sequence(*tensors, products=tf.bfloat16), arguments, arriving)
+    for f, e in zip([*rounded, *found], [*exact, *expected], strict=True):
+        error, size = np.abs(f - e).max(), np.abs(e).max()
+        assert f.dtype == tf.float64 and error < 0.04 * size, f"{error} of {size}"
+    assert not np.array_equal(rounded[0], exact[0]), "nothing was rounded"
+
+
+def test_rounded_products_are_as_differentiable_when_they_are_traced():
+    arguments = attention_arguments(dtype=tf.float32)
+    arriving = arriving_at(attention_lstm_sequence(*arguments))
+
+    def rounded(*tensors):
+        return attention_lstm_sequence(*tensors, products=tf.bfloat16)
+
+    @tf.function
+    def traced():
+        with tf.GradientTape() as tape:
+            tape.watch(arguments)
+            total = tf.add_n([tf.reduce_sum(o * a) for o, a in zip(rounded(*arguments), arriving, strict=True)])
+        return tape.gradient(total, arguments)
+
+    expected = gradients_of(rounded, arguments, arriving)
+    assert_same([g.numpy() for g in traced()], expected, ATTENTION_ARGUMENTS, tolerance=0.02)
 
 
 @pytest.mark.parametrize("which", [0, 1])

@@ -247,9 +247,21 @@ def test_a_style_is_continued_and_not_returned(model):
     assert line.strokes.shape != plain.strokes.shape or not np.allclose(line.strokes, plain.strokes)
     # The window starts where the priming left it: the positions are counted from the first character of the text.
     state = sampler_of(model).prime(
-        style[0][None, :-1].astype(np.float32), to_one_hot("dead abc", None, ALPHABET)[None]
+        style[0][None, :-1].astype(np.float32), to_one_hot("dead abc", None, ALPHABET)[None], model.zero_state(1)
     )
     assert (line.kappas[0] > state[1].numpy()[0] - 5).all()
+
+
+def test_a_style_that_is_read_in_stretches_primes_as_one_that_is_read_at_once(model, monkeypatch):
+    """All of it at once, for 32 lines, took more than a gigabyte."""
+    rng = np.random.default_rng(0)
+    style = (np.concatenate([rng.normal(0, 1, (20, 2)), np.zeros((20, 1))], axis=1), "dead")
+    at_once = sample_batch(["abc", "dd"], model, style=style, seed=1, tsteps=15)
+    monkeypatch.setattr(written_lines, "POINTS_PRIMED_TOGETHER", 7)
+    monkeypatch.setattr(written_lines, "LINES_PRIMED_TOGETHER", 1)
+    for line, other in zip(sample_batch(["abc", "dd"], model, style=style, seed=1, tsteps=15), at_once):
+        np.testing.assert_allclose(line.strokes, other.strokes, rtol=1e-3, atol=1e-4)
+        np.testing.assert_allclose(line.kappas, other.kappas, rtol=1e-3)
 
 
 @pytest.mark.smoke

@@ -10,6 +10,8 @@ import pytest
 import train
 from model import HandwritingModel, compute_loss
 from scribe.ink.batch import Batch
+from scribe.network.precision import TYPES, faster_products
+from scribe.training.curves import Curves
 from scribe.training.run_state import WeightAverage
 
 import tensorflow as tf  # isort: skip
@@ -89,6 +91,7 @@ def state(model, optimizer, average):
         ["--alphabet", ""],
         ["--optimizer", "sgd"],
         ["--lr_schedule", "linear"],
+        ["--precision", "float16"],
         ["--rnn_size", "big"],
         ["--no_such_flag"],
     ],
@@ -173,10 +176,12 @@ def test_a_batch_that_is_not_finite_changes_nothing(optimizer):
     batch = make_batch()
     step(batch, 0)
     before = state(model, opt, average)
-    for bad in (np.nan, np.inf, 1e38):
+    # The loss of the last one is finite, about 1e29; the squares of its gradient are not.
+    for bad, loss_is_finite in ((np.nan, False), (np.inf, False), (1e38, False), (1e15, True)):
         y = batch.y.copy()
         y[1, 2, 0] = bad
-        assert not step(batch._replace(y=y), 1)[3]
+        total, _, norm, applied = step(batch._replace(y=y), 1)
+        assert not applied and np.isfinite(total) == loss_is_finite and not np.isfinite(norm)
         for found, expected in zip(state(model, opt, average), before, strict=True):
             np.testing.assert_array_equal(found, expected)
     assert step(batch, 1)[3]
@@ -213,6 +218,42 @@ def test_slices_side_by_side_give_the_loss_and_gradient_of_the_whole_batch():
             np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-4)
 
 
+def test_slices_of_a_batch_have_dropout_of_their_own():
+    """Two lines that are alike, a slice for each: with the same seed they would lose the same outputs."""
+    _, model, *_ = parts("--dropout", "0.5")
+    one = make_batch(B=1)
+    x, y, mask, char_seq = (np.concatenate([part, part]) for part in (*one[:3], one.one_hot))
+    seed = tf.constant([3, 4])
+
+    def alone(k):
+        dropped = {"stroke_data": x[:1], "char_seq": char_seq[:1], "dropout_seed": tf.random.fold_in(seed, k)}
+        return float(train.loss_sum_and_count(model(dropped, training=True), y[:1], mask[:1])[0])
+
+    total, _ = train.parallel_loss(model, x, y, mask, char_seq, seed, towers=2, training=True)
+    assert alone(0) != pytest.approx(alone(1), rel=1e-3)
+    assert float(total) == pytest.approx(alone(0) + alone(1), rel=1e-5)
+    second = train.parallel_loss(model, x, y, mask, char_seq, seed, 1, True, replica=1, replicas=2)[0]
+    assert float(second) == pytest.approx(alone(1), rel=1e-5)
+
+
+def test_curves_are_written_until_they_cannot_be_and_then_told_once(tmp_path):
+    said = []
+    curves = Curves(str(tmp_path / "logs"), said.append)
+    curves.write(7, {"a": 1.5, "b": np.float32(2)})
+    curves.close()
+    (file,) = (tmp_path / "logs").iterdir()
+    events = [(e.step, v.tag) for e in tf.compat.v1.train.summary_iterator(str(file)) for v in e.summary.value]
+    assert events == [(7, "a"), (7, "b")] and not said
+    (tmp_path / "file").write_text("")
+    curves = Curves(str(tmp_path / "file"), said.append)
+    for step in range(3):
+        curves.write(step, {"a": 1.0})
+    curves.close()
+    assert len(said) == 1 and "training on without" in said[0] and "\n" not in said[0] and "{{" not in said[0]
+    Curves(None, said.append).write(1, {"a": 1.0})
+    assert len(said) == 1
+
+
 def test_the_step_follows_the_loss_of_the_model():
     _, model, *_, step = parts()
     batch = make_batch()
@@ -222,6 +263,37 @@ def test_the_step_follows_the_loss_of_the_model():
     total, count, *_ = step(batch._replace(mask=mask))
     np.testing.assert_allclose(total / count, expected, rtol=1e-5)
     assert count == 12 * 3 + 5
+
+
+@pytest.mark.smoke
+def test_rounded_products_take_nearly_the_same_step_and_leave_validation_exact():
+    _, model, _, _, step = parts("--ema", "0")
+    _, rounded_model, _, _, rounded_step = parts("--ema", "0")
+    rounded_model.products = tf.bfloat16
+    batch = make_batch()
+    exact_loss, rounded_loss = (
+        train.make_evaluate_step(m)(batch.x, batch.y, batch.mask, batch.one_hot)[0].numpy()
+        for m in (model, rounded_model)
+    )
+    assert exact_loss == rounded_loss
+    (total, _, norm, _), (rounded_total, _, rounded_norm, applied) = step(batch), rounded_step(batch)
+    assert applied and rounded_total != total
+    np.testing.assert_allclose([rounded_total, rounded_norm], [total, norm], rtol=0.01)
+    assert all(v.dtype == "float32" for v in rounded_model.trainable_variables)
+
+
+def test_the_precision_is_the_faster_one_and_a_run_that_goes_on_keeps_its_own(monkeypatch):
+    args = make_args()
+    assert args.precision == "auto"
+    monkeypatch.setattr(train, "faster_products", lambda rows, units: tf.bfloat16)
+    assert train.choose_precision(args) == "bfloat16"
+    assert train.choose_precision(args, {"precision": "float32"}) == "float32"
+    assert train.choose_precision(args, {"rnn_size": 6}) == "float32"  # begun when there was no choice
+
+
+@pytest.mark.smoke
+def test_the_faster_products_are_of_one_of_the_types():
+    assert faster_products(rows=4, units=16) in TYPES.values()
 
 
 def test_dropout_of_a_step_depends_on_seed_and_step_alone():

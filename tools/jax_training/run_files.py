@@ -17,7 +17,7 @@ import zipfile
 
 import numpy as np
 
-from scribe.console import SuiteError
+from scribe.console import SuiteError, say
 from scribe.files.atomic import save_json, written_aside
 from scribe.network.config import POINT_SIZE
 
@@ -146,6 +146,7 @@ class Run:
         self._shapes = weight_shapes(config)
         self._config = dataclasses.asdict(config)
         self._latest = self._best = None
+        self._log_failed = False
         self.batches, self.points, self.seconds, self.best_loss, self.stale = 0, 0, 0.0, math.inf, 0
 
     def restore(self):
@@ -213,9 +214,14 @@ class Run:
         self._commit()
 
     def log(self, **row):
-        """Adds a line to log.jsonl."""
-        with open(self._log, "a", encoding="utf-8") as file:
-            file.write(json.dumps(row) + "\n")
+        """Adds a line to log.jsonl; where that cannot be written, the training goes on without."""
+        try:
+            with open(self._log, "a", encoding="utf-8") as file:
+                file.write(json.dumps(row) + "\n")
+        except OSError as error:
+            if not self._log_failed:
+                say(f"Warning: {self._log} cannot be written ({error.strerror}): training on without it.")
+            self._log_failed = True
 
     @property
     def _log(self):

@@ -1,0 +1,33 @@
+"""How much a file of handwriting may hold. A style needs a few thousand points, a page of writing some twenty thousand.
+
+    from scribe.files.limits import Budget
+    budget = Budget()
+    budget.spend(points=len(stroke), strokes=1)
+
+What is larger is refused as soon as that shows, before all of it is read.
+"""
+
+import dataclasses
+
+MAX_BYTES = 16 * 2**20  # of a file of text, unpacked; 100 bytes for each of its points
+MAX_PICKLE_BYTES = 256 * 2**20  # all of IAM-OnDB as a pickle has 42 million
+MAX_POINTS, MAX_STROKES = 150_000, 30_000
+MAX_ELEMENTS = 200_000  # of an XML file, counted as often as they are used; or lists and objects of a JSON file
+MAX_COORDINATE = 1e15  # squares of what is larger leave the numbers that a computer has
+
+
+@dataclasses.dataclass
+class Budget:
+    """What has been read of a file so far."""
+
+    points: int = 0
+    strokes: int = 0
+
+    def spend(self, points: int = 0, strokes: int = 0) -> None:
+        """Counts further points and strokes. Raises ValueError where there are too many."""
+        self.points += points
+        self.strokes += strokes
+        if self.points > MAX_POINTS:
+            raise ValueError(f"it has more than {MAX_POINTS:,} points: that is no sample of a hand")
+        if self.strokes > MAX_STROKES:
+            raise ValueError(f"it has more than {MAX_STROKES:,} strokes: that is no sample of a hand")

@@ -1,0 +1,85 @@
+"""scribe/console.py: one line for what a user can put right, and an exit code, whatever happens to the output."""
+
+import errno
+import os
+import subprocess
+import sys
+import textwrap
+from pathlib import Path
+
+import pytest
+
+from scribe.console import LONGEST_MESSAGE, SuiteError, UsageError, run_command, shortened
+
+ROOT = Path(__file__).parents[2]
+pytestmark = pytest.mark.smoke
+
+
+def said_by(error):
+    """Exit code and messages of a command that raises an error."""
+    said = []
+
+    def work():
+        raise error
+
+    return run_command(work, said.append), said
+
+
+@pytest.mark.parametrize(
+    "error, code",
+    [(UsageError("x"), 2), (SuiteError("x"), 1), (ValueError("x"), 1), (OSError("x"), 1), (KeyboardInterrupt(), 130)],
+    ids=lambda value: type(value).__name__,
+)
+def test_each_error_has_its_exit_code_and_one_line(error, code):
+    found, said = said_by(error)
+    assert found == code and len(said) == 1 and said[0] in ("Error: x", "Stopped.")
+
+
+def test_a_bug_keeps_its_traceback():
+    with pytest.raises(ZeroDivisionError):
+        said_by(ZeroDivisionError())
+
+
+def test_a_message_that_quotes_a_file_stays_one_line_that_can_be_read():
+    _, (line,) = said_by(ValueError("the text is 'a\nb" + 10_000_000 * "x"))
+    assert "\n" not in line and line.endswith("...") and len(line) == LONGEST_MESSAGE + len("Error: ")
+    assert shortened("abc", 3) == "abc" and shortened("abcd", 3) == "..." and shortened(12345678, 6) == "123..."
+
+
+def run_program(body, **options):
+    program = "import sys\nfrom scribe.console import run_command, say\n" + textwrap.dedent(body)
+    return subprocess.run([sys.executable, "-c", program], cwd=ROOT, text=True, timeout=60, **options)
+
+
+needs_dev_full = pytest.mark.skipif(not os.path.exists("/dev/full"), reason="no /dev/full here")
+PRINTS = """
+    def work():
+        print("result")
+        return 0
+    sys.exit(run_command(work))
+"""
+
+
+@needs_dev_full
+@pytest.mark.parametrize("lines", [1, 100_000])
+def test_a_full_disk_for_stdout_is_one_line(lines):
+    with open("/dev/full", "w") as full:
+        body = PRINTS.replace('"result"', f"'\\n'.join(['result'] * {lines})")
+        done = run_program(body, stdout=full, stderr=subprocess.PIPE)
+    assert done.returncode == 1 and done.stderr.count("\n") == 1
+    assert done.stderr.startswith("Error: ") and os.strerror(errno.ENOSPC) in done.stderr
+
+
+@needs_dev_full
+def test_a_full_disk_for_messages_does_not_end_the_job():
+    with open("/dev/full", "w") as full:
+        done = run_program("say('hello')\n" + textwrap.dedent(PRINTS), stdout=subprocess.PIPE, stderr=full)
+    assert done.returncode == 0 and done.stdout == "result\n"
+
+
+def test_a_reader_of_stdout_that_has_gone_is_one_line():
+    reading, writing = os.pipe()
+    os.close(reading)
+    done = run_program(PRINTS, stdout=writing, stderr=subprocess.PIPE)
+    os.close(writing)
+    assert done.returncode == 1 and done.stderr.count("\n") == 1 and "Traceback" not in done.stderr
