@@ -129,7 +129,7 @@ def _load_npy(content: bytes) -> Any:
         version = np.lib.format.read_magic(stream)
         read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
         shape, _, dtype = read(stream)
-    except (ValueError, EOFError, TypeError, SyntaxError, RecursionError, MemoryError):
+    except Exception:  # NumPy reads the header as Python, and lets through whatever that raises
         raise ValueError("it begins as a NumPy array, but it is broken") from None
     if dtype.hasobject:
         value = load_pickled_bytes(content[stream.tell() :])

@@ -7,6 +7,7 @@
 Each XML file is one line; the text file of a form holds the texts of all its lines.
 """
 
+import math
 import os
 import re
 from xml.etree import ElementTree
@@ -19,6 +20,7 @@ from scribe.files.recorded_piece import Piece
 from scribe.files.xml_tree import LineError, read_tree, tag_name
 
 INT16 = np.iinfo(np.int16)
+COORDINATE = re.compile(r"\s*[-+]?\d{1,40}(\.\d{0,40})?\s*")
 
 
 def read_strokes(path: str) -> list[list[tuple[float, float]]]:
@@ -28,7 +30,7 @@ def read_strokes(path: str) -> list[list[tuple[float, float]]]:
         LineError: it is not such a file, or it declares XML entities (which can grow without bound).
     """
     with open(path, "rb") as file:
-        return strokes_of_tree(read_tree(file.read()))
+        return strokes_of_tree(read_tree(file.read(), max_depth=math.inf))
 
 
 def strokes_of_tree(root: ElementTree.Element) -> list[list[tuple[float, float]]]:
@@ -42,10 +44,10 @@ def strokes_of_tree(root: ElementTree.Element) -> list[list[tuple[float, float]]
         elif kind == "Point":
             if not strokes:
                 raise LineError("broken XML", "a Point outside of a Stroke")
-            try:
-                strokes[-1].append((float(element.attrib["x"]), float(element.attrib["y"])))
-            except (KeyError, ValueError):
-                raise LineError("broken XML", "a Point without numbers x and y") from None
+            place = [element.get(name, "") for name in "xy"]
+            if not all(map(COORDINATE.fullmatch, place)):
+                raise LineError("broken XML", f"a Point without whole numbers or decimals x and y: {str(place)[:40]}")
+            strokes[-1].append((float(place[0]), float(place[1])))
             budget.spend(points=1)
     return [stroke for stroke in strokes if stroke]
 

@@ -12,7 +12,8 @@ import dataclasses
 MAX_BYTES = 16 * 2**20  # of a file of text, unpacked; 100 bytes for each of its points
 MAX_PICKLE_BYTES = 256 * 2**20  # all of IAM-OnDB as a pickle has 42 million
 MAX_POINTS, MAX_STROKES = 150_000, 30_000
-MAX_ELEMENTS = 200_000  # of an XML file, counted as often as they are used; or lists and objects of a JSON file
+MAX_ELEMENTS = 200_000  # of an XML file; four times as many lists and objects of a JSON file
+MAX_DRAWN = 60_000  # elements of an SVG, counted as often as they are drawn
 MAX_COORDINATE = 1e15  # squares of what is larger leave the numbers that a computer has
 
 

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 from svgelements import Viewbox
 
-from scribe.files.limits import MAX_COORDINATE, MAX_ELEMENTS, Budget
+from scribe.files.limits import MAX_COORDINATE, MAX_DRAWN, Budget
 from scribe.files.svg_shapes import CURVE_STEPS, Viewport, outline
 from scribe.files.svg_style import INHERITED, Styles
 from scribe.files.xml_tree import MAX_DEPTH, NUMBER, tag_name
@@ -95,8 +95,8 @@ class _Drawing:
         while waiting:  # the last one is next: children are added in reverse
             element, place = waiting.pop()
             count += 1
-            if count > MAX_ELEMENTS:
-                raise ValueError(f"it draws more than {MAX_ELEMENTS:,} elements: that is no sample of a hand")
+            if count > MAX_DRAWN:
+                raise ValueError(f"it draws more than {MAX_DRAWN:,} elements: that is no sample of a hand")
             inner = self._enter(element, place)
             if inner is None:
                 continue

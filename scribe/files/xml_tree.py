@@ -24,8 +24,8 @@ class LineError(ValueError):
         self.kind = kind
 
 
-def read_tree(content: bytes) -> ElementTree.Element:
-    """The elements of XML.
+def read_tree(content: bytes, max_depth: float = MAX_DEPTH) -> ElementTree.Element:
+    """The elements of XML; of at most max_depth within each other.
 
     Raises:
         LineError: it is broken, too large or too deep; or it declares entities that reach outside of it, use each other
@@ -38,8 +38,8 @@ def read_tree(content: bytes) -> ElementTree.Element:
     def start(name, attributes):
         nonlocal depth, count
         depth, count = depth + 1, count + 1
-        if depth > MAX_DEPTH:
-            raise LineError("broken XML", f"more than {MAX_DEPTH} elements within each other")
+        if depth > max_depth:
+            raise LineError("broken XML", f"more than {max_depth} elements within each other")
         if count > MAX_ELEMENTS:
             raise LineError("too large", f"more than {MAX_ELEMENTS:,} elements of XML: that is no sample of a hand")
         builder.start(name, attributes)
