@@ -23,6 +23,7 @@ and e = 1 where the pen lifts after the point.
 import math
 import os
 
+from scribe.network.alphabet_rows import CheckpointAlphabet
 from scribe.network.checkpoint import SHIPPED, check_shapes, load_config, restore_weights
 from scribe.network.config import POINT_SIZE, ModelConfig
 from scribe.network.density import loss_sum_and_count, split_head
@@ -133,6 +134,7 @@ class HandwritingModel(tf.keras.Model):
             layer.build((None, None, POINT_SIZE + A + H))
         self.mdn_layer.build((None, 3 * H))
         self.named_weights = _NamedWeights(
+            self.alphabet,
             lstm0=self.lstm0,
             attention=self.attention_layer,
             lstm1=self.lstm1.cell,
@@ -140,6 +142,11 @@ class HandwritingModel(tf.keras.Model):
             mdn=self.mdn_layer,
         )
         self.built = True
+
+    @property
+    def alphabet(self):
+        """The characters that the network knows, in the order of their one-hot index, which starts at 1."""
+        return self.config.alphabet
 
     @property
     def attention_layer(self):
@@ -273,14 +280,20 @@ class HandwritingModel(tf.keras.Model):
 
 
 class _NamedWeights(tf.Module):
-    """Gives every weight a name in checkpoints that is the same in all versions of Keras; its layers' names differ."""
+    """Gives every weight a name in checkpoints that is the same in all versions of Keras; its layers' names differ.
 
-    def __init__(self, **layers):
+    The alphabet is kept with them, so that the rows of the LSTMs' kernels go to the characters they were learned for.
+    """
+
+    def __init__(self, alphabet, **layers):
         super().__init__()
+        self.alphabet = CheckpointAlphabet(alphabet)
         for layer_name, layer in layers.items():
             for name in ("kernel", "recurrent_kernel", "bias"):
                 if hasattr(layer, name):
                     setattr(self, f"{layer_name}_{name}", getattr(layer, name))
+        for kernel in ("lstm0_kernel", "lstm1_kernel", "lstm2_kernel"):
+            self.alphabet.follow(getattr(self, kernel))
 
 
 def _tensors(*variables):

@@ -20,6 +20,7 @@ Pictures and pages go to logs/figures unless --output says otherwise, their name
 import argparse
 import os
 import sys
+from collections.abc import Sequence
 from types import SimpleNamespace
 from typing import Any
 
@@ -58,22 +59,24 @@ def sample(
     text: str,
     model,
     args: Any = None,
-    *,
     bias: ArrayLike | None = None,
+    initial_states: dict | Sequence | None = None,
+    *,
     seed: Any = None,
     style: Style | None = None,
-    initial_states: dict | None = None,
     tsteps: int | None = None,
+    eos_threshold: float | None = None,
     tries: int = DEFAULT_ATTEMPTS,
 ) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float32]]:
     """Writes one line; if it failed or cannot be read, further attempts, of which the best is kept.
 
     Args:
         text: what to write. model: a HandwritingModel, see `model.load_model`.
-        args: optional, an object with bias, seed and tsteps, each optional; the keywords take precedence.
+        args: optional, an object with bias, seed, tsteps and eos_threshold, each optional; the keywords take precedence.
         bias: 0 writes as the model learned it, 1 naturally (the default), 2 neatly.
-        seed: the same seed gives the same line; without one, every call gives another line.
-        style, initial_states, tsteps: as in `scribe.writing.lines.sample_batch`.
+        seed: the same seed gives the same line; without one, every call gives another line, drawn from NumPy's global
+            generator: `np.random.seed` makes these repeatable.
+        initial_states, style, tsteps, eos_threshold: as in `scribe.writing.lines.sample_batch`.
         tries: attempts before the best one is kept, as the flag --tries; 1 returns the first line as it is. With
             initial_states there is one.
 
@@ -81,23 +84,23 @@ def sample(
         strokes [n, 6], phis [n, U], kappas [n, K]; see `scribe.writing.lines.Line`.
     """
     bias = _first_given(bias, getattr(args, "bias", None), DEFAULT_BIAS)
-    seed = _first_given(seed, getattr(args, "seed", None), random_seed())
-    tsteps = _first_given(tsteps, getattr(args, "tsteps", None))
+    seed = _first_given(seed, getattr(args, "seed", None))
+    if seed is None:
+        seed = random_seed()
+    how = {
+        "bias": bias, "seed": seed, "style": style, "tsteps": _first_given(tsteps, getattr(args, "tsteps", None)),
+        "eos_threshold": _first_given(eos_threshold, getattr(args, "eos_threshold", None)),
+    }  # fmt: skip
     if tries == 1 or initial_states is not None:
-        (line,) = sample_batch(
-            [text], model, bias=bias, seed=seed, tsteps=tsteps, style=style, initial_states=initial_states
-        )
+        (line,) = sample_batch([text], model, initial_states=initial_states, **how)
     else:
-        (line,), _, _ = sample_checked(
-            [text], model, bias=bias, seed=seed, tsteps=tsteps, style=style, attempts=tries,
-            recogniser=load_recogniser(),
-        )  # fmt: skip
+        (line,), _, _ = sample_checked([text], model, attempts=tries, recogniser=load_recogniser(), **how)
     return line.strokes, line.phis, line.kappas
 
 
 def random_seed() -> int:
-    """A seed that nobody chose, small enough to be typed."""
-    return int.from_bytes(os.urandom(3), "big")
+    """A seed that nobody chose, small enough to be typed; from NumPy's global generator, which users may have seeded."""
+    return int(np.random.randint(2**24))
 
 
 def _first_given(*values):
@@ -111,7 +114,9 @@ def parse_args(argv=None):
     p = OneLineParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     what = p.add_mutually_exclusive_group()
     what.add_argument(
-        "--text", default=None, help="text to write; a long one becomes several lines (default: five test strings)"
+        "--text",
+        default=None,
+        help="text to write; a long one becomes several lines (default, and for an empty one: five test strings)",
     )
     what.add_argument("--lines", nargs="+", metavar="TEXT", help="lines of a page")
     what.add_argument("--file", metavar="FILE", help="text to set on pages, UTF-8 or UTF-16; - is stdin")
@@ -130,7 +135,10 @@ def parse_args(argv=None):
         "--tsteps", type=int, default=None, help="most pen points of a line (default: 45 per character + 100)"
     )
     p.add_argument(
-        "--style", type=int, default=None, help="number of the style in data/styles.p whose hand it writes in"
+        "--style",
+        type=int,
+        default=None,
+        help="number of the style in data/styles.p whose hand it writes in (-1: none)",
     )
     p.add_argument(
         "--style_file", metavar="FILE", help="recording whose hand it writes in (docs/STYLES.md); FILE#3: its line 3"
@@ -151,20 +159,34 @@ def parse_args(argv=None):
     )
     p.add_argument("--log_dir", default="logs", help="folder; pictures go to figures/ in it")
     p.add_argument("--data_dir", default="data", help="folder with styles.p")
+    p.add_argument(
+        "--eos_threshold",
+        type=float,
+        default=None,
+        metavar="P",
+        help="probability above which the pen lifts, as in the first scribes (default: it lifts with its probability)",
+    )
     p.add_argument("--workers", type=int, default=None, help="processes that draw many pages (default: one per core)")
     flags.add_flags(p)
     g = p.add_argument_group("sizes that the checkpoint's config has; a flag that contradicts it is an error")
     g.add_argument("--rnn_size", type=int, default=None, help="units in each LSTM")
     g.add_argument("--nmixtures", type=int, default=None, help="components of the mixture density")
     g.add_argument("--kmixtures", type=int, default=None, help="components of the window")
-    g.add_argument("--alphabet", default=None, help="characters that the model knows")
+    g.add_argument("--alphabet", default=None, help="characters that the model knows, or some of them, in any order")
+    g.add_argument(
+        "--tsteps_per_ascii", type=float, default=None, help="pen points per character; it matters in training alone"
+    )
     args = p.parse_args(argv)
+    args.style = None if args.style == -1 else args.style
+    args.text = None if args.text == "" else args.text
     if not (np.isfinite(args.bias) and args.bias >= 0):
         p.error(f"--bias is {args.bias}: it has to be 0 or more")
     if args.tsteps is not None and args.tsteps < 1:
         p.error(f"--tsteps is {args.tsteps}: it has to be 1 or more")
     if args.tries < 1:
         p.error(f"--tries is {args.tries}: it has to be 1 or more")
+    if args.eos_threshold is not None and not 0 <= args.eos_threshold <= 1:
+        p.error(f"--eos_threshold is {args.eos_threshold}: it is a probability, from 0 to 1")
     if args.seed is not None and args.seed < 0:
         p.error(f"--seed is {args.seed}: it has to be 0 or more")
     if args.workers is not None and args.workers < 0:
@@ -187,12 +209,16 @@ def parse_args(argv=None):
 
 def contradictions(args, config):
     """Flags that differ from the checkpoint's config, as sentences."""
-    return [
+    differing = [
         f"--{name} is {shortened(repr(getattr(args, name)), 120)}, but the checkpoint was trained with "
         f"{shortened(repr(getattr(config, name)), 120)}"
-        for name in ("rnn_size", "nmixtures", "kmixtures", "alphabet")
+        for name in ("rnn_size", "nmixtures", "kmixtures")
         if getattr(args, name) is not None and getattr(args, name) != getattr(config, name)
     ]
+    unknown = sorted(set(args.alphabet or "") - set(config.alphabet))  # their order means nothing
+    if unknown:
+        differing.append(f"--alphabet has {''.join(unknown)!r}, which the checkpoint was not trained with")
+    return differing
 
 
 def main(argv=None):
@@ -243,7 +269,7 @@ def write_files(args, logger):
     def write(texts, bias, seed, style):
         checked = sample_checked(
             texts, model, bias=bias, seed=seed, style=style, tsteps=args.tsteps, attempts=args.tries,
-            recogniser=recogniser,
+            eos_threshold=args.eos_threshold, recogniser=recogniser,
         )  # fmt: skip
         # Their texts alone: the attention of many lines takes gigabytes.
         texts_written = [SimpleNamespace(text=line.text) for line in checked.lines]

@@ -179,7 +179,9 @@ def _train(args, loader, logger, curves, interrupt, devices):
     model = HandwritingModel(args)
     optimizer = make_optimizer(args)
     if args.init_from and devices.chief:
-        restore_weights(find_checkpoint(args.init_from), model)
+        new = restore_weights(find_checkpoint(args.init_from), model)
+        if new:
+            logger.write(f"{args.init_from} does not know {new!r}: these characters start as its unknown one.")
     average = WeightAverage(model.trainable_variables, args.ema)
     train_step = make_train_step(model, optimizer, average, args.grad_clip, args.towers, devices)
     evaluate_step = make_evaluate_step(model, args.towers, devices)

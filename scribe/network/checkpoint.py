@@ -23,6 +23,7 @@ import numpy as np
 
 from scribe.console import SuiteError, shortened
 from scribe.files.atomic import save_json
+from scribe.network.alphabet_rows import ALPHABET_KEY
 from scribe.network.config import ModelConfig
 from scribe.network.tf_setup import describe, tf
 
@@ -55,7 +56,8 @@ def load_config(prefix: str) -> ModelConfig:
             break
     else:
         raise CheckpointError(
-            f"{prefix} has no {candidates[0]}, so its sizes are not known; copy it from where it was trained."
+            f"{prefix} has no {candidates[0]}, so its sizes are not known; copy it from where it was trained. "
+            "A checkpoint of an earlier scribe is converted by convert_checkpoint.py."
         )
     try:
         with open(path, encoding="utf-8") as file:
@@ -63,7 +65,7 @@ def load_config(prefix: str) -> ModelConfig:
         config = ModelConfig(**content)
     except (ValueError, TypeError, OSError, RecursionError) as error:
         raise CheckpointError(f"{path} does not describe a model: {shortened(error, 200)}") from None
-    missing = [name for name in ("rnn_size", "nmixtures", "kmixtures", "alphabet") if not content.get(name)]
+    missing = [name for name in ("rnn_size", "nmixtures", "kmixtures", "alphabet") if content.get(name) is None]
     if missing:
         raise CheckpointError(
             f"{path} does not describe a model: it has no {', '.join(missing)}. It has to be the file that was written "
@@ -128,18 +130,48 @@ def check_finite(where: str, variables) -> None:
         )
 
 
-def restore_weights(prefix: str, model) -> None:
-    """Restores every weight of `model` from `prefix`.
+def restore_weights(prefix: str, model) -> str:
+    """Restores every weight of `model` from `prefix`, each character's to the same character, whatever their order.
+
+    Returns:
+        the characters of the model that the checkpoint does not know: they start as its unknown character.
 
     Raises:
         CheckpointError: a weight is missing, has another shape, or is not finite.
     """
     try:
-        status = tf.train.Checkpoint(model=model).read(prefix)  # unlike restore, it wants no counter of saves
-        status.assert_existing_objects_matched().expect_partial()
+        with stored_alphabet(prefix, model) as known:
+            status = tf.train.Checkpoint(model=model).read(prefix)  # unlike restore, it wants no counter of saves
+            status.assert_existing_objects_matched().expect_partial()
     except READ_ERRORS as error:
         raise CheckpointError(f"{prefix} cannot be restored: {describe(error)}") from None
     check_finite(prefix, model.trainable_variables)
+    return "".join(c for c in model.alphabet if c not in known)
+
+
+@contextlib.contextmanager
+def stored_alphabet(prefix: str, model):
+    """A context within which `model` is restored from `prefix`; its value is the alphabet of that checkpoint.
+
+    Checkpoints hold their alphabet. For one that was written before they did, it is that of the config.json beside it,
+    and the model's own where there is none.
+    """
+    reader = tf.train.load_checkpoint(prefix)
+    (*found,) = (key for key in reader.get_variable_to_shape_map() if key.endswith(ALPHABET_KEY))
+    if found:
+        yield reader.get_tensor(found[0]).decode("utf-8")
+        return
+    state = model.named_weights.alphabet
+    try:
+        known = load_config(prefix).alphabet
+    except CheckpointError:
+        known = model.alphabet
+    state.expect(known)
+    del model.named_weights.alphabet  # or TensorFlow would miss it in the checkpoint
+    try:
+        yield known
+    finally:
+        model.named_weights.alphabet = state
 
 
 def find_checkpoint(save_path: str | None = None, saved: str = SAVED) -> str:

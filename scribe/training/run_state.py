@@ -23,7 +23,15 @@ import shutil
 
 from scribe.console import shortened
 from scribe.files.atomic import check_folder_writable, save_json
-from scribe.network.checkpoint import CONFIG_FILE, READ_ERRORS, CheckpointError, check_finite, load_config, save_errors
+from scribe.network.checkpoint import (
+    CONFIG_FILE,
+    READ_ERRORS,
+    CheckpointError,
+    check_finite,
+    load_config,
+    save_errors,
+    stored_alphabet,
+)
 from scribe.network.tf_setup import describe, tf
 
 ARGS_FILE = "args.json"
@@ -146,7 +154,8 @@ class TrainingRun:
                 f"{self.folder} was trained with {', '.join(differing)}: use the same flags, or another --save_path."
             )
         try:
-            self._latest.checkpoint.restore(prefix).assert_existing_objects_matched()
+            with stored_alphabet(prefix, self.model):
+                self._latest.checkpoint.restore(prefix).assert_existing_objects_matched()
         except READ_ERRORS as error:
             reason = describe(error)
             raise CheckpointError(

@@ -75,7 +75,8 @@ def sample_batch(
     seed: Any = 0,
     tsteps: int | None = None,
     style: Style | None = None,
-    initial_states: dict | None = None,
+    initial_states: dict | Sequence | None = None,
+    eos_threshold: float | None = None,
 ) -> list[Line]:
     """Writes many lines at once.
 
@@ -89,7 +90,10 @@ def sample_batch(
         tsteps: most points of a line; None: 45 for each character and 100 more.
         style: (strokes [n, 3], text): a line to go on from in the same hand; offsets in units of data_scale.
         initial_states: instead of a style, what `model()` returned for other points: its "states", "kappa" [B, K, 1]
-            and "window" [B, A] are gone on from. The text is read on from where kappa stands in it.
+            and "window" [B, A] are gone on from. The text is read on from where kappa stands in it. Without kappa and
+            window, or as the states alone, three pairs (h, c), each [B, H]: the text is read from its beginning.
+        eos_threshold: the pen lifts where the probability is above it, as in the first scribes; None: with that
+            probability, as in the paper.
 
     Returns:
         a `Line` for each text.
@@ -112,6 +116,8 @@ def sample_batch(
         return []
     if style is not None and initial_states is not None:
         raise ValueError("style and initial_states exclude each other: give one of them.")
+    if eos_threshold is not None and not 0 <= eos_threshold <= 1:
+        raise ValueError(f"eos_threshold is {eos_threshold}: it is a probability, from 0 to 1.")
     compositions = [compose_text(text, alphabet) for text in texts]
     if not all(composition.is_plain for composition in compositions):
         seeds = line_seeds(seed, len(texts))
@@ -119,7 +125,7 @@ def sample_batch(
         base_lines = dict(
             zip(own, sample_batch(
                 [compositions[i].base for i in own], model, bias=biases[own], seed=[seeds[i] for i in own],
-                tsteps=tsteps, style=style, initial_states=initial_states,
+                tsteps=tsteps, style=style, initial_states=initial_states, eos_threshold=eos_threshold,
             ), strict=True)
         )  # fmt: skip
         return [composed(composition, base_lines.get(i), seeds[i], model) for i, composition in enumerate(compositions)]
@@ -130,14 +136,15 @@ def sample_batch(
     if tsteps is not None:
         lines.limit[:] = tsteps
     noise = [_noise(s, limit) for s, limit in zip(line_seeds(seed, len(texts)), lines.limit, strict=True)]
+    if eos_threshold is not None:
+        for points in noise:
+            points[:, 3] = eos_threshold  # the number that the probability of a pen lift has to exceed
     sampler = sampler_of(model)
 
     def states_of(rows):
         """The states that some of the lines go on from: after all points of the style but the last, the first input."""
         if initial_states is not None:
-            pairs = tuple(tuple(pair) for pair in initial_states["states"])
-            states = pairs, initial_states["kappa"][:, :, 0], initial_states["window"]
-            return tf.nest.map_structure(lambda values: tf.gather(values, rows), states)
+            return tf.nest.map_structure(lambda values: tf.gather(values, rows), _given_states(initial_states, model))
         if len(prime_strokes) < 2:
             return model.zero_state(len(rows))
         return _primed(sampler, model, prime_strokes[:-1], lines.char_seq[rows])
@@ -187,6 +194,16 @@ def composed(composition: Composition, base: Line | None, seed: tuple, model) ->
     before = np.maximum.accumulate(np.where(written, ink.source, 0))
     kappas = base.kappas[before] if len(base.kappas) else np.zeros([m, model.kmixtures], np.float32)
     return Line(composition.text, strokes, phis, kappas, base.finished, ink, base)
+
+
+def _given_states(initial_states, model):
+    """`initial_states` of `sample_batch` in the form of `HandwritingModel.zero_state`."""
+    given = initial_states if isinstance(initial_states, dict) else {"states": initial_states}
+    pairs = tuple(tuple(pair) for pair in given["states"])
+    if [len(pair) for pair in pairs] != [2, 2, 2]:
+        raise ValueError("initial_states has to hold the states of the three LSTMs, a pair (h, c) of each.")
+    _, kappa, window = model.zero_state(len(pairs[0][0]))
+    return pairs, given["kappa"][:, :, 0] if "kappa" in given else kappa, given.get("window", window)
 
 
 def groups_of(lines: int) -> int:

@@ -41,12 +41,13 @@ def sample_checked(
     attempts: int = DEFAULT_ATTEMPTS,
     tsteps: int | None = None,
     style: Style | None = None,
+    eos_threshold: float | None = None,
     recogniser: Recogniser | None = None,
 ) -> Checked:
     """Writes many lines, and those that failed again with other random numbers.
 
     Args:
-        texts, model, bias, tsteps, style: as in `lines.sample_batch`.
+        texts, model, bias, tsteps, style, eos_threshold: as in `lines.sample_batch`.
         seed: as there; attempt k > 0 (from 0) draws from the numbers of the line and k.
         attempts: per line, the first included.
         recogniser: reads texts whose characters it knows: a line of which it misreads more than
@@ -61,12 +62,13 @@ def sample_checked(
         raise ValueError(f"attempts is {attempts}: it has to be 1 or more.")
     biases = np.broadcast_to(np.asarray(bias, float), [len(texts)])
     seeds = line_seeds(seed, len(texts))
+    how: dict[str, Any] = {"tsteps": tsteps, "style": style, "eos_threshold": eos_threshold}
     compositions = [compose_text(fit_text(text, model.config.alphabet).text, model.config.alphabet) for text in texts]
     if not all(composition.is_plain for composition in compositions):
         return _sample_composed(
-            compositions, model, biases, seeds, attempts=attempts, tsteps=tsteps, style=style, recogniser=recogniser
+            compositions, model, biases, seeds, attempts=attempts, recogniser=recogniser, **how
         )
-    lines = sample_batch(texts, model, bias=biases, seed=seeds, tsteps=tsteps, style=style)
+    lines = sample_batch(texts, model, bias=biases, seed=seeds, **how)
     failures, faults = _judge(lines, biases, recogniser)
     written = [1] * len(lines)
     for k in range(1, attempts):
@@ -74,9 +76,8 @@ def sample_checked(
         if not again:
             break
         others = sample_batch(
-            [texts[i] for i in again], model, bias=biases[again], seed=[(*seeds[i], k) for i in again], tsteps=tsteps,
-            style=style,
-        )  # fmt: skip
+            [texts[i] for i in again], model, bias=biases[again], seed=[(*seeds[i], k) for i in again], **how
+        )
         for i, line, found, fault in zip(again, others, *_judge(others, biases[again], recogniser), strict=True):
             written[i] += 1
             if fault < faults[i]:

@@ -124,6 +124,7 @@ def test_every_weight_has_a_name_that_no_version_of_keras_changes(tmp_path):
     for entry in named.children:
         (attribute,) = graph.nodes[entry.node_id].attributes
         found[entry.local_name] = reader.get_tensor(attribute.checkpoint_key)
+    assert found.pop("alphabet").decode("utf-8") == SIZES["alphabet"]
     layers = {
         "lstm0": model.lstm0,
         "attention": model.attention_layer,
