@@ -161,7 +161,7 @@ def losses(args, folder):
     A run that is complete in `folder` is not repeated.
     """
     sys.path.insert(0, ROOT)
-    from convert_tf1 import convert
+    from convert_checkpoint import convert
     from legacy_tf1.extract_weights_tf1 import read_weights
     from model import load_model
     from scribe.network.checkpoint import find_checkpoint

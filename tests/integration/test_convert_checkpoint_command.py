@@ -1,4 +1,4 @@
-"""python3 convert_tf1.py, as people call it: from a checkpoint of TensorFlow 1 to a picture."""
+"""python3 convert_checkpoint.py, as people call it: from a checkpoint of TensorFlow 1 to a picture."""
 
 import os
 import subprocess
@@ -13,7 +13,7 @@ ROOT = Path(__file__).resolve().parents[2]
 def test_one_command_leads_from_a_checkpoint_to_a_picture_and_the_result_can_be_sampled_again(tmp_path):
     flags = ["--text", "Hello World", "--seed", "3", "--bias", "1"]
     done = subprocess.run(
-        [sys.executable, str(ROOT / "convert_tf1.py"), TRAINED, "--name", "mine", *flags],
+        [sys.executable, str(ROOT / "convert_checkpoint.py"), TRAINED, "--name", "mine", *flags],
         cwd=tmp_path, capture_output=True, text=True,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr

@@ -12,7 +12,7 @@ import sys
 import numpy as np
 import pytest
 
-import convert_tf1
+import convert_checkpoint
 from legacy_tf1.extract_weights_tf1 import read_weights
 from scribe.network.recurrent import text_mask
 from scribe.network.tf_setup import tf
@@ -29,7 +29,7 @@ def case(request):
     """(converted model, stored outputs)."""
     with np.load(os.path.join(FOLDER, request.param, "outputs.npz")) as file:
         stored = dict(file)
-    return convert_tf1.convert(read_weights(CASES[request.param]), str(stored["alphabet"])), stored
+    return convert_checkpoint.convert(read_weights(CASES[request.param]), str(stored["alphabet"])), stored
 
 
 def read_line(model, stored, line, *more):
@@ -110,7 +110,7 @@ def test_stored_outputs_are_what_tensorflow_1_computes_now(tmp_path):
     done = subprocess.run([python, script, "--check"], capture_output=True, text=True, env=env)
     assert done.returncode == 0, done.stdout + done.stderr
     # The same extraction under TensorFlow 1 and 2, byte for byte.
-    extract = os.path.join(os.path.dirname(convert_tf1.__file__), "legacy_tf1", "extract_weights_tf1.py")
+    extract = os.path.join(os.path.dirname(convert_checkpoint.__file__), "legacy_tf1", "extract_weights_tf1.py")
     arrays = []
     for name, program in (("1", python), ("2", sys.executable)):
         out = str(tmp_path / f"{name}.npz")

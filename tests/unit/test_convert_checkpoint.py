@@ -9,8 +9,11 @@ import shutil
 
 import numpy as np
 import pytest
+import tensorflow as tf
 
-import convert_tf1
+import convert_checkpoint
+from keras_scribe import ALPHABET as KERAS_ALPHABET
+from keras_scribe import save_keras_scribe
 from legacy_tf1 import extract_weights_tf1
 from legacy_tf1.extract_weights_tf1 import NAMES, WeightsError, read_weights, sizes
 from model import load_model
@@ -27,7 +30,7 @@ def run(tmp_path, monkeypatch, capsys):
 
     def run(*arguments):
         try:
-            code = convert_tf1.main([str(argument) for argument in arguments])
+            code = convert_checkpoint.main([str(argument) for argument in arguments])
         except SystemExit as exit:
             code = exit.code
         out, err = capsys.readouterr()
@@ -101,9 +104,11 @@ def test_two_networks_in_one_checkpoint_are_not_guessed_between(tmp_path):
         read_weights(write_checkpoint(str(tmp_path / "m" / "model.ckpt-1"), variables))
 
 
-def test_a_checkpoint_of_tensorflow_2_is_called_that(run):
-    code, _, err = run(os.path.join(os.path.dirname(convert_tf1.__file__), "saved", "checkpoint"), "--name", "mine")
-    assert code == 1 and "TensorFlow 2 needs no conversion" in err and len(err.splitlines()) == 1
+def test_a_checkpoint_of_this_suite_is_called_that(run):
+    code, _, err = run(
+        os.path.join(os.path.dirname(convert_checkpoint.__file__), "saved", "checkpoint"), "--name", "mine"
+    )
+    assert code == 1 and "needs no conversion" in err and len(err.splitlines()) == 1
 
 
 @pytest.mark.parametrize(
@@ -192,7 +197,7 @@ def test_extraction_of_what_is_no_checkpoint_is_exit_code_1(tmp_path, capsys):
 
 
 def test_what_the_old_network_lacked_gets_zero_weights():
-    model = convert_tf1.convert(make_weights(), ALPHABET)
+    model = convert_checkpoint.convert(make_weights(), ALPHABET)
     H, A = model.rnn_size, model.char_vec_len
     assert not model.lstm0.kernel.numpy()[3:].any()
     assert not model.lstm2.cell.kernel.numpy()[: 3 + A].any()
@@ -202,7 +207,7 @@ def test_what_the_old_network_lacked_gets_zero_weights():
 @pytest.mark.parametrize("text", ["bad cab", "a 7 b?"])
 def test_a_padded_alphabet_changes_no_output(text):
     weights = make_weights()
-    plain, padded = convert_tf1.convert(weights, ALPHABET), convert_tf1.convert(weights, ALPHABET, SUITE_ALPHABET)
+    plain, padded = (convert_checkpoint.convert(weights, ALPHABET, new) for new in (None, SUITE_ALPHABET))
     assert padded.config.alphabet == SUITE_ALPHABET
     np.testing.assert_allclose(outputs(padded, text), outputs(plain, text), rtol=0, atol=1e-6)
     assert np.abs(outputs(plain, text) - outputs(plain, "a" * len(text))).max() > 1e-3  # the text does matter
@@ -210,7 +215,7 @@ def test_a_padded_alphabet_changes_no_output(text):
 
 def test_a_new_alphabet_that_loses_characters_is_refused():
     with pytest.raises(ValueError, match="the new alphabet lacks 'e '"):
-        convert_tf1.convert(make_weights(), ALPHABET, "abcdxyz")
+        convert_checkpoint.convert(make_weights(), ALPHABET, "abcdxyz")
 
 
 def test_the_alphabet_is_never_guessed(run, tmp_path):
@@ -233,7 +238,7 @@ def test_config_beside_the_weights_describes_the_network(run):
         "rnn_size": 64,
         "nmixtures": 8,
         "kmixtures": 1,
-        "alphabet": convert_tf1.FIRST_ALPHABET,
+        "alphabet": convert_checkpoint.FIRST_ALPHABET,
         "tsteps_per_ascii": 25.0,
         "data_scale": 20.0,
         "first_pen": 1,
@@ -266,3 +271,80 @@ def test_a_conversion_is_replaced_and_a_training_run_is_not(run, tmp_path):
 def test_wrong_usage_is_exit_code_2_and_writes_nothing(flags, run):
     assert run(TRAINED, *flags)[0] == 2
     assert not os.path.exists("saved")
+
+
+# -------------------------------------------------------------------------------------------- the TensorFlow 2 scribe
+
+
+def keras_outputs(old, model, text, alphabet):
+    """What both networks say of a random line: two arrays."""
+    rng = np.random.default_rng(4)
+    strokes = np.column_stack([rng.normal(0, 1, (60, 2)), rng.random(60) < 0.1])[None].astype(np.float32)
+    names = ("eos", "pi", "mu1", "mu2", "sigma1", "sigma2", "rho")
+    pairs = ((old, alphabet), (model, model.alphabet))
+    for network, known in pairs:
+        out = network({"stroke_data": strokes, "char_seq": to_one_hot(text, alphabet=known)[None]})
+        yield np.concatenate([out[name].numpy() for name in names], axis=-1)
+
+
+@pytest.mark.smoke
+@pytest.mark.parametrize("pad", [False, True], ids=["its own alphabet", "padded"])
+@pytest.mark.parametrize("alphabet", [KERAS_ALPHABET, convert_checkpoint.FIRST_ALPHABET, "xyz ab"])
+def test_a_checkpoint_of_the_tensorflow_2_scribe_converts_without_a_config(alphabet, pad, run, tmp_path):
+    old = save_keras_scribe(tmp_path / "old", len(alphabet) + 1)
+    given = ["--alphabet", alphabet] if alphabet == "xyz ab" else []
+    code, out, err = run(tmp_path / "old" / "ckpt-500", "--name", "mine", *given, *["--pad_alphabet"] * pad)
+    assert code == 0 and out == [os.path.join("saved", "mine")], err
+    assert "Both networks say the same of 200 points" in err
+    model = load_model(find_checkpoint("saved/mine"))
+    assert (model.rnn_size, model.nmixtures, model.kmixtures) == (7, 3, 2)
+    assert model.alphabet == (SUITE_ALPHABET if pad else alphabet)
+    for text in ("abba yz", "by a x\0"):
+        expected, found = keras_outputs(old, model, text, alphabet)
+        np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-5)
+    different, _ = keras_outputs(old, model, "zzzzzzz", alphabet)
+    assert np.abs(different - expected).max() > 1e-3  # the text does matter
+
+
+def test_the_save_path_of_the_tensorflow_2_scribe_name_its_newest_checkpoint(run, tmp_path):
+    for step in (500, 1000):
+        save_keras_scribe(tmp_path / "old", len(KERAS_ALPHABET) + 1, step=step)
+    (tmp_path / "old" / "checkpoint").unlink()
+    code, _, err = run(tmp_path / "old" / "model", "--name", "mine")
+    assert code == 0 and "ckpt-1000: rnn_size 7" in err
+    code, _, err = run(tmp_path / "old" / "ckpt-600", "--name", "other")
+    assert code == 1 and "there is no checkpoint" in err  # a mistyped number is not another checkpoint
+
+
+def test_conversion_that_would_compute_something_else_writes_nothing(run, tmp_path, monkeypatch):
+    save_keras_scribe(tmp_path / "old", len(KERAS_ALPHABET) + 1)
+    assign = convert_checkpoint._assignments
+
+    def wrong(*arguments):
+        for variable, value in assign(*arguments):
+            yield variable, value * 1.001
+
+    monkeypatch.setattr(convert_checkpoint, "_assignments", wrong)
+    code, _, err = run(tmp_path / "old" / "ckpt-500", "--name", "mine")
+    assert code == 1 and "computes something else" in err and not os.path.exists("saved")
+
+
+def test_a_checkpoint_of_another_keras_network_names_what_is_missing(run, tmp_path):
+    other = tf.train.Checkpoint(model=tf.Module(), step=tf.Variable(1))
+    code, _, err = run(other.save(str(tmp_path / "other" / "ckpt")), "--name", "mine")
+    assert code == 1 and "lstm0/kernel" in err and len(err.splitlines()) == 1
+
+
+def test_a_checkpoint_of_handwriting_synthesis_is_told_why_it_does_not_map(run, tmp_path):
+    scope = "rnn/LSTMAttentionCell/"
+    variables = {scope + f"lstm_cell{n}/kernel": np.zeros([8, 8], np.float32) for n in ("", "_1", "_2")}
+    variables |= {scope + "attention/weights": np.zeros([8, 30], np.float32), "rnn/gmm/weights": np.zeros([2, 121])}
+    code, _, err = run(write_checkpoint(str(tmp_path / "m" / "model-17900"), variables), "--name", "mine")
+    assert code == 1 and "softplus" in err and len(err.splitlines()) == 1 and not os.path.exists("saved")
+
+
+def test_the_earlier_name_of_the_command_does_the_same(run, capsys):
+    import convert_tf1
+
+    assert convert_tf1.main([TRAINED, "--name", "mine"]) == 0
+    assert capsys.readouterr().out.split() == [os.path.join("saved", "mine")]
