@@ -72,7 +72,7 @@ def sample(
 
     Args:
         text: what to write. model: a HandwritingModel, see `model.load_model`.
-        args: optional, an object with bias, seed, tsteps and eos_threshold, each optional; the keywords take precedence.
+        args: optional, an object with bias, seed, tsteps and eos_threshold, each optional; keywords take precedence.
         bias: 0 writes as the model learned it, 1 naturally (the default), 2 neatly.
         seed: the same seed gives the same line; without one, every call gives another line, drawn from NumPy's global
             generator: `np.random.seed` makes these repeatable.
@@ -87,7 +87,7 @@ def sample(
     seed = _first_given(seed, getattr(args, "seed", None))
     if seed is None:
         seed = random_seed()
-    how = {
+    how: dict[str, Any] = {
         "bias": bias, "seed": seed, "style": style, "tsteps": _first_given(tsteps, getattr(args, "tsteps", None)),
         "eos_threshold": _first_given(eos_threshold, getattr(args, "eos_threshold", None)),
     }  # fmt: skip
@@ -99,7 +99,7 @@ def sample(
 
 
 def random_seed() -> int:
-    """A seed that nobody chose, small enough to be typed; from NumPy's global generator, which users may have seeded."""
+    """A seed that nobody chose, small enough to be typed; from NumPy's global generator, which may have been seeded."""
     return int(np.random.randint(2**24))
 
 
@@ -322,7 +322,7 @@ def _suffix_of(args, seed):
 def _style(number, args, config, logger):
     """A style by its number, or that of --style_file."""
     if number != OWN_HAND:
-        return load_style(number, args.data_dir, config.data_scale)
+        return load_style(number, args.data_dir, config.data_scale, "--styles" if args.styles else "--style")
     try:
         return load_own_hand(
             args.style_file, args.style_text, data_scale=config.data_scale, alphabet=config.alphabet,

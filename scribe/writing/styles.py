@@ -22,20 +22,23 @@ MIN_TEXT_GAIN = 0.1
 SHUFFLED_TEXTS = 3  # texts in another order that a style's own is compared with
 
 
-def load_style(number: int, data_dir: str, data_scale: float) -> Style:
+def load_style(number: int, data_dir: str, data_scale: float, flag: str = "--style") -> Style:
     """Style `number` of data_dir/styles.p as (strokes [n, 3] in units of data_scale, text).
 
     Offsets that the file holds as integers are raw; floats have been divided already, as in the TF1 scribe.
+
+    Args:
+        flag: what the user asked for it with, for the error.
 
     Raises:
         ValueError: there is no such file or style.
     """
     path = os.path.join(data_dir, STYLES_FILE)
     if not os.path.exists(path):
-        raise ValueError(f"--style {number} needs {path}, which does not exist.")
+        raise ValueError(f"{flag} {number} needs {path}, which does not exist.")
     strokes, texts = load_strokes(path)
     if not 0 <= number < len(strokes):
-        raise ValueError(f"--style is {number}, but {path} has the styles 0 to {len(strokes) - 1}.")
+        raise ValueError(f"{flag} is {number}, but {path} has the styles 0 to {len(strokes) - 1}.")
     points = strokes[number].astype(np.float32)
     if strokes[number].dtype.kind in "iu":
         points[:, :2] /= data_scale
