@@ -12,6 +12,7 @@ the lines, their texts, and the form or the writer that each is from.
 import math
 import os
 import time
+from collections import Counter
 from collections.abc import Iterator
 
 import numpy as np
@@ -27,6 +28,7 @@ from scribe.ink.typical import OFFSET_LIMIT
 
 # A line whose number of pen points per character is outside of this range does not match its text.
 MIN_POINTS_PER_CHARACTER, MAX_POINTS_PER_CHARACTER = 6, 70
+MUCH_SKIPPED, MUCH_UNKNOWN = 0.2, 0.05  # shares of lines left out, and of unknown characters, that are worth a warning
 
 
 class DataLoader:
@@ -83,6 +85,7 @@ class DataLoader:
     def _load(self, path, validate_every=0):
         """Adds the lines of a file; every `validate_every`-th is for validation (0: none)."""
         strokes, texts, names = load_named_strokes(path)
+        lengths, skipped_before = [len(line) for line in strokes], sum(self.skipped.values())
         for i, (line, text, name) in enumerate(zip(strokes, texts, names, strict=True)):
             strokes[i] = None  # a data set is large: free what has been read
             text = text.strip()
@@ -105,6 +108,28 @@ class DataLoader:
             f"{len(self.valid_stroke_data)} to validate, {sum(map(len, self.stroke_data))} pen points; "
             f"skipped: {skipped or 'none'}."
         )
+        self._warn(path, lengths, sum(self.skipped.values()) - skipped_before)
+
+    def _warn(self, path, lengths, skipped):
+        """Says loudly what is hardly meant: flags that leave out many lines of a file, or many of their characters."""
+        if skipped > MUCH_SKIPPED * len(lengths):
+            too_long = sum(length > self.tsteps for length in lengths)
+            advice = (
+                f"Lines are used whole, and --tsteps {self.tsteps} leaves out the {too_long:,} longer ones (99 in 100 "
+                f"have at most {sorted(lengths)[99 * len(lengths) // 100]:,} points): leave the flag out."
+                if too_long > skipped / 2
+                else "python3 verify_data.py says what is wrong with them."
+            )
+            share = f"{skipped:,} of {len(lengths):,} lines of {path} are left out ({skipped / len(lengths):.0%})"
+            self._write(f"WARNING: {share}. {advice}")
+        counts = Counter("".join(self.ascii_data))
+        unknown = {c: count for c, count in counts.most_common() if c not in self.alphabet}
+        share = sum(unknown.values()) / sum(counts.values())
+        if share > MUCH_UNKNOWN:
+            self._write(
+                f"WARNING: {share:.0%} of the characters of the lines are not in the alphabet, and the network sees "
+                f"them as one and the same: {' '.join(unknown)[:60]}. --alphabet names the characters that it learns."
+            )
 
     # ---- batches by number
 

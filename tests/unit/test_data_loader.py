@@ -49,6 +49,32 @@ def test_the_first_offset_is_forgotten(tmp_path):
     assert DataLoader(loader_args(tmp_path)).stroke_data[0][0].tolist() == [0, 0, strokes[1][0, 2]]
 
 
+@pytest.mark.parametrize(
+    "flags, warned",
+    [
+        ({}, []),
+        ({"tsteps": 150}, ["--tsteps 150", "left out (9", "leave the flag out"]),
+        ({"alphabet": ALPHABET.replace("e", "")}, ["--alphabet", "as one and the same: e."]),
+    ],
+    ids=str,
+)
+def test_a_flag_that_drops_most_of_the_data_is_told_loudly(flags, warned, tmp_path, capsys):
+    """--tsteps 150, the default of the first scribe, once left out 19 of 20 lines with no more than a number."""
+    write_data(tmp_path, 60)
+    DataLoader(loader_args(tmp_path, **flags), Logger())
+    warnings = [line for line in capsys.readouterr().err.splitlines() if line.startswith("WARNING: ")]
+    assert len(warnings) == bool(warned)
+    assert all(part in warnings[0] for part in warned), warnings
+
+
+def test_data_of_which_most_lines_do_not_match_their_texts_is_told_loudly(tmp_path, capsys):
+    strokes, texts = make_lines(20)
+    write_data(tmp_path, strokes=strokes, texts=["x" * 400] * 15 + texts[15:])
+    DataLoader(loader_args(tmp_path), Logger())
+    err = capsys.readouterr().err
+    assert "WARNING: 15 of 20 lines" in err and "verify_data.py" in err and "--tsteps" not in err
+
+
 def test_lines_that_cannot_be_trained_on_are_left_out_and_counted(tmp_path, capsys):
     strokes, texts = make_lines(12)
     strokes = [line.astype(float) for line in strokes]
