@@ -2,6 +2,7 @@
 
     python3 download_results.py --bucket mine                       # the job that saved last
     python3 download_results.py --bucket mine --job first --force
+    python3 download_results.py --bucket mine --job first --model-only --output here      # here/checkpoints
     python3 sample.py --save_path saved/first --text "Hello World"
 
 Only a complete set is fetched, and every file is compared with its MD5 checksum. A transfer that broke off is resumed.
@@ -28,8 +29,23 @@ def parse_args(argv=None):
     p.add_argument("--project", default=None, help="Google Cloud project (default: that of the credentials)")
     p.add_argument("--save_path", default=None, help="folder for the run (default: saved/JOB)")
     p.add_argument("--log_dir", default=None, help="folder for logs and samples (default: logs/JOB)")
+    p.add_argument(
+        "--output",
+        metavar="FOLDER",
+        default=None,
+        help="folder for both: the run goes to checkpoints/ in it, logs and samples to logs/",
+    )
+    only = p.add_mutually_exclusive_group()
+    only.add_argument("--model-only", "--model_only", action="store_true", help="fetch the run alone, not its logs")
+    only.add_argument("--logs-only", "--logs_only", action="store_true", help="fetch logs and samples alone")
     p.add_argument("--force", action="store_true", help="replace local files that differ")
-    return p.parse_args(argv)
+    args = p.parse_args(argv)
+    for name, without in (("save_path", "logs_only"), ("log_dir", "model_only")):
+        if getattr(args, name) is not None and args.output is not None:
+            p.error(f"--{name} and --output exclude each other")
+        if getattr(args, name) is not None and getattr(args, without):
+            p.error(f"--{name} has no meaning with --{without.replace('_', '-')}")
+    return args
 
 
 def newest_job(bucket):
@@ -48,7 +64,7 @@ def newest_job(bucket):
 
 
 def place(name, save_path, log_dir):
-    """The local path of a file of the set, or None for one that is neither of the run nor of the logs.
+    """The local path of a file of the set, or None for one that is not wanted: see `download`.
 
     Raises CloudError for a name that leads out of the folders.
     """
@@ -69,13 +85,16 @@ def conflicts(found, where):
 
 
 def download(args):
-    """Fetches the newest complete set of a job. Returns the folders of the run and of its logs."""
+    """Fetches the newest complete set of a job, or a part of it. Returns the folders that it went to."""
     check_names(args.bucket, args.job)
     client = storage_client(args.project)
     bucket, _ = open_bucket(client, args.bucket)
     job = args.job or newest_job(bucket)
-    save_path = args.save_path or os.path.join("saved", job)
-    log_dir = args.log_dir or os.path.join("logs", job)
+    if args.output is not None:
+        save_path, log_dir = (os.path.join(args.output, part) for part in ("checkpoints", "logs"))
+    else:
+        save_path, log_dir = args.save_path or os.path.join("saved", job), args.log_dir or os.path.join("logs", job)
+    save_path, log_dir = None if args.logs_only else save_path, None if args.model_only else log_dir
 
     def where(name):
         return place(name, save_path, log_dir)
@@ -92,14 +111,14 @@ def download(args):
     if differing and not args.force:
         raise CloudError(
             f"{len(differing)} files are here with other content, such as {differing[0]}: --force replaces them, "
-            "--save_path and --log_dir name other folders."
+            "--output, --save_path and --log_dir name other folders."
         )
     fetched = fetch_set(bucket, found, where)
     say(
         f"Set {found.number} of {job}, step {found.step}, of {found.created}: "
-        f"{fetched} of {len(found.files)} files fetched."
+        f"{fetched} of {sum(where(name) is not None for name in found.files)} files fetched."
     )
-    return save_path, log_dir
+    return [folder for folder in (save_path, log_dir) if folder]
 
 
 def main(argv=None):

@@ -1,7 +1,8 @@
 """Shows how a training on Vertex AI is doing: state, time, cost so far, the latest loss, and its log.
 
+    python3 monitor_training.py --region us-central1                  # all jobs, the newest first
     python3 monitor_training.py JOB --region us-central1              # once
-    python3 monitor_training.py JOB --region us-central1 --follow     # until it ends, with its log
+    python3 monitor_training.py JOB --region us-central1 --follow     # until it ends, with its log; --watch is the same
 
 JOB is the name given to submit_training.py, or what that printed (projects/.../customJobs/NUMBER). Everything goes to
 stdout, network faults to stderr; each is waited out. Exit codes: 0 succeeded (without --follow: or not ended
@@ -21,7 +22,7 @@ from scribe.cloud.bucket import check_names
 from scribe.cloud.clients import credentials_for, find_project, job_client, require
 from scribe.cloud.errors import CloudError, NetworkError, clear_errors
 from scribe.cloud.estimates import duration
-from scribe.cloud.jobs import FAILED, SUCCEEDED, jobs_named, location, state_of
+from scribe.cloud.jobs import FAILED, SUCCEEDED, jobs_named, location, state_of, training_jobs
 from scribe.cloud.prices import PRICE_DATE, SPOT_SHARE, spec_price
 from scribe.console import OneLineParser, UsageError, run_command, say
 
@@ -33,15 +34,22 @@ LATE = 10.0  # seconds that the last lines of a log may take to arrive
 
 def parse_args(argv=None):
     p = OneLineParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    p.add_argument("job", help="name of the job, its number, or projects/.../customJobs/NUMBER")
+    p.add_argument(
+        "job",
+        metavar="JOB",
+        nargs="?",
+        help="name of the job, its number, or projects/.../customJobs/NUMBER (default: list the jobs)",
+    )
     p.add_argument("--project", default=None, help="Google Cloud project (default: that of the credentials)")
     p.add_argument("--region", default="us-central1", help="region of the job (default: us-central1)")
-    p.add_argument("--follow", action="store_true", help="stay until the job has ended, and print its log")
+    p.add_argument("--follow", "--watch", action="store_true", help="stay until the job has ended, and print its log")
     p.add_argument("--poll", type=float, default=15.0, help="seconds between looks (default: 15)")
     p.add_argument(
         "--give_up", "--give-up", type=float, default=3600.0, help="seconds without a network before it gives up"
     )
     args = p.parse_args(argv)
+    if args.follow and args.job is None:
+        p.error("--follow, or --watch, needs a JOB; without one, the jobs are listed once")
     if args.poll <= 0:
         p.error(f"--poll is {args.poll}: it has to be greater than 0")
     return args
@@ -208,7 +216,7 @@ def summary(job, progress):
 def monitor(args):
     """Looks at a job once, or until it ends. Returns the exit code."""
     if not args.job.startswith("projects/"):
-        check_names(job=args.job)
+        check_names(job=args.job, job_argument="JOB")
         args.project = find_project(args.project)
     else:
         parts = re.fullmatch(r"projects/([^/]+)/locations/([^/]+)/customJobs/\d+", args.job)
@@ -250,6 +258,23 @@ def monitor(args):
     return 0
 
 
+def list_jobs(args):
+    """Prints a line for each training job of the project and region, the newest first. Returns the exit code."""
+    args.project = find_project(args.project)
+    parent = location(args.project, args.region)
+
+    def fetch():
+        with clear_errors(f"list the jobs of {parent}", denied="You need the role Vertex AI User or Viewer."):
+            return training_jobs(job_client(args.region), parent, timeout=30, retry=None)
+
+    jobs = patiently(fetch, min(args.give_up, 30.0))
+    for job in jobs:
+        print(f"{job.create_time.strftime('%Y-%m-%d %H:%M')} UTC  {summary(job, Progress())}", flush=True)
+    if not jobs:
+        say(f"There is no job of submit_training.py in {parent}: is --region the one it was submitted to?")
+    return 0
+
+
 def read_log(log, give_up):
     """New lines; none, and a warning, where the log cannot be read: the state of the job matters more."""
     if log is None:
@@ -263,7 +288,8 @@ def read_log(log, give_up):
 
 def main(argv=None):
     args = parse_args(argv)
-    return run_command(lambda: monitor(args), stopped="Stopped watching; the job goes on.")
+    work = monitor if args.job is not None else list_jobs
+    return run_command(lambda: work(args), stopped="Stopped watching; the job goes on.")
 
 
 if __name__ == "__main__":

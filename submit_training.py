@@ -99,6 +99,9 @@ def parse_args(argv=None):
         "--sample", default="Hello World", help="text to write with the trained model at the end; empty for none"
     )
     p.add_argument("--dry-run", action="store_true", help="print the job specification as JSON and touch nothing")
+    p.add_argument(
+        "--yes", "-y", action="store_true", help="start without asking; only on a terminal is one asked at all"
+    )
     args, flags = p.parse_known_args(argv)
     args.gpu_type = args.gpu_type.lower()
     check_names(args.bucket, args.job)
@@ -348,6 +351,12 @@ def say_estimate(args, train_args, total, points):
         say(f"Warning: that is longer than --max-hours {args.max_hours:g}; the job would be stopped before it is done.")
 
 
+def confirmed():
+    """Whether the user agrees to pay for what was estimated."""
+    say("Start it? It costs about what is said above. [y/N]")
+    return sys.stdin.readline().strip().lower() in ("y", "yes")
+
+
 def run(argv):
     args, flags, train_args = parse_args(argv)
     check_data(args, train_args)
@@ -365,6 +374,9 @@ def run(argv):
         return 0
     require("google.cloud.aiplatform_v1", "submitting a job")
     args.project = find_project(args.project)
+    if not args.yes and sys.stdin.isatty() and not confirmed():
+        say("Nothing was started.")
+        return 1
     name = submit(args, train_args, spec, files, targets, code, code_name)
     print(name)
     say(f"Started {args.job}: {console_link(name)}")

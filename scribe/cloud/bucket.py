@@ -63,13 +63,15 @@ def split_uri(uri: str) -> tuple[str, str]:
     return match[1], match[2]
 
 
-def check_names(bucket: str | None = None, job: str | None = None) -> None:
-    """Raises UsageError for a name that no bucket or job can have."""
+def check_names(bucket: str | None = None, job: str | None = None, job_argument: str = "--job") -> None:
+    """Raises UsageError for a name that no bucket or job can have; `job_argument`: what the user typed the job for."""
     if bucket is not None and not re.fullmatch(BUCKET_PATTERN, bucket):
         what = "leave out gs://" if bucket.startswith("gs:") else "3 to 63 lower-case letters, digits, - _ ."
         raise UsageError(f"--bucket {bucket} is not the name of a bucket: {what}.")
     if job is not None and not re.fullmatch(JOB_PATTERN, job):
-        raise UsageError(f"--job {job} is not a name for a job: at most 63 lower-case letters, digits and hyphens.")
+        raise UsageError(
+            f"{job_argument} {job!r} is not a name for a job: at most 63 lower-case letters, digits and hyphens."
+        )
 
 
 def md5_of(path: str | os.PathLike) -> str:

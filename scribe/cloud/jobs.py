@@ -24,6 +24,19 @@ def jobs_named(client: Any, name: str, parent: str, **options: Any) -> list[Any]
     return [job for job in client.list_custom_jobs(request, **options) if job.display_name == name]
 
 
+def training_jobs(client: Any, parent: str, **options: Any) -> list[Any]:
+    """The jobs of submit_training.py, by the label that it gives them, the newest first.
+
+    Args:
+        client: see `job_client`. parent: see `location`. options: of the request, such as timeout.
+    """
+    from google.cloud.aiplatform_v1.types import ListCustomJobsRequest
+
+    request = ListCustomJobsRequest(parent=parent, filter='labels.suite="scribe"')
+    jobs = [job for job in client.list_custom_jobs(request, **options) if job.labels.get("suite") == "scribe"]
+    return sorted(jobs, key=lambda job: job.create_time.timestamp(), reverse=True)
+
+
 def state_of(job: Any) -> str:
     """The state without its prefix, e.g. RUNNING."""
     return job.state.name.removeprefix("JOB_STATE_")

@@ -96,6 +96,22 @@ def test_a_dry_run_prints_a_job_that_the_library_knows_and_touches_nothing(cloud
     assert "Estimate" in err and "An estimate, check it" in err and prices.PRICE_DATE in err
 
 
+@pytest.mark.parametrize(
+    "answer, flags, started", [("y\n", [], True), ("\n", [], False), ("n\n", ["--yes"], True), ("", [], False)]
+)
+def test_on_a_terminal_the_user_is_asked_before_anything_is_paid_for_unless_yes_is_given(
+    answer, flags, started, cloud, submit, monkeypatch
+):
+    class Terminal(io.StringIO):
+        def isatty(self):
+            return True
+
+    monkeypatch.setattr(sys, "stdin", Terminal(answer))
+    code, out, err = submit("--gpu-type", "t4", *flags)
+    assert (code == 0) == started == bool(cloud.jobs) == bool(out), err
+    assert ("[y/N]" in err) == (not flags) and ("Nothing was started" in err) == (not started)
+
+
 def test_a_dry_run_opens_no_connection_and_needs_neither_credentials_nor_googles_packages(submit, data, tmp_path):
     """Not even one that would fail: sockets and the names of machines are refused before it starts."""
     program = f"""
@@ -312,11 +328,30 @@ def test_one_look_tells_state_time_step_loss_and_cost(cloud, watch):
         assert part in out, out
 
 
-def test_following_shows_every_line_of_the_log_once_and_ends_with_the_job(cloud, watch):
+def test_without_a_job_those_of_the_suite_are_listed_the_newest_first(cloud, watch):
+    times = {"second": "2025-03-02T03:00:00Z", "first": "2025-01-02T03:00:00Z", "other": "2025-02-02T03:00:00Z"}
+    for number, (name, time) in enumerate(times.items()):
+        labels = {} if name == "other" else {"suite": "scribe"}
+        cloud.add_job({**JOB, "displayName": name, "labels": labels}, number=f"{number}", createTime=time)
+    code, out, err = watch()
+    assert code == 0 and err == ""
+    assert [line.split("  ")[0] for line in out.splitlines()] == ["2025-03-02 03:00 UTC", "2025-01-02 03:00 UTC"]
+    assert "second: PENDING" in out and "first: PENDING" in out
+
+
+def test_without_a_job_and_without_any_job_the_region_is_asked_about(cloud, watch):
+    code, out, err = watch()
+    assert (code, out) == (0, "") and "--region" in err
+    code, _, err = watch("--watch")
+    assert code == 2 and "--watch, needs a JOB" in the_error(err)
+
+
+@pytest.mark.parametrize("flag", ["--follow", "--watch"])
+def test_following_shows_every_line_of_the_log_once_and_ends_with_the_job(cloud, watch, flag):
     cloud.add_job(JOB, startTime="2025-01-02T03:05:00Z")
     cloud.states = ["PENDING", "RUNNING", "RUNNING", "RUNNING", "SUCCEEDED"]
     cloud.on_look = lambda count: cloud.say(LINES[count % 4], start=f"2025-01-02T03:1{count}:00") if count < 8 else None
-    code, out, err = watch("first", "--follow")
+    code, out, err = watch("first", flag)
     assert code == 0, err
     assert len([line for line in out.splitlines() if line in LINES]) == len(cloud.entries) >= 4
     assert [line.split(",")[0] for line in out.splitlines() if line.startswith("first:")] == [
@@ -362,6 +397,7 @@ def test_a_job_that_is_not_there_ends_with_exit_code_1(cloud, watch):
 def test_what_is_no_name_of_a_job_is_wrong_usage(cloud, watch, name):
     code, out, err = watch(name)
     assert (code, out) == (2, "") and name in the_error(err) and not cloud.requests
+    assert "--job" not in err  # it was typed without
 
 
 def test_without_the_right_to_see_jobs_the_role_is_named(cloud, watch):

@@ -239,6 +239,42 @@ def test_nothing_here_is_replaced_without_force(bucket, tmp_path, capsys, monkey
     assert (tmp_path / "saved/fifth/config.json").read_text() == "run/config.json 200"
 
 
+@pytest.mark.parametrize(
+    "flags, expected",
+    [
+        (["--model-only"], {"saved/fourth/config.json", "saved/fourth/latest/checkpoint"}),
+        (["--logs-only"], {"logs/fourth/train_scribe.txt"}),
+        (["--output", "here"], {"here/checkpoints/config.json", "here/logs/train_scribe.txt"}),
+        (["--output", "here", "--model_only"], {"here/checkpoints/config.json", "here/checkpoints/latest/checkpoint"}),
+    ],
+    ids=str,
+)
+def test_a_part_of_the_results_can_be_asked_for(flags, expected, bucket, tmp_path, capsys, monkeypatch):
+    put_run(bucket, tmp_path / "cloud", "fourth", 100)
+    (tmp_path / "work").mkdir()
+    monkeypatch.chdir(tmp_path / "work")
+    code, out, err = download(capsys, "--job", "fourth", *flags)
+    there = {os.path.join(folder, name)[2:] for folder, _, names in os.walk(".") for name in names}
+    assert code == 0 and expected <= there, err
+    assert any("logs/" in name for name in there) != any("model" in flag for flag in flags)
+    assert any("config.json" in name for name in there) != ("--logs-only" in flags)
+    assert all(any(name.startswith(folder + "/") for folder in out.split()) for name in there)
+
+
+@pytest.mark.parametrize(
+    "flags",
+    [
+        ("--model-only", "--logs-only"), ("--output", "a", "--save_path", "b"), ("--output", "a", "--log_dir", "b"),
+        ("--model-only", "--log_dir", "a"), ("--logs-only", "--save_path", "a"),
+    ],
+    ids=" ".join,
+)  # fmt: skip
+def test_flags_of_places_that_contradict_each_other_are_wrong_usage(flags, capsys):
+    with pytest.raises(SystemExit) as exit:
+        download(capsys, *flags)
+    assert exit.value.code == 2
+
+
 def test_a_half_uploaded_set_is_not_fetched_and_the_reason_is_told(bucket, tmp_path, capsys, monkeypatch):
     monkeypatch.chdir(tmp_path)
     put_run(bucket, tmp_path / "cloud", "sixth", 100)
