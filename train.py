@@ -28,8 +28,10 @@ from scribe.training.cluster import SINGLE_WORKER, read_cluster
 from scribe.training.curves import Curves
 from scribe.training.devices import ONE_DEVICE, WORKER_LOST, NullLogger, describe_loss, join
 from scribe.training.flags import parse_training_flags
+from scribe.training.pictures import pictures_of
 from scribe.training.run_state import TrainingRun, WeightAverage
 from scribe.training.schedule import MAX_BAD_STEPS, Interrupt, learning_rate
+from scribe.training.weight_noise import AdaptiveWeightNoise
 from utils import DataLoader, Logger
 
 
@@ -90,21 +92,23 @@ def choose_precision(args, before=None):
     return faster_products(max(1, args.batch_size // max(1, args.towers)), args.rnn_size).name
 
 
-def make_train_step(model, optimizer, average, grad_clip, towers=1, devices=ONE_DEVICE):
+def make_train_step(model, optimizer, average, grad_clip, towers=1, devices=ONE_DEVICE, noise=None):
     """A tf.function with one trace for all batch shapes.
 
     train_step(x [B, T, 3], y [B, T, 3], mask [B, T], char_seq [B, U, A], rate, step, dropout_seed [2]) returns the sum
     of the loss in nats, the number of points, the norm of the gradient before clipping, and whether the step was taken:
     one whose loss or gradient is not finite changes nothing. `towers`: see `parallel_loss`; each replica of `devices`
     computes as many. Each has the whole batch in memory, so each can divide by the number of all points.
+    `noise`: an `AdaptiveWeightNoise` whose widths are trained as well, or None.
     """
     spec = tf.TensorSpec
     variables = model.trainable_variables
-    optimizer.build(variables)
+    trained = [*variables, *(noise.log_sigma if noise else [])]
+    optimizer.build(trained)
 
     def apply(gradients, rate, step):
         optimizer.learning_rate.assign(rate)
-        optimizer.apply_gradients(zip(gradients, variables))
+        optimizer.apply_gradients(zip(gradients, trained))
         average.update(step)
         return True
 
@@ -125,12 +129,16 @@ def make_train_step(model, optimizer, average, grad_clip, towers=1, devices=ONE_
                 loss = total / tf.maximum(count, 1.0)
             return [total, loss, *tape.gradient(loss, variables)]
 
-        total, loss, *gradients = devices.sum(loss_and_gradients)
+        with noise.added(dropout_seed) if noise else contextlib.nullcontext():
+            total, loss, *gradients = devices.sum(loss_and_gradients)
+        of_noise = []
+        if noise:
+            gradients, of_noise = noise.gradients(gradients, tf.maximum(count, 1.0))
         norm = tf.linalg.global_norm(gradients)
         if grad_clip:
             gradients, _ = tf.clip_by_global_norm(gradients, grad_clip, use_norm=norm)
         finite = tf.math.is_finite(loss) & tf.math.is_finite(norm)
-        applied = tf.cond(finite, lambda: apply(gradients, rate, step), lambda: False)
+        applied = tf.cond(finite, lambda: apply([*gradients, *of_noise], rate, step), lambda: False)
         return total, count, norm, applied
 
     return train_step
@@ -183,9 +191,12 @@ def _train(args, loader, logger, curves, interrupt, devices):
         if new:
             logger.write(f"{args.init_from} does not know {new!r}: these characters start as its unknown one.")
     average = WeightAverage(model.trainable_variables, args.ema)
-    train_step = make_train_step(model, optimizer, average, args.grad_clip, args.towers, devices)
+    noise = None
+    if args.weight_noise == "adaptive":
+        noise = AdaptiveWeightNoise(model.trainable_variables, args.noise_deviation, loader.num_batches)
+    train_step = make_train_step(model, optimizer, average, args.grad_clip, args.towers, devices, noise)
     evaluate_step = make_evaluate_step(model, args.towers, devices)
-    run = TrainingRun(args.save_path, model, optimizer, average, devices.chief)
+    run = TrainingRun(args.save_path, model, optimizer, average, devices.chief, noise)
     resumed = run.restore(vars(args))
     if args.precision == "auto":
         args.precision = choose_precision(args, run.flags_before() if resumed else None)
@@ -278,7 +289,7 @@ def out_of_patience(args, run):
 
 
 def validate(args, run, average, evaluate_step, loader, curves, logger):
-    """Validates the averaged weights and keeps them if they are the best so far."""
+    """Validates the averaged weights, keeps them if they are the best so far, and shows what they write."""
     with average.in_place():
         per_point, per_line = evaluate(evaluate_step, loader.validation_batches())
         if per_point < run.best_loss:
@@ -286,7 +297,12 @@ def validate(args, run, average, evaluate_step, loader, curves, logger):
             run.save_best()
         else:
             run.stale += 1
-    curves.write(run.batches, {"validation/nats_per_point": per_point, "validation/nats_per_line": per_line})
+        if not args.no_pictures:
+            curves.show(run.batches, lambda: pictures_of(run.model))
+    values = {"validation/nats_per_point": per_point, "validation/nats_per_line": per_line}
+    if run.noise:
+        values["validation/nats_of_the_weights"] = float(run.noise.complexity())
+    curves.write(run.batches, values)
     logger.write(
         f"step {run.batches}: validation {per_point:.4f} nats/point, {per_line:.1f} nats/line "
         f"({'the best so far' if not run.stale else f'best {run.best_loss:.4f}, {run.stale} validations ago'})"

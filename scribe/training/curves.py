@@ -1,4 +1,4 @@
-"""The curves of a training run, for TensorBoard.
+"""The curves and pictures of a training run, for TensorBoard.
 
     curves = Curves("logs")
     curves.write(step, {"train/nats_per_point": 1.2})
@@ -40,6 +40,23 @@ class Curves:
 
         self._try(add)
 
+    def show(self, step, make):
+        """Adds pictures.
+
+        Args:
+            step: of the run. make: returns the pictures, (name, uint8 [height, width, 3], description) of each; it is
+                not called where nothing is written.
+        """
+        if self._writer is None:
+            return
+
+        def add():
+            with self._writer.as_default(step=step):
+                for name, picture, description in make():
+                    tf.summary.image(name, picture[None], description=description)
+
+        self._try(add)
+
     def close(self):
         """Writes out what is still in memory."""
         if self._writer is not None:
@@ -48,6 +65,6 @@ class Curves:
     def _try(self, function):
         try:
             function()
-        except tf.errors.OpError as error:
+        except (tf.errors.OpError, OSError) as error:
             self._writer = None
             self._say(f"Warning: {self.folder} cannot take curves any more ({describe(error)}): training on without.")

@@ -114,6 +114,18 @@ def parse_training_flags(argv: list[str] | None, description: str | None) -> arg
         help="slices of a batch computed in parallel (0 = one for each core, of at least 4 lines; 1 on a GPU)",
     )
     g.add_argument(
+        "--weight_noise",
+        choices=("none", "adaptive"),
+        default="none",
+        help="noise on the weights in training: adaptive learns how much each takes (Graves 2011)",
+    )
+    g.add_argument(
+        "--noise_deviation", type=float, default=0.01, help="standard deviation of adaptive weight noise at the start"
+    )
+    g.add_argument(
+        "--no_pictures", action="store_true", help="curves alone for TensorBoard, no written lines at each validation"
+    )
+    g.add_argument(
         "--precision",
         choices=PRECISIONS,
         default="auto",
@@ -129,6 +141,8 @@ def parse_training_flags(argv: list[str] | None, description: str | None) -> arg
     )
     args = p.parse_args(argv)
     check_flags(p, args)
+    if not 0 < args.noise_deviation < math.inf:
+        p.error(f"--noise_deviation is {args.noise_deviation}: it has to be greater than 0")
     if args.towers < 0:
         p.error(f"--towers is {args.towers}: it has to be 0 or more")
     return args

@@ -79,6 +79,7 @@ class TrainingRun:
         folder: saved/NAME. model, optimizer, average: what is trained; the optimizer must be built.
         chief: False on the other workers of a run (see scribe/training/devices.py): they have the state in memory
             alone, and neither read nor write the folder.
+        noise: an `AdaptiveWeightNoise`, or None.
 
     Attributes:
         batches: batches consumed, those whose step was skipped included.
@@ -86,15 +87,16 @@ class TrainingRun:
         stale: validations since then.
     """
 
-    def __init__(self, folder, model, optimizer, average, chief=True):
+    def __init__(self, folder, model, optimizer, average, chief=True, noise=None):
         self.folder, self.model, self.optimizer, self.average = folder, model, optimizer, average
-        self.chief = chief
+        self.chief, self.noise = chief, noise
         self._batches = tf.Variable(0, dtype=tf.int64, trainable=False)
         self._best_loss = tf.Variable(math.inf, dtype=tf.float64, trainable=False)
         self._stale = tf.Variable(0, dtype=tf.int64, trainable=False)
         state = tf.train.Checkpoint(
             model=model, optimizer=optimizer, average=_Values(average.values),
             batches=self._batches, best_loss=self._best_loss, stale=self._stale,
+            **({"noise": _Values(noise.log_sigma)} if noise else {}),
         )  # fmt: skip
         self._latest = tf.train.CheckpointManager(state, os.path.join(folder, "latest"), max_to_keep=2)
         best = tf.train.Checkpoint(model=model)
@@ -128,7 +130,8 @@ class TrainingRun:
     def variables(self):
         """All that is saved."""
         counters = [self._batches, self._best_loss, self._stale]
-        return [*self.model.variables, *self.optimizer.variables, *self.average.values, *counters]
+        widths = self.noise.log_sigma if self.noise else []
+        return [*self.model.variables, *self.optimizer.variables, *self.average.values, *widths, *counters]
 
     def restore(self, args=None):
         """Restores the latest state, if there is one; returns its prefix or None.
@@ -180,7 +183,9 @@ class TrainingRun:
             "optimizer": lambda flags: flags["optimizer"],
             "ema": lambda flags: flags["ema"] > 0,
             "momentum": lambda flags: flags["optimizer"] == "adam" or flags["momentum"] > 0,
+            "weight_noise": lambda flags: flags["weight_noise"],
         }
+        before = {"weight_noise": "none", **before} if before else before  # the flag is younger than some runs
         return [
             f"{name} {before[name]!r} (now {args[name]!r})"
             for name, what in holds.items()
