@@ -21,7 +21,7 @@ from types import SimpleNamespace
 import numpy as np
 
 from model import load_model
-from scribe.console import OneLineParser, run_command
+from scribe.console import OneLineParser, UsageError, run_command
 from scribe.files.atomic import check_writable, save_json
 from scribe.ink.batch import make_batch
 from scribe.ink.strokes import absolute_points
@@ -324,6 +324,8 @@ def measure(args, logger):
         check_writable(args.json)
     prefix = find_checkpoint(args.save_path)
     config = load_config(prefix)
+    if not config.alphabet and args.part != "likelihood":
+        raise UsageError(f"{prefix} is a prediction network, which writes no text: add --part likelihood.")
     report = {"checkpoint": prefix, "config": dataclasses.asdict(config)}
     texts = load_texts(args.texts) if args.part != "likelihood" else []
     one_thread_per_operation()

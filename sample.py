@@ -39,6 +39,7 @@ from scribe.pages import cards, flags
 from scribe.pages.job import Job, file_name, text_name
 from scribe.writing.lines import DEFAULT_BIAS, Style, sample_batch
 from scribe.writing.own_hand import UnknownTextError, lines_in, load_own_hand
+from scribe.writing.prediction import POINTS, predict_lines
 from scribe.writing.proofread import DEFAULT_ATTEMPTS, Checked, sample_checked
 from scribe.writing.recogniser import load_recogniser
 from scribe.writing.styles import MIN_TEXT_GAIN, load_style, text_gain
@@ -52,6 +53,7 @@ TEST_STRINGS = (
     "You know nothing Jon Snow",
 )
 MAX_NAMED = 5  # characters that may turn the meaning of a text; of more of them the first are named
+PREDICTED_LINES = 3
 OWN_HAND = "own"  # stands for the number of a style: that of --style_file
 
 
@@ -144,6 +146,11 @@ def parse_args(argv=None):
         "--style_file", metavar="FILE", help="recording whose hand it writes in (docs/STYLES.md); FILE#3: its line 3"
     )
     p.add_argument("--style_text", metavar="TEXT", help="text of --style_file, if it does not say so itself")
+    what.add_argument(
+        "--unconditional",
+        action="store_true",
+        help="no text: three lines of a prediction network, of --tsteps points (default: 700), from its --save_path",
+    )
     p.add_argument("--style_sort", action="store_true", help="sort its strokes: they are not in the order of writing")
     p.add_argument("--tries", type=int, default=DEFAULT_ATTEMPTS, help="attempts per line before the best one is kept")
     p.add_argument(
@@ -231,6 +238,12 @@ def write_files(args, logger):
     """Writes what the flags ask for, and prints the names of the files. Returns the exit code."""
     prefix = find_checkpoint(args.save_path)
     config = load_config(prefix)
+    if args.unconditional != (config.alphabet == ""):
+        needs = "is a prediction network, which writes no text: add --unconditional, or"
+        wants = "writes texts: --unconditional needs a network of train.py --unconditional;"
+        raise UsageError(f"{prefix} {wants if args.unconditional else needs} name another with --save_path.")
+    if args.unconditional:
+        return write_predictions(args, prefix, logger)
     differing = contradictions(args, config)
     if differing:
         raise UsageError(f"{'; '.join(differing)}. Leave the flag out: it is read from the checkpoint.")
@@ -288,6 +301,22 @@ def write_files(args, logger):
         names = draw(lines, os.path.join(args.log_dir, "figures"), suffix)
     report(*written, logger)
     for name in names:
+        print_name(name)
+    return 0
+
+
+def write_predictions(args, prefix, logger):
+    """Writes lines of a prediction network, and prints the names of the pictures. Returns the exit code."""
+    from scribe.pages.figures import draw_line  # late: Matplotlib costs a second
+
+    seed = random_seed() if args.seed is None else args.seed
+    logger.write(f"Writing with {prefix}, bias {args.bias:g}, seed {seed}.")
+    lines = predict_lines(load_model(prefix), PREDICTED_LINES, args.tsteps or POINTS, args.bias, seed)
+    folder = os.path.join(args.log_dir, "figures")
+    os.makedirs(folder, exist_ok=True)
+    for number, strokes in enumerate(lines, 1):
+        name = os.path.join(folder, f"prediction_{number}_bias{args.bias:g}_seed{seed}.png")
+        draw_line(strokes, name)
         print_name(name)
     return 0
 

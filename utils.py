@@ -54,7 +54,8 @@ class DataLoader:
         self.batch_size = int(getattr(args, "batch_size", 32))
         self.tsteps = int(getattr(args, "tsteps", 1300))
         self.data_scale = float(getattr(args, "data_scale", 50.0))
-        self.alphabet = getattr(args, "alphabet", None) or ALPHABET
+        alphabet = getattr(args, "alphabet", None)
+        self.alphabet = ALPHABET if alphabet is None else alphabet  # an empty one: no text, see `make_batch`
         self.seed = int(getattr(args, "seed", 0) or 0)
         self.distort = float(getattr(args, "distort", 0.0))
         self.limit = limit
@@ -122,6 +123,8 @@ class DataLoader:
             )
             share = f"{skipped:,} of {len(lengths):,} lines of {path} are left out ({skipped / len(lengths):.0%})"
             self._write(f"WARNING: {share}. {advice}")
+        if not self.alphabet:
+            return
         counts = Counter("".join(self.ascii_data))
         unknown = {c: count for c, count in counts.most_common() if c not in self.alphabet}
         share = sum(unknown.values()) / sum(counts.values())

@@ -24,12 +24,16 @@ class Batch(NamedTuple):
 
 
 def make_batch(strokes: Sequence[NDArray], texts: Sequence[str], alphabet: str = ALPHABET) -> Batch:
-    """Lines (strokes [n, 3] in model units, and texts) as a `Batch`."""
+    """Lines (strokes [n, 3] in model units, and texts) as a `Batch`.
+
+    With an empty alphabet, that of a prediction network, all of a text is padding: nothing of it reaches the network.
+    """
     B, T, U = len(strokes), max(map(len, strokes)) - 1, max(map(len, texts))
     x, y = np.zeros((B, T, 3), np.float32), np.zeros((B, T, 3), np.float32)
     mask, one_hot = np.zeros((B, T), np.float32), np.zeros((B, U, len(alphabet) + 1), np.float32)
     for row, (line, text) in enumerate(zip(strokes, texts)):
         n = len(line) - 1
         x[row, :n], y[row, :n], mask[row, :n] = line[:-1], line[1:], 1.0
-        one_hot[row] = to_one_hot(text, U, alphabet)
+        if alphabet:
+            one_hot[row] = to_one_hot(text, U, alphabet)
     return Batch(x, y, mask, list(texts), one_hot)

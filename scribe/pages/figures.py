@@ -38,9 +38,9 @@ def draw_line(strokes: NDArray[np.floating], path: str, ink: str = INK, dpi: flo
         ink: a matplotlib colour.
         dpi: pixels per inch.
     """
-    figure, axes = _page(strokes)
-    _ink(axes, strokes, ink)
-    _save(figure, path, dpi)
+    figure, axes = new_page(strokes)
+    draw_ink(axes, strokes, ink)
+    save_figure(figure, path, dpi)
 
 
 def draw_lines(
@@ -55,15 +55,16 @@ def draw_lines(
         bottom = moved[:, 1].max() + gap
         placed.append(moved)
     longest = max((len(str(label)) for label in labels), default=0)
-    figure, axes = _page(np.concatenate(placed), left=longest * LABEL_UNITS)
+    figure, axes = new_page(np.concatenate(placed), left=longest * LABEL_UNITS)
     for strokes in placed:
-        _ink(axes, strokes, ink)
+        draw_ink(axes, strokes, ink)
     for label, strokes in zip(labels, placed, strict=False):
         axes.text(-1.0, np.median(strokes[:, 1]), label, fontsize=9, color="grey", ha="right", va="center")
-    _save(figure, path, dpi)
+    save_figure(figure, path, dpi)
 
 
-def _ink(axes, strokes, ink, width=PEN_WIDTH):
+def draw_ink(axes, strokes, ink, width=PEN_WIDTH):
+    """Draws absolute points [n, 3] or [n, 6], pen lift last, as a pen of `width` points would; dots included."""
     for part in pen_strokes(strokes):
         if len(part) == 1:  # a dot
             axes.plot(part[:, 0], part[:, 1], ".", color=ink, markersize=width)
@@ -85,18 +86,18 @@ def draw_attention(
         dpi: pixels per inch.
     """
     n, U = phis.shape
-    figure = _figure(max(6.0, n * 0.012), max(2.5, 0.17 * U) + 1.2)
+    figure = new_figure(max(6.0, n * 0.012), max(2.5, 0.17 * U) + 1.2)
     axes, below = figure.subplots(2, 1, height_ratios=[max(2.5, 0.17 * U), 1.2])
     axes.imshow(phis.T, aspect="auto", origin="upper", cmap="viridis", interpolation="nearest")
     axes.set_yticks(range(U), [{" ": "␣"}.get(c, c) for c in text], fontsize=7, fontfamily="DejaVu Sans Mono")
     axes.set_xlabel("pen point", fontsize=8)
     axes.tick_params(axis="x", labelsize=7)
-    _ink(below, strokes, INK, width=1.2)
+    draw_ink(below, strokes, INK, width=1.2)
     below.set_aspect("equal")
     below.invert_yaxis()
     below.axis("off")
     figure.set_layout_engine("tight")
-    _save(figure, path, dpi)
+    save_figure(figure, path, dpi)
 
 
 def draw_density(strokes: NDArray[np.floating], path: str, dpi: float = 150) -> None:
@@ -125,26 +126,27 @@ def draw_density(strokes: NDArray[np.floating], path: str, dpi: float = 150) -> 
         rest = max(1e-3, 1 - rho[i] ** 2)
         exponent = -(z1**2 + z2**2 - 2 * rho[i] * z1 * z2) / (2 * rest)
         heat[r[0] : r[-1] + 1, c[0] : c[-1] + 1] += np.exp(exponent) / (sigma1[i] * sigma2[i] * np.sqrt(rest))
-    figure, axes = _page(strokes)
+    figure, axes = new_page(strokes)
     extent = (left, left + columns * cell, top + rows * cell, top)
     axes.imshow(np.log1p(heat), extent=extent, cmap="magma", interpolation="bilinear")
-    _save(figure, path, dpi)
+    save_figure(figure, path, dpi)
 
 
-def _figure(width, height):
+def new_figure(width, height):
+    """A figure of so many inches, outside of pyplot, so that none is kept."""
     figure = Figure(figsize=(width, height))
     FigureCanvasAgg(figure)
     return figure
 
 
-def _page(strokes, left=0.0):
+def new_page(strokes, left=0.0):
     """A figure without axes, y growing downwards, as large as the strokes, a margin, and `left` more on the left."""
     margin = 4.0
     x0, y0 = strokes[:, :2].min(axis=0) - (margin + left, margin)
     x1, y1 = strokes[:, :2].max(axis=0) + margin
     # A line that ran off its baseline can be very high: keep the picture at a size that can be drawn.
     scale = min(INCHES_PER_UNIT, 60.0 / max(x1 - x0, y1 - y0))
-    figure = _figure((x1 - x0) * scale, (y1 - y0) * scale)
+    figure = new_figure((x1 - x0) * scale, (y1 - y0) * scale)
     axes = figure.add_axes([0, 0, 1, 1])
     axes.set_xlim(x0, x1)
     axes.set_ylim(y1, y0)
@@ -152,6 +154,7 @@ def _page(strokes, left=0.0):
     return figure, axes
 
 
-def _save(figure, path, dpi):
+def save_figure(figure, path, dpi):
+    """Writes a figure aside and renames it."""
     with written_aside(path) as aside:
         figure.savefig(aside, dpi=dpi)

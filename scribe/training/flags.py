@@ -114,6 +114,11 @@ def parse_training_flags(argv: list[str] | None, description: str | None) -> arg
         help="slices of a batch computed in parallel (0 = one for each core, of at least 4 lines; 1 on a GPU)",
     )
     g.add_argument(
+        "--unconditional",
+        action="store_true",
+        help="train the prediction network of section 4 of the paper, which sees no text",
+    )
+    g.add_argument(
         "--weight_noise",
         choices=("none", "adaptive"),
         default="none",
@@ -141,6 +146,8 @@ def parse_training_flags(argv: list[str] | None, description: str | None) -> arg
     )
     args = p.parse_args(argv)
     check_flags(p, args)
+    if args.unconditional:
+        args.alphabet = ""
     if not 0 < args.noise_deviation < math.inf:
         p.error(f"--noise_deviation is {args.noise_deviation}: it has to be greater than 0")
     if args.towers < 0:
