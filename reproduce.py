@@ -19,7 +19,7 @@ import numpy as np
 from evaluate import measure_likelihood
 from model import load_model
 from scribe.console import UsageError, run_command
-from scribe.ink.alphabet import fit_to_alphabet, to_one_hot
+from scribe.ink.alphabet import to_one_hot
 from scribe.ink.strokes import absolute_points
 from scribe.network.checkpoint import SHIPPED, CheckpointError, find_checkpoint
 from scribe.network.tf_setup import one_thread_per_operation
@@ -168,11 +168,8 @@ class Paper:
         loader = self._loader()
         if not loader.valid_stroke_data:
             raise ValueError(f"{loader.path} has no line to validate on.")
-        texts = [
-            fit_to_alphabet(text, model.alphabet)[0] if model.alphabet else text for text in loader.valid_ascii_data
-        ]
         deviations = np.concatenate(loader.stroke_data)[:, :2].std(axis=0, dtype=np.float64)
-        measured = measure_likelihood(model, loader.valid_stroke_data, texts, deviations)
+        measured = measure_likelihood(model, loader.valid_stroke_data, loader.valid_ascii_data, deviations)
         rows = [("in the paper", *row) for row in paper]
         rows.append(
             ("measured", f"{measured['lines']} lines of {loader.path}", measured["paper_nats_per_line"],

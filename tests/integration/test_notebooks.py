@@ -149,6 +149,40 @@ def test_the_training_notebook_trains_and_goes_on_when_it_is_executed_again(surr
     assert "step 3 of 6" in said(second) and "Done: 6 steps" in said(second)
 
 
+def test_in_colab_the_suite_is_the_folder_on_the_drive(tmp_path, monkeypatch, capsys):
+    """The first cells in order, with a stand-in for Colab's modules, and a folder in the place of /content."""
+    content = tmp_path / "content"
+    suite = content / "drive" / "MyDrive" / "my scribe"
+    for name in ("COLAB_TRAINING.ipynb", "requirements.txt", "train.py"):
+        suite.mkdir(parents=True, exist_ok=True)
+        (suite / name).write_text(name)
+    (suite / ".git").mkdir()
+    mounted, ran = [], []
+    drive = SimpleNamespace(mount=mounted.append)
+    colab = SimpleNamespace(drive=drive)
+    for name, module in (("google.colab", colab), ("google.colab.drive", drive)):
+        monkeypatch.setitem(sys.modules, name, module)
+    monkeypatch.setitem(sys.modules, "google", SimpleNamespace(colab=colab))
+    shell = SimpleNamespace(
+        system=lambda command: ran.append(command), run_line_magic=lambda name, line: ran.append(f"{name} {line}")
+    )
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", list(sys.path))
+    namespace = {"get_ipython": lambda: shell}
+    for source in code(committed("COLAB_TRAINING.ipynb"))[:2]:
+        exec(source.replace("/content", str(content)), namespace)
+    assert mounted == [str(content / "drive")] and ran == ["pip install --quiet -r requirements.txt"]
+    assert os.getcwd() == str(content / "suite") and os.path.exists("train.py") and not os.path.exists(".git")
+    assert "my scribe" in capsys.readouterr().out
+    assert namespace["RUN"] == str(content / "drive" / "MyDrive" / "scribe_training" / "run")
+
+    shutil.rmtree(suite)
+    shutil.rmtree(content / "suite")
+    with pytest.raises(SystemExit, match="copy its folder to the root of your Drive"):
+        for source in code(committed("COLAB_TRAINING.ipynb"))[:2]:
+            exec(source.replace("/content", str(content)), {"get_ipython": lambda: shell})
+
+
 # ------------------------------------------------------------------------------------------------ as they are committed
 
 
