@@ -194,10 +194,10 @@ def _find_prefix(path):
         named = [name for name in os.listdir(folder) if re.fullmatch(r"ckpt-\d+\.index", name)]
         if not named:
             raise
-        return find_prefix(folder if os.path.exists(os.path.join(folder, "checkpoint")) else newest(folder, named))
+        return find_prefix(folder if os.path.exists(os.path.join(folder, "checkpoint")) else _newest(folder, named))
 
 
-def newest(folder, names):
+def _newest(folder, names):
     """The prefix of the ckpt-N.index with the largest N."""
     return os.path.join(folder, max(names, key=lambda name: int(re.findall(r"\d+", name)[-1])).removesuffix(".index"))
 

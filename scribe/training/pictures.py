@@ -1,7 +1,7 @@
 """Pictures for TensorBoard: what a network in training writes, where its attention was, and the density it drew from.
 
-    from scribe.training.pictures import pictures_of
-    curves.show(run.batches, lambda: pictures_of(model))
+from scribe.training.pictures import pictures_of
+curves.show(run.batches, lambda: pictures_of(model))
 """
 
 import os

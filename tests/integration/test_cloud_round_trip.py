@@ -27,7 +27,7 @@ from scribe.network.checkpoint import find_checkpoint  # noqa: E402
 import tensorflow as tf  # isort: skip  # noqa: E402
 
 ROOT = os.path.dirname(os.path.abspath(submit_training.__file__))
-SIZES = ["--rnn_size", "8", "--nmixtures", "2", "--batch_size", "4", "--warmup", "3"]
+SIZES = ["--rnn_size", "8", "--nmixtures", "2", "--batch_size", "4", "--warmup", "3", "--no_pictures"]
 
 
 @pytest.fixture

@@ -23,7 +23,7 @@ import tensorflow as tf  # isort: skip
 pytestmark = pytest.mark.xdist_group("training")  # `trained`
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
-SIZES = ["--rnn_size", "8", "--nmixtures", "2", "--batch_size", "4", "--warmup", "3"]
+SIZES = ["--rnn_size", "8", "--nmixtures", "2", "--batch_size", "4", "--warmup", "3", "--no_pictures"]
 
 
 def command(data, folder, *flags):

@@ -361,7 +361,16 @@ def run_loop(monkeypatch):
     monkeypatch.setattr(train, "make_evaluate_step", lambda *_: lambda *_: (tf.constant(3.0), tf.constant(2.0)))
 
     def run(folder, loader, *flags):
-        args = make_args("--save_path", str(folder / "run"), "--log_dir", str(folder / "logs"), "--towers", "1", *flags)
+        args = make_args(
+            "--save_path",
+            str(folder / "run"),
+            "--log_dir",
+            str(folder / "logs"),
+            "--towers",
+            "1",
+            "--no_pictures",
+            *flags,
+        )
         logger = Lines()
         return train.train(args, loader, logger), logger.lines
 
