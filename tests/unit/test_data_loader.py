@@ -53,7 +53,7 @@ def test_the_first_offset_is_forgotten(tmp_path):
     "flags, warned",
     [
         ({}, []),
-        ({"tsteps": 150}, ["--tsteps 150", "left out (9", "leave the flag out"]),
+        ({"tsteps": 300}, ["--tsteps 300", "are left out (", "leave the flag out"]),
         ({"alphabet": ALPHABET.replace("e", "")}, ["--alphabet", "as one and the same: e."]),
     ],
     ids=str,
