@@ -65,9 +65,7 @@ def sample_checked(
     how: dict[str, Any] = {"tsteps": tsteps, "style": style, "eos_threshold": eos_threshold}
     compositions = [compose_text(fit_text(text, model.config.alphabet).text, model.config.alphabet) for text in texts]
     if not all(composition.is_plain for composition in compositions):
-        return _sample_composed(
-            compositions, model, biases, seeds, attempts=attempts, recogniser=recogniser, **how
-        )
+        return _sample_composed(compositions, model, biases, seeds, attempts=attempts, recogniser=recogniser, **how)
     lines = sample_batch(texts, model, bias=biases, seed=seeds, **how)
     failures, faults = _judge(lines, biases, recogniser)
     written = [1] * len(lines)
