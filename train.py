@@ -138,6 +138,8 @@ def make_train_step(model, optimizer, average, grad_clip, towers=1, devices=ONE_
         if grad_clip:
             gradients, _ = tf.clip_by_global_norm(gradients, grad_clip, use_norm=norm)
         finite = tf.math.is_finite(loss) & tf.math.is_finite(norm)
+        for gradient in of_noise:
+            finite &= tf.reduce_all(tf.math.is_finite(gradient))
         applied = tf.cond(finite, lambda: apply([*gradients, *of_noise], rate, step), lambda: False)
         return total, count, norm, applied
 

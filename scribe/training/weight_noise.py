@@ -37,8 +37,13 @@ class AdaptiveWeightNoise:
 
     def __init__(self, variables, deviation, batches):
         self.variables, self.batches = list(variables), float(batches)
-        start = math.log(deviation)
-        self.log_sigma = [tf.Variable(tf.fill(v.shape, start), trainable=False) for v in self.variables]
+        start = tf.keras.initializers.Constant(math.log(deviation))
+        # Weights of a layer, as the others are: the optimizers of Keras 3 do not take both kinds of variables.
+        layer = tf.keras.layers.Layer(name="weight_noise")
+        self.log_sigma = [
+            layer.add_weight(name=f"log_sigma_{k}", shape=tuple(v.shape), initializer=start)
+            for k, v in enumerate(self.variables)
+        ]
 
     @contextlib.contextmanager
     def added(self, seed):
@@ -50,15 +55,20 @@ class AdaptiveWeightNoise:
         means = [tf.identity(tf.convert_to_tensor(v)) for v in self.variables]
         for k, (variable, mean, log_sigma) in enumerate(zip(self.variables, means, self.log_sigma, strict=True)):
             noise = tf.random.stateless_normal(variable.shape, tf.random.fold_in(seed, NOISE_STREAM + k))
-            variable.assign(mean + tf.exp(log_sigma) * noise)
+            variable.assign(mean + tf.exp(tf.convert_to_tensor(log_sigma)) * noise)
         yield
         for variable, mean in zip(self.variables, means, strict=True):
             variable.assign(mean)
 
+    def _pairs(self):
+        """Mean and logarithm of the width of every weight, as tensors."""
+        both = zip(self.variables, self.log_sigma, strict=True)
+        return [(tf.convert_to_tensor(v), tf.convert_to_tensor(s)) for v, s in both]
+
     def prior(self):
         """Mean m and variance s^2 of the normal distribution that describes all weights in the fewest nats."""
         count = float(sum(math.prod(v.shape) for v in self.variables))
-        pairs = [(tf.convert_to_tensor(v), s) for v, s in zip(self.variables, self.log_sigma, strict=True)]
+        pairs = self._pairs()
         mean = tf.add_n([tf.reduce_sum(v) for v, _ in pairs]) / count
         squares = [tf.reduce_sum(tf.exp(2 * s) + tf.square(v - mean)) for v, s in pairs]
         return mean, tf.add_n(squares) / count
@@ -67,14 +77,10 @@ class AdaptiveWeightNoise:
         """L_C in nats: what it takes to describe the weights."""
         mean, variance = self.prior()
         terms = [
-            tf.reduce_sum(
-                0.5 * tf.math.log(variance)
-                - log_sigma
-                + (tf.square(v - mean) + tf.exp(2 * log_sigma) - variance) / (2 * variance)
-            )
-            for v, log_sigma in zip(self.variables, self.log_sigma, strict=True)
+            0.5 * tf.math.log(variance) - s + (tf.square(v - mean) + tf.exp(2 * s) - variance) / (2 * variance)
+            for v, s in self._pairs()
         ]
-        return tf.add_n(terms)
+        return tf.add_n([tf.reduce_sum(term) for term in terms])
 
     def gradients(self, gradients, scale):
         """The gradients of L / `scale`, from those of the loss of a batch at the noisy weights, divided by `scale`.
@@ -88,9 +94,9 @@ class AdaptiveWeightNoise:
         """
         mean, variance = self.prior()
         of_means, of_log_sigma = [], []
-        for variable, log_sigma, gradient in zip(self.variables, self.log_sigma, gradients, strict=True):
-            share = 1.0 / (self.batches * scale)
-            of_means.append(gradient + (variable - mean) / variance * share)
+        share = 1.0 / (self.batches * scale)
+        for (v, log_sigma), gradient in zip(self._pairs(), gradients, strict=True):
+            of_means.append(gradient + (v - mean) / variance * share)
             sigma2 = tf.exp(2 * log_sigma)
             of_sigma2 = 0.5 * tf.square(gradient) * scale + 0.5 * (1.0 / variance - 1.0 / sigma2) * share
             of_log_sigma.append(2 * sigma2 * of_sigma2)  # d sigma^2 = 2 sigma^2 d log sigma
