@@ -63,9 +63,8 @@ class InkML:
 
     def recording(self) -> Recording:
         """The Pieces of the file, in the order of the document; some may be empty."""
-        Budget().spend(
-            strokes=sum(tag_name(element) == "trace" for element in self.root.iter())
-        )  # before they are read
+        count = sum(tag_name(element) == "trace" for element in self.root.iter())
+        Budget().spend(strokes=count)  # before any of them is read
         self._read_traces(self.root, None)
         views = [element for element in self.root.iter() if tag_name(element) == "traceView"]
         shown = {id(target): target for view in views if (target := self._target(view)) is not None}

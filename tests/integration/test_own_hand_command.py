@@ -7,6 +7,7 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -118,7 +119,22 @@ def test_a_file_that_cannot_be_used_is_one_line(run, tmp_path, content, message)
     if content is not None:
         path.write_text(content)
     code, names, err = run(*WRITE, "--style_file", str(path), "--style_text", TEXT)
-    assert code == 1 and not names and err.count("\n") == 1 and err.startswith("Error: ") and message in err
+    assert code == 2 and not names and err.count("\n") == 1 and err.startswith("Error: ") and message in err
+
+
+def test_without_a_text_the_message_proposes_what_the_recogniser_reads(run, tmp_path, monkeypatch):
+    path = ink.write(tmp_path / "me.svg", ink.svg(ink.hand()))
+    reader = SimpleNamespace(read=lambda lines: ["the pen moved ovcr" for _ in lines])
+    monkeypatch.setattr(sample, "load_recogniser", lambda: reader)
+    code, names, err = run(*WRITE, "--style_file", path)
+    assert code == 2 and not names and err.count("\n") == 1
+    assert "tell it with --style_text" in err and "It looks like 'the pen moved ovcr'" in err
+
+
+def test_what_was_left_out_of_a_drawing_is_said(run, tmp_path):
+    path = ink.write(tmp_path / "me.svg", ink.svg(ink.hand(), around=("<image/><image/>", "")))
+    code, _, err = run(*WRITE, "--style_file", path, "--style_text", TEXT)
+    assert code == 0 and "left out: 2 images" in err
 
 
 # -------------------------------------------------------------------------------------------------- recording page

@@ -1,3 +1,4 @@
+import pickle
 import subprocess
 import sys
 from pathlib import Path
@@ -5,8 +6,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+import ink_helpers as ink
 import prepare_data
 from scribe.files.stroke_file import DATA_FILE, load_named_strokes, load_strokes, save_strokes
+from scribe.ink.strokes import absolute_points, split_strokes
+from scribe.ink.x_height import x_height_of_ink
 
 REPOSITORY = Path(prepare_data.__file__).resolve().parent
 REAL = REPOSITORY.parent / "shared" / "data"
@@ -109,6 +113,62 @@ def test_an_older_data_file_gets_the_names_of_its_lines(tmp_path, capsys):
     (tmp_path / "names.txt").write_text("a01-000u-01\n")
     assert prepare_data.main([*flags, "--names", str(tmp_path / "names.txt")]) == 2
     assert "has 1 lines, but" in capsys.readouterr().err
+
+
+HAND_TEXT = "the quick brown fox"
+
+
+def test_recordings_of_any_program_become_lines_of_the_usual_size_with_their_writer(tmp_path, capsys):
+    folder = tmp_path / "raw" / "anna"
+    folder.mkdir(parents=True)
+    hand = ink.hand(HAND_TEXT, scale=3.0)
+    for name, content in {
+        "one.inkml": ink.inkml([hand], [HAND_TEXT]),
+        "two.svg": ink.svg(hand),
+        "two.txt": HAND_TEXT,
+        "three.svg": ink.svg(hand),
+        "texts.tsv": f"three.svg\t{HAND_TEXT}\n",
+        "four.svg": ink.svg(hand),
+        "five.png": "\x89PNG",
+        "six.inkml": ink.inkml([hand], ["$x^2 + y_1 = 3$"]),
+    }.items():
+        ink.write(folder / name, content)
+    (folder / "0").write_bytes(pickle.dumps([HAND_TEXT, ink.offsets(hand), None]))
+    (folder / "0_resample20").write_bytes(b"the same with other points")
+    code, (strokes, texts) = prepare(tmp_path)
+    assert code == 0 and texts == [HAND_TEXT] * 4
+    assert load_named_strokes(tmp_path / "data" / DATA_FILE)[2] == ["anna"] * 4
+    for line in strokes:
+        assert line.dtype == np.int16 and 80 < x_height_of_ink([line_of[:, :2] for line_of in strokes_of(line)]) < 260
+    err = capsys.readouterr().err
+    assert "four.svg: no text" in err and "five.png: a file that is no recording" in err and "six.inkml: no text" in err
+
+
+def strokes_of(line):
+    return split_strokes(absolute_points(line))
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda line: np.column_stack([np.cumsum(line[:, :2], axis=0), line[:, 2]]),
+        lambda line: line / [50, 50, 1],
+        lambda line: line * [9, 9, 1],
+    ],
+)
+def test_lines_that_training_cannot_use_are_mended(tmp_path, change):
+    wanted = ink.offsets(ink.hand(HAND_TEXT, scale=60.0))
+    folder = tmp_path / "mended"
+    for source in (change(wanted), wanted):
+        save_strokes(tmp_path / "bad.cpkl", [source] * 3, [HAND_TEXT] * 3, ["a", "b", "c"])
+        flags = ["--source", str(tmp_path / "bad.cpkl"), "--mend", "--data_dir", str(folder)]
+        assert prepare_data.main(flags) == 0
+        strokes, texts, names = load_named_strokes(folder / DATA_FILE)
+        assert texts == [HAND_TEXT] * 3 and names == ["a", "b", "c"]
+        first = strokes[0] if source is not wanted else first
+    assert len(first) == pytest.approx(len(strokes[0]), rel=0.02)
+    sizes = [np.ptp(absolute_points(line)[:, :2], axis=0) for line in (first, strokes[0])]
+    assert sizes[0] == pytest.approx(sizes[1], rel=0.02)
 
 
 LAUGHS = '<!DOCTYPE a [<!ENTITY a "ha"><!ENTITY b "&a;&a;&a;&a;">]>'

@@ -280,3 +280,38 @@ def test_line_numbers_are_written_as_ranges_and_a_long_list_is_cut():
 def test_real_handwriting_passes(verify):
     code, out, _ = verify("--data_dir", str(REAL))
     assert code == 0 and out.endswith(f"{SUCCESS}\n")
+
+
+def real_like(lines=60):
+    """Lines of the synthetic hand that begin strokes above and end them below, in raw units."""
+    strokes, texts = make_lines(lines)
+    return [line.astype(float) for line in strokes], texts
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        (lambda line: np.column_stack([np.cumsum(line[:, :2], axis=0), line[:, 2]]), "hold positions"),
+        (lambda line: line / [50, 50, 1], "seem to be divided already"),
+        (lambda line: line * [9, 9, 1], "small letters are about"),
+        (lambda line: line[::2] * [2, 2, 1], "sampled at another rate"),
+    ],
+    ids=["positions", "divided", "other units", "other rate"],
+)
+def test_numbers_that_training_cannot_use_are_faults_that_name_what_mends_them(verify, change, reason):
+    strokes, texts = real_like()
+    write_data("data", strokes=[change(line) for line in strokes], texts=texts)
+    assert_fault(verify(), reason, "prepare_data.py --source", "--mend")
+    write_data("data", strokes=strokes, texts=texts)
+    assert "FAULT" not in verify()[2]
+
+
+def test_writing_upside_down_is_a_fault(verify):
+    t = np.linspace(0, 2.5 * np.pi, 25)
+    letter = np.column_stack([t * 9 - 30 * np.sin(t), -60 * np.cos(t) + 12 * t])
+    line = np.concatenate([np.column_stack([letter + [110 * k, 0], t == t[-1]]) for k in range(15)])
+    offsets = np.column_stack([np.diff(line[:, :2], axis=0, prepend=line[:1, :2]), line[:, 2]])
+    write_data("data", strokes=[offsets] * 30, texts=["e" * 15] * 30)
+    assert "stands on its head" not in verify()[2]
+    write_data("data", strokes=[offsets * [1, -1, 1]] * 30, texts=["e" * 15] * 30)
+    assert_fault(verify(), "stands on its head", "--mend")
