@@ -260,7 +260,7 @@ def write_files(args, logger):
             logger.write(
                 f"Warning: broken, a line has no room for them: {', '.join(dict.fromkeys(job.breaking.forced))}."
             )
-    styles = {n: _style(n, args, config, logger) for n in sorted(numbers - {None})}
+    styles = {n: _style(n, args, config, logger) for n in sorted(numbers - {None}, key=str)}
     seed = args.seed
     if seed is None and args.cards is not None:
         seed = card_batch.seed  # that of the cards which are there already
