@@ -34,6 +34,7 @@ HYPHEN_GAP, HYPHEN_ROOM = 0.25, 0.95  # x-heights: before a hyphen at the end of
 LINE_GAP, MAX_PITCH, SHORTEST = 0.3, 4.4, 0.45
 BIN = 0.4  # x-heights: width of a column in which the ink of two lines is compared
 UNDERLINE, CROSSING, WAVER = 0.42, -0.5, 0.05  # x-heights from the baseline, and how much such a stroke wavers
+SLIGHT = 0.05  # of the line spacing: letters that would be nearer than LINE_GAP by so much do not touch yet
 MAX_INDENT = 0.5  # of the width of a line
 
 
@@ -175,8 +176,6 @@ def _touch(before, after, shift, gap):
 
 def _paginate(rows, width, style):
     size, (top, right, bottom, left) = style.page_size(), style.margins()
-    edge = style.pen_width_mm / 2  # of the ink beyond the way of the pen
-    top, right, bottom, left = (max(margin, edge) for margin in (top, right, bottom, left))
     if size is None and not np.isfinite(width):  # aligned to the longest line
         width = max(row.width for row in rows if row)
     height = np.inf if size is None else size[1] - top - bottom
@@ -235,10 +234,12 @@ def _steps(rows, style):
     if not style.spacing_is_fixed():
         pitch = min(max([pitch, *needed]), max(MAX_PITCH * unit, pitch))
         return [max(pitch, step) for step in needed]
-    for before, row, step in zip([None, *rows[:-1]], rows, needed, strict=True):
+    steps = [pitch] * len(rows)
+    for k, step in enumerate(needed):
         if step > pitch:
-            _shorten(before, row, step - pitch, unit)
-    return [pitch] * len(rows)
+            _shorten(rows[k - 1], rows[k], step - pitch, unit)
+            steps[k] = pitch * max(np.ceil(_needed(rows[k - 1], rows[k], unit) / pitch - SLIGHT), 1.0)
+    return steps
 
 
 def _extremes(row, unit, lowest):
@@ -317,7 +318,6 @@ def _tight_page(lines, margins, style):
     ink = np.concatenate([line.points[:, :2] for line in lines])
     half = max(line.pen_width_mm for line in lines) / 2
     low, high = ink.min(axis=0) - half, ink.max(axis=0) + half
-    top, left = (max(margin - half, 0.0) if margin == half else margin for margin in (top, left))
     for line in lines:
         line.points[:, :2] += [left - low[0], top - low[1]]
         line.baseline_mm += top - low[1]

@@ -88,11 +88,12 @@ class PageStyle:
         return PAGE_SIZES[name][::-1] if self.landscape else PAGE_SIZES[name]
 
     def margins(self) -> tuple[float, ...]:
-        """(top, right, bottom, left) in mm."""
+        """(top, right, bottom, left) in mm; on a page that is not tight at least half a pen, which would leave it."""
         margins = tuple(np.broadcast_to(np.asarray(self.margin_mm, float), [4]).tolist())
         if not all(0 <= m < np.inf for m in margins):
             raise ValueError(f"the margin is {self.margin_mm}: it has to be 0 mm or more.")
-        return margins
+        least = 0.0 if self.page_size() is None else self.pen_width_mm / 2
+        return tuple(max(margin, least) for margin in margins)
 
     def text_width(self) -> float:
         """The width of a line in mm; infinite on a tight page without width_mm.

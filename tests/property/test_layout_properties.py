@@ -141,7 +141,7 @@ def test_any_mixture_of_words_comes_onto_any_page_with_all_its_ink(
             if composition.base:
                 strokes, index = write_text(composition.base)
                 phis = np.eye(len(composition.base))[index]
-            ink = compose_ink(composition, strokes, phis, np.random.default_rng(k))
+            ink = compose_ink(composition, strokes, phis, np.random.default_rng(k), unit=1.5)
             base = types.SimpleNamespace(text=composition.base, strokes=strokes)
             lines.append(types.SimpleNamespace(text=composition.text, strokes=ink.points, ink=ink, base=base))
         return lines
