@@ -33,13 +33,14 @@ class Letter:
     """Where the parts of a letter are.
 
     Attributes:
-        character: the base letter. ink: [n, 2], in flat coordinates.
+        character: the base letter. ink: [n, 2], in flat coordinates. marked: whether a mark stands over it already.
         left, right: of its body. centre: where marks over it stand. top: height of its upper edge, or of the mark over
             it. top_x: where its highest place is. bottom: height of the lower edge of its body.
     """
 
     character: str
     ink: NDArray
+    marked: bool = False
 
     def __post_init__(self):
         x, height = self.ink[:, 0], -self.ink[:, 1]
@@ -61,6 +62,7 @@ class Letter:
             self.centre = self.top_x
         elif self.character in CAPITALS:
             upper = body & (height > 0.45 * self.top)
+            upper = upper if upper.any() else body
             self.centre = float(np.mean(np.percentile(x[upper], [4, 96])))
         else:
             self.centre = (self.left + self.right) / 2
@@ -87,12 +89,9 @@ class Letter:
         """The letter with a mark over it, above which the next one goes."""
         if PLACES[mark] != OVER:
             return self
-        higher = dataclasses.replace(self)
+        higher = dataclasses.replace(self, marked=True)
         higher.top = max(-float(np.concatenate(strokes)[:, 1].min()), self.top)
-        higher.marked = True
         return higher
-
-    marked = False
 
 
 def _downstrokes(height):
@@ -163,7 +162,7 @@ def _anchor(mark, letter):
     """(x, height) of the origin of a mark."""
     place = PLACES[mark]
     if place == OVER:
-        if getattr(letter, "marked", False):
+        if letter.marked:
             return letter.centre, letter.top + STACKED
         return letter.centre, letter.top + GAP_TALL if letter.tall else max(letter.top + GAP_SMALL, LEAST_HEIGHT)
     if mark == "ogonek":

@@ -101,6 +101,23 @@ def test_page_holds_all_text_within_its_side_margins_in_writing_order(paragraphs
         assert (np.diff([line.baseline_mm for line in page.lines]) > 0).all()
 
 
+@settings(max_examples=60)
+@given(any_strokes(), st.text("aiÉłøŁćąæœŒßď½€@.,' ĳĦ’", min_size=1, max_size=12), st.integers(0, 9))
+def test_any_ink_can_be_composed(strokes, text, seed):
+    composition = compose_text(text)
+    assume(composition.text)
+    points, phis = (
+        np.zeros((len(strokes), 6)),
+        np.random.default_rng(seed).random((len(strokes), len(composition.base))),
+    )
+    points[:, [0, 1, 5]] = strokes
+    if not composition.base:
+        points, phis = points[:0], phis[:0]
+    ink = compose_ink(composition, points, phis, np.random.default_rng(seed))
+    assert np.isfinite(ink.points).all() and len(ink.points) == len(ink.index) == len(ink.source)
+    assert 0 <= ink.index.min() and ink.index.max() < len(composition.text)
+
+
 WORDS = st.sampled_from(
     ["gypsy", "Tall", "Zoë", "Łódź", "½", "5", "€", "=", "Å", "https://www.example.org/a/b?c=d", "x²", "i", "I"]
     + ["‘yes’", "Donaudampfschifffahrtselektrizitaetenhauptbetriebswerkbau", "…", "-", "__very__", "~~no~~", "{}", "@"]
