@@ -23,6 +23,8 @@ from scribe.files.safe_pickle import PickledArray, load_pickled_bytes
 # Positions move on slowly: from point to point by a small share of how far they scatter. Offsets change as fast as they
 # are large. On real lines the shares are 0.02 to 0.1, and 0.6 to 1.1.
 POSITION_SHARE = 0.3
+# Whole numbers as offsets: each is off by up to one, and these errors add up. Half the offsets of IAM-OnDB are over 24.
+COARSE_STEP, LEAST_STEPS = 1.0, 100
 STROKES_KEYS = ("strokes", "train", "samples", "data", "arr_0", "x", "valid", "test")
 TEXTS_KEYS = ("texts", "text", "chars", "labels", "sentences", "words", "arr_1", "c")
 NAMES_KEYS = ("subject_labels", "subjects", "writers", "w_id", "names")
@@ -59,12 +61,19 @@ def strokes_of_array(points: NDArray) -> list[NDArray]:
         points[-1, 2] = 1.0
     points = points[:, :3]
     # Some divide all columns by the same number.
-    binary = [k for k in (2, 0) if np.isin(points[:, k], (0, points[:, k].max())).all() and points[:, k].max() >= 0]
+    most = points.max(axis=0)
+    binary = [k for k in (2, 0) if most[k] >= 0 and np.isin(points[:, k], (0, most[k])).all()]
     if not binary:
         raise ValueError("no column of its arrays is 0 or 1, so that the lifts of the pen are not known")
     pen = points[:, binary[0]] > 0
     places = points[:, [0, 1] if binary[0] == 2 else [1, 2]]
     offsets = not is_positions(places)
+    steps = np.abs(places[1:]).max(axis=1) if offsets and len(places) > 1 else np.zeros(0)
+    if len(steps) > LEAST_STEPS and (places == np.round(places)).all() and np.median(steps) <= COARSE_STEP:
+        raise ValueError(
+            f"its offsets are whole numbers, but half of them are {np.median(steps):.0f} or less: what was rounded away "
+            "adds up, and the letters have lost their shapes; export larger numbers"
+        )
     if offsets:
         # Some projects begin with a row that says that the pen comes from elsewhere.
         skip = int(len(points) > 1 and pen[0] and not places[0].any())
