@@ -71,8 +71,8 @@ def strokes_of_array(points: NDArray) -> list[NDArray]:
     steps = np.abs(places[1:]).max(axis=1) if offsets and len(places) > 1 else np.zeros(0)
     if len(steps) > LEAST_STEPS and (places == np.round(places)).all() and np.median(steps) <= COARSE_STEP:
         raise ValueError(
-            f"its offsets are whole numbers, but half of them are {np.median(steps):.0f} or less: what was rounded away "
-            "adds up, and the letters have lost their shapes; export larger numbers"
+            f"its offsets are whole numbers, but half of them are {np.median(steps):.0f} or less: what was rounded "
+            "away adds up, and the letters have lost their shapes; export larger numbers"
         )
     if offsets:
         # Some projects begin with a row that says that the pen comes from elsewhere.
