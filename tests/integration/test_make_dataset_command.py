@@ -261,7 +261,7 @@ def test_contradictions_are_wrong_usage_and_write_nothing(run, flags, tmp_path, 
 
 @pytest.mark.parametrize(
     ("content", "code", "message"),
-    [(b"\xff\xfe\x00a", 2, "not a text in UTF-8"), (b"", 2, "nothing of it can be written"),
+    [(b"\xff\xfe\x00", 2, "not a text in UTF-8"), (b"", 2, "nothing of it can be written"),
      ("漢字\n".encode(), 2, "all is in Chinese letters"), (None, 1, "texts.txt")],
 )  # fmt: skip
 def test_texts_that_cannot_be_used_are_one_clear_line(run, flags, tmp_path, content, code, message):
