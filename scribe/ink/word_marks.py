@@ -22,7 +22,7 @@ MARKS = {UNDERLINED: "underlined", CROSSED: "crossed"}
 _BREAK_AFTER = "/.-?&=@_\\,;:|+"
 LONGEST_PIECE = 24  # characters; of longer ones the network has seen few
 LEAST_PIECE = 2  # letters on each side of a hyphen
-ROOM_USED = 0.82  # share of a line that a piece may take by its estimated width, since it may come out wider
+ROOM_USED = 0.72  # share of a line that a piece may take by its estimated width, since it may come out wider
 _VOWELS = frozenset("aeiouyáàâäãåæéèêëíìîïóòôöõøœúùûüýAEIOUY")
 
 

@@ -94,12 +94,12 @@ def _break_lines(words, width, style, warn, indent):
     """Greedy: every line takes the words that fit."""
     rows = [_Row([], [])]
     for k, word in enumerate(words):
-        if word.width > width:
-            if warn:
-                warn(f"{word.text!r} is {word.width:.0f} mm wide, a line {width:.0f} mm: it is written smaller.")
-            word = word.resized(width / word.width)
         follows = words[k + 1].joint == "-" if k + 1 < len(words) else False
         room = width - (HYPHEN_ROOM * style.x_height_mm if follows else 0.0)
+        if word.width > room:
+            if warn:
+                warn(f"{word.text!r} is {word.width:.0f} mm wide, a line {width:.0f} mm: it is written smaller.")
+            word = word.resized(room / word.width)
         row = rows[-1]
         if row.words:
             x = _next_x(row.words[-1], row.x[-1], word, style)

@@ -184,7 +184,7 @@ def _settled(points, word, unit):
         return points
     points = points.copy()
     large = [(DIGIT_HEIGHT if c.isdigit() else TALL_HEIGHT, np.ptp(y) / unit) for c, y in own if c in CAPITALS + DIGITS]
-    if len(large) == len(own) > 1:
+    if len(large) == len(own):
         ratio = float(np.median([height / usual for usual, height in large]))
         if abs(ratio - 1) > OFF_HEIGHT:
             edge = [points[:, 0].min(), 0.0]

@@ -226,6 +226,14 @@ def test_word_that_a_line_has_no_room_for_is_written_smaller_with_a_warning():
     assert len(said) == 1 and "'thank' is " in said[0] and "smaller" in said[0]
 
 
+def test_a_piece_that_is_too_wide_leaves_room_for_its_hyphen():
+    strokes, index = write_text("unbelievable ness")
+    segment = Segment("unbelievable ness", strokes, index, joints=[" ", "-"], marks=["", ""])
+    lines = lines_of(compose([[segment]], PageStyle(size=(40, 60), margin_mm=5)))
+    assert [line.text for line in lines] == ["unbelievable-", "ness"]
+    assert ink(lines)[:, 0].max() <= 35 + 1e-6
+
+
 @pytest.mark.parametrize("margin_mm", [0, 3])
 def test_tall_letters_stay_below_the_upper_edge_and_descenders_above_the_lower(margin_mm):
     strokes, index = write_text("Tall gypsy Hill")
