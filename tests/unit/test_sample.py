@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from model import HandwritingModel, load_model, split_head
-from sample import parse_args, sample, sample_batch, to_one_hot
+from sample import contradictions, parse_args, sample, sample_batch, to_one_hot
 from scribe.files.stroke_file import save_strokes
 from scribe.network.tf_setup import tf
 from scribe.writing import lines as written_lines
@@ -305,6 +305,23 @@ def test_styles_of_integers_are_raw_and_of_floats_are_scaled(tmp_path):
 
 
 @pytest.mark.smoke
+def test_flags_of_the_earlier_scribes_are_taken():
+    args = parse_args(["--text", "", "--style", "-1", "--tsteps_per_ascii", "25", "--eos_threshold", "0.35"])
+    assert (args.text, args.style, args.eos_threshold) == (None, None, 0.35)
+    for flags in (["--eos_threshold", "1.5"], ["--text", " "]):
+        with pytest.raises(SystemExit) as exit:
+            parse_args(flags)
+        assert exit.value.code == 2
+
+
+def test_an_alphabet_contradicts_a_checkpoint_only_by_what_that_lacks():
+    config = types.SimpleNamespace(rnn_size=12, nmixtures=3, kmixtures=2, alphabet=ALPHABET)
+    for alphabet in (ALPHABET, ALPHABET[::-1], "abc"):
+        assert not contradictions(parse_args(["--alphabet", alphabet]), config)
+    (sentence,) = contradictions(parse_args(["--alphabet", "aéb"]), config)
+    assert "'é'" in sentence and "--alphabet" in sentence
+
+
 @pytest.mark.parametrize(
     "flags", [["--bias", "-1"], ["--bias", "nan"], ["--tsteps", "0"], ["--seed", "-2"], ["--text", " "], ["--nonsense"]]
 )
