@@ -11,7 +11,6 @@ Letters: T pen points, U characters, A alphabet + 1, H units, K window component
 """
 
 import dataclasses
-import re
 
 import numpy as np
 from numpy.typing import NDArray
@@ -121,6 +120,7 @@ def _sigmoid(x):
 # -------------------------------------------------------------------------------------------------------- checkpoints
 
 SUITE, KERAS, SESSION, SOFTPLUS = "suite", "keras", "session", "softplus"
+_OBJECT_GRAPH = "_CHECKPOINTABLE_OBJECT_GRAPH"
 _PARTS = {
     **{f"lstm{i}": ("kernel", "recurrent_kernel", "bias") for i in range(3)},
     "attention_layer": ("kernel", "bias"),
@@ -146,25 +146,48 @@ def kind_of_checkpoint(prefix: str) -> str:
     return SUITE if any("named_weights/" in name for name in names) else KERAS
 
 
+def _keys_of_weights(graph):
+    """{(layer, part): key in the checkpoint} of what is found of `_PARTS`.
+
+    The keys themselves say little: Keras 3 stores a weight under the optimizer's name for it where there is one. The
+    graph of objects tells which tensor an attribute of the model is.
+    """
+
+    def child(node, *names):
+        return next((graph.nodes[c.node_id] for c in node.children if c.local_name in names), None)
+
+    keys = {}
+    for model in graph.nodes:
+        layers = {layer: child(model, layer) for layer in _PARTS}
+        if None in layers.values():
+            continue
+        for layer, node in layers.items():
+            for part in _PARTS[layer]:
+                weight = child(child(node, "cell") or node, part, f"_{part}")
+                if weight is not None and len(weight.attributes) == 1:
+                    keys[layer, part] = weight.attributes[0].checkpoint_key
+        break
+    return keys
+
+
 def read_keras_checkpoint(prefix: str) -> FirstNetwork:
     """The network in a checkpoint of the TensorFlow 2 scribe, of Keras 2 or 3; optimizer slots are left out.
 
     Raises:
         NetworkError: it cannot be read, or it does not hold such a network.
     """
+    # Late: TensorFlow has to be imported by tf_setup first.
+    from tensorflow.core.protobuf import trackable_object_graph_pb2
+
     try:
         reader = tf.train.load_checkpoint(prefix)
-        names = sorted(reader.get_variable_to_shape_map())
-        found = {}
-        for layer, parts in _PARTS.items():
-            for part in parts:
-                # Keras 3 keeps some weights under _kernel, and an LSTM's are those of its cell.
-                pattern = rf"(?:.+/)?{layer}/(?:cell/)?_?{part}/\.ATTRIBUTES/VARIABLE_VALUE"
-                found[layer, part] = [name for name in names if re.fullmatch(pattern, name)]
-        missing = [f"{layer}/{part}" for (layer, part), keys in found.items() if len(keys) != 1]
+        graph = trackable_object_graph_pb2.TrackableObjectGraph()
+        graph.ParseFromString(reader.get_tensor(_OBJECT_GRAPH))
+        keys = _keys_of_weights(graph)
+        missing = [f"{layer}/{part}" for layer, parts in _PARTS.items() for part in parts if (layer, part) not in keys]
         if missing:
             raise NetworkError(f"{prefix} is not a checkpoint of the TensorFlow 2 scribe: {', '.join(missing)} missing")
-        values = {key: np.asarray(reader.get_tensor(name), np.float32) for key, (name,) in found.items()}
+        values = {name: np.asarray(reader.get_tensor(key), np.float32) for name, key in keys.items()}
     except (tf.errors.OpError, ValueError, IndexError, RuntimeError) as error:
         reason = str(getattr(error, "message", error)).strip().splitlines()[0]
         raise NetworkError(f"{prefix} cannot be read: {reason}") from None

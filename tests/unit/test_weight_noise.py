@@ -95,7 +95,7 @@ def test_the_width_becomes_that_of_the_posterior_where_that_is_known():
     data = np.random.default_rng(0).normal(2.0, 1.0, n).astype(np.float32)
     weights = weight([2.0, 0.0])  # the loss depends on the first; the second stays free
     noise = AdaptiveWeightNoise([weights], 0.3, batches=n)
-    optimizer = tf.keras.optimizers.Adam(0.01)
+    optimizer = tf.keras.optimizers.Adam(0.01, beta_2=0.98)
     optimizer.build([weights, *noise.log_sigma])
 
     @tf.function
