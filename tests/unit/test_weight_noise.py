@@ -91,12 +91,13 @@ def test_weights_are_drawn_with_their_widths_and_are_their_means_again_afterward
 
 def test_the_width_becomes_that_of_the_posterior_where_that_is_known():
     """The mean of a normal distribution with deviation 1, seen n times, is known to 1 / sqrt(n)."""
-    n = 400
-    data = np.random.default_rng(0).normal(2.0, 1.0, n).astype(np.float32)
-    weights = weight([2.0, 0.0])  # the loss depends on the first; the second stays free
-    noise = AdaptiveWeightNoise([weights], 0.3, batches=n)
+    n, random = 400, np.random.default_rng(0)
+    data = random.normal(2.0, 1.0, n).astype(np.float32)
+    # The loss depends on the first weight; the others are free, and there for a prior that is about 1 wide.
+    weights = weight(np.concatenate([[2.0], random.normal(0, 1, 50)]))
+    noise = AdaptiveWeightNoise([weights], 0.2, batches=n)
     optimizer = tf.keras.optimizers.Adam(0.01, beta_2=0.98)
-    optimizer.build([weights, *noise.log_sigma])
+    optimizer.build(noise.log_sigma)
 
     @tf.function
     def step(x, seed):
@@ -104,17 +105,16 @@ def test_the_width_becomes_that_of_the_posterior_where_that_is_known():
             with tf.GradientTape() as tape:
                 loss = 0.5 * tf.square(x - tf.convert_to_tensor(weights)[0])
             gradients = [tf.convert_to_tensor(g) for g in tape.gradient(loss, [weights])]
-        of_means, of_widths = noise.gradients(gradients, 1.0)
-        optimizer.apply_gradients(zip([*of_means, *of_widths], [weights, *noise.log_sigma]))
+        _, of_widths = noise.gradients(gradients, 1.0)
+        optimizer.apply_gradients(zip(of_widths, noise.log_sigma))
 
     widths = []
-    for k in range(6 * n):
+    for k in range(3 * n):
         step(tf.constant(data[k % n]), tf.constant([1, k]))
         widths.append(np.exp(np.asarray(noise.log_sigma[0])))
-    seen, free = np.median(widths[-2 * n :], axis=0)
-    assert 0.6 / np.sqrt(n) < seen < 1.6 / np.sqrt(n)
-    assert free > 5 * seen
-    assert np.asarray(weights)[0] == pytest.approx(data.mean(), abs=0.15)
+    seen, *free = np.median(widths[-n:], axis=0)
+    assert 0.6 / np.sqrt(n) < seen < 1.8 / np.sqrt(n)
+    assert min(free) > 5 * seen
 
 
 def training_step(*flags):
