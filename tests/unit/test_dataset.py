@@ -121,6 +121,7 @@ def test_the_split_of_the_first_texts_is_that_of_always():
     """A data set that is gone on with must not move a text from one split into another."""
     assert "".join(map(str, assign_splits(20, IAM_SHARES))) == "02001020020020102002"
     assert "".join(map(str, assign_splits(20, [5, 3, 2]))) == "01200102100120010210"
+    assert IAM_SHARES == (6482, 976, 2915)  # of the database's own partition
     assert assign_splits(1, IAM_SHARES).dtype == np.int8 and len(assign_splits(0, IAM_SHARES)) == 0
     assert (assign_splits(100, [1, 0, 0]) == 0).all()
     assert set(assign_splits(5, IAM_SHARES)) == {0, 1, 2}
