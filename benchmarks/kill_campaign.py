@@ -3,7 +3,8 @@
     python3 benchmarks/kill_campaign.py                                  # 10 kills of each command, about 15 minutes
     python3 benchmarks/kill_campaign.py --kills 60 --only training --json killed.json
 
-Three commands, each started again after every kill until it has been killed often enough, then left to finish:
+Three commands, each started again after every kill. Whenever it comes to its end, the result is compared, and it begins
+anew until it has been killed often enough:
 
     training     the latest and the best checkpoint hold the same numbers, bit for bit, as those of a run never killed
     data set     the same files with the same bytes as one never killed
@@ -17,6 +18,7 @@ import argparse
 import hashlib
 import os
 import random
+import shutil
 import signal
 import subprocess
 import sys
@@ -27,7 +29,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
-from scribe.console import say  # noqa: E402
+from scribe.console import SuiteError, run_command, say  # noqa: E402
 from scribe.files.atomic import check_writable, save_json  # noqa: E402
 from scribe.files.stroke_file import DATA_FILE, load_strokes, save_strokes  # noqa: E402
 
@@ -51,57 +53,76 @@ def files_of(folder):
     return found
 
 
-def digests(folder, leave_out=()):
+def digests(folder):
     """{path within the folder: SHA-256} of all files."""
     paths = [path for path in sorted(Path(folder).rglob("*")) if path.is_file()]
-    names = {path.relative_to(folder).as_posix(): path for path in paths}
-    return {n: hashlib.sha256(p.read_bytes()).hexdigest() for n, p in names.items() if n not in leave_out}
+    return {p.relative_to(folder).as_posix(): hashlib.sha256(p.read_bytes()).hexdigest() for p in paths}
 
 
 class Campaign:
-    """Runs a command, kills it, and runs it again.
+    """Runs a command, kills it, and runs it again; compares what it has made whenever it comes to its end.
 
     Args:
-        words: the command. watched: the folder that it writes to. seconds: how long it takes when it is left alone.
-        rng: decides on the instants.
+        words: the command. folder: where it writes; removed before it begins anew.
+        watched: the folder whose changes a kill waits for. seconds: how long the command takes when it is left alone.
+        compare: returns what is not as it should be at the end, a list of names. rng: decides on the instants.
     """
 
-    def __init__(self, words, watched, seconds, rng):
-        self.words, self.watched, self.seconds, self.rng = words, watched, seconds, rng
+    def __init__(self, words, folder, watched, seconds, compare, rng):
+        self.words, self.folder, self.watched, self.seconds = words, folder, watched, seconds
+        self.compare, self.rng = compare, rng
         self.kills = {"SIGKILL": 0, "SIGTERM": 0}
-        self.in_a_write = self.finished_before = 0
+        self.at_a_write = self.ends = 0
+        self.differing = []
+
+    def run(self, kills, before=lambda: None, after=lambda: []):
+        """Kills the command `kills` times, then lets it end.
+
+        Args:
+            before: called before every start. after: called after every kill; returns what is not as it should be.
+        """
+        while sum(self.kills.values()) < kills:
+            before()
+            if self.kill_once():
+                self.differing += after()
+            else:
+                self._end()
+                shutil.rmtree(self.folder, ignore_errors=True)
+        before()
+        subprocess.run(self.words, cwd=ROOT, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        self._end()
+        return {
+            "kills": self.kills, "as a write began": self.at_a_write, "ends": self.ends, "differing": self.differing
+        }  # fmt: skip
+
+    def _end(self):
+        self.ends += 1
+        self.differing += self.compare()
 
     def kill_once(self):
-        """Starts the command and kills it at some instant, or sees it end."""
+        """Starts the command and kills it at some instant; returns False if it came to its end before that."""
         process = subprocess.Popen(self.words, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        start, before = time.monotonic(), files_of(self.watched)
+        start, before = time.monotonic(), None
         wait = self.rng.uniform(0, 0.9 * self.seconds)
         at_a_write = self.rng.random() < 0.5
         while process.poll() is None:
             if time.monotonic() - start >= wait:
-                if not at_a_write or (now := files_of(self.watched)) != before:
+                now = files_of(self.watched)
+                if not at_a_write or before is not None and now != before:
                     break
                 before = now
             time.sleep(POLL)
-        if process.poll() is not None:
-            self.finished_before += 1
-            return
         name = "SIGTERM" if self.rng.random() < 0.1 else "SIGKILL"
-        process.send_signal(getattr(signal, name))
-        process.wait()
+        if process.poll() is None:
+            process.send_signal(getattr(signal, name))
+        code = process.wait()
+        if code in (0, 1, 2):
+            if code:
+                raise SuiteError(f"{' '.join(self.words)} ended by itself with the exit code {code}.")
+            return False
         self.kills[name] += 1
-        self.in_a_write += at_a_write
-
-    def finish(self):
-        """Runs the command to its end; returns what went wrong, as a list of sentences."""
-        done = subprocess.run(self.words, cwd=ROOT, capture_output=True, text=True)
-        if done.returncode:
-            return [f"the last start ended with {done.returncode}: {done.stderr.strip().splitlines()[-1:]}"]
-        return []
-
-    def report(self, differing):
-        """What happened, as a dict."""
-        return {"kills": self.kills, "as a write began": self.in_a_write, "differing": differing}
+        self.at_a_write += at_a_write
+        return True
 
 
 def timed(words):
@@ -135,26 +156,18 @@ def kill_training(folder, kills, rng):
     save_strokes(str(folder / "data" / DATA_FILE), strokes[:LINES], texts[:LINES])
 
     def words(name):
-        paths = [
-            "--data_dir",
-            folder / "data",
-            "--save_path",
-            folder / name / "run",
-            "--log_dir",
-            folder / name / "logs",
-        ]
+        own = folder / name
+        paths = ["--data_dir", folder / "data", "--save_path", own / "run", "--log_dir", own / "logs"]
         return [sys.executable, "train.py", *map(str, paths), *SMALL, "--save_every", "2"]
 
-    seconds = timed(words("whole"))
-    os.makedirs(folder / "killed")
-    campaign = Campaign(words("killed"), folder / "killed", seconds, rng)
-    while sum(campaign.kills.values()) < kills and campaign.finished_before < 3:
-        campaign.kill_once()
-    differing = campaign.finish()
-    if not differing:
-        whole, killed = tensors(folder / "whole" / "run"), tensors(folder / "killed" / "run")
-        differing = [name for name in sorted({*whole, *killed}) if whole.get(name) != killed.get(name)]
-    return {**campaign.report(differing), "arrays compared": len(tensors(folder / "whole" / "run"))}
+    seconds, whole = timed(words("whole")), tensors(folder / "whole" / "run")
+
+    def compare():
+        killed = tensors(folder / "killed" / "run")
+        return [name for name in sorted({*whole, *killed}) if whole.get(name) != killed.get(name)]
+
+    killed = folder / "killed"
+    return {"arrays": len(whole)} | Campaign(words("killed"), killed, killed / "run", seconds, compare, rng).run(kills)
 
 
 def kill_dataset(folder, kills, rng):
@@ -165,20 +178,20 @@ def kill_dataset(folder, kills, rng):
         texts = ROOT / "data" / "evaluation_texts.txt"
         return [sys.executable, "make_dataset.py", "--texts", str(texts), "--output", str(folder / name), *flags]
 
-    seconds = timed(words("whole"))
-    os.makedirs(folder / "killed")
-    campaign = Campaign(words("killed"), folder / "killed", seconds, rng)
-    while sum(campaign.kills.values()) < kills and campaign.finished_before < 3:
-        campaign.kill_once()
-    differing = campaign.finish()
-    whole, killed = digests(folder / "whole"), digests(folder / "killed")
-    differing += [name for name in sorted({*whole, *killed}) if whole.get(name) != killed.get(name)]
-    return {**campaign.report(differing), "files compared": len(whole)}
+    seconds, whole = timed(words("whole")), digests(folder / "whole")
+
+    def compare():
+        killed = digests(folder / "killed")
+        return [name for name in sorted({*whole, *killed}) if whole.get(name) != killed.get(name)]
+
+    killed = folder / "killed"
+    return {"files": len(whole)} | Campaign(words("killed"), killed, killed, seconds, compare, rng).run(kills)
 
 
 def kill_page(folder, kills, rng):
     """Kills the writing of a page over another one; returns the report."""
-    path, formats = folder / "killed" / "card.json", {}
+    killed = folder / "killed"
+    path, contents = killed / "card.json", {}
 
     def words(name, text):
         flags = ["--lines", *text, "--seed", "3", "--no_proofread", "--save_path", "saved/checkpoint"]
@@ -186,19 +199,21 @@ def kill_page(folder, kills, rng):
 
     for name, text in (("old", ["one line", "another"]), ("new", ["three lines", "that are others", "than before"])):
         seconds = timed(words(name, text))
-        formats[name] = (folder / name / "card.json").read_bytes()
-    os.makedirs(folder / "killed")
-    campaign = Campaign(words("killed", text), folder / "killed", seconds, rng)
-    differing = []
-    while sum(campaign.kills.values()) < kills and campaign.finished_before < kills:
-        path.write_bytes(formats["old"])
-        campaign.kill_once()
-        if path.read_bytes() not in formats.values():
-            differing.append(f"card.json after kill {sum(campaign.kills.values())}")
-    differing += campaign.finish()
-    if path.read_bytes() != formats["new"]:
-        differing.append("card.json at the end")
-    return campaign.report(differing)
+        contents[name] = (folder / name / "card.json").read_bytes()
+
+    def before():
+        os.makedirs(killed, exist_ok=True)
+        path.write_bytes(contents["old"])
+
+    campaign = Campaign(
+        words("killed", text),
+        killed,
+        killed,
+        seconds,
+        lambda: [path.name] * (path.read_bytes() != contents["new"]),
+        rng,
+    )
+    return campaign.run(kills, before, lambda: [path.name] * (path.read_bytes() not in contents.values()))
 
 
 # ------------------------------------------------------------------------------------------------------- command line
@@ -211,6 +226,11 @@ def main(argv=None):
     p.add_argument("--seed", type=int, default=0, help="seed of the instants")
     p.add_argument("--json", metavar="FILE", default=None, help="file for the report")
     args = p.parse_args(argv)
+    return run_command(lambda: work(args))
+
+
+def work(args):
+    """Runs the campaigns that the flags name. Returns the exit code."""
     if args.json:
         check_writable(args.json)
     commands = dict(zip(PARTS, (kill_training, kill_dataset, kill_page)))
@@ -223,10 +243,10 @@ def main(argv=None):
             reports[name] = commands[name](folder, args.kills, random.Random(f"{args.seed} {name}"))
             reports[name]["seconds"] = round(time.monotonic() - start)
             say(f"{name}: {reports[name]}")
-    print("| command | SIGKILL | SIGTERM | as a write began | differing |\n|---|---|---|---|---|")
+    print("| command | SIGKILL | SIGTERM | as a write began | ends compared | differing |\n|---|---|---|---|---|---|")
     for name, report in reports.items():
         kills, differing = report["kills"], len(report["differing"])
-        row = (name, kills["SIGKILL"], kills["SIGTERM"], report["as a write began"], differing)
+        row = (name, kills["SIGKILL"], kills["SIGTERM"], report["as a write began"], report["ends"], differing)
         print("| " + " | ".join(map(str, row)) + " |")
     if args.json:
         save_json(args.json, {"kills": args.kills, "seed": args.seed, "reports": reports})
