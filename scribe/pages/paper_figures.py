@@ -28,7 +28,7 @@ class Density(NamedTuple):
     rho: NDArray
 
 
-def density_map(points: NDArray, density: Density, cell: float = 0.12, pad: float = 3.0) -> tuple[NDArray, tuple]:
+def density_map(points: NDArray, density: Density, cell: float = 0.09, pad: float = 2.0) -> tuple[NDArray, tuple]:
     """The sum of the densities of all next points, over the paper.
 
     Args:
@@ -87,13 +87,17 @@ def draw_mixture(strokes: NDArray, density: Density, path: str) -> None:
 def draw_window(phis: NDArray, strokes: NDArray, text: str, path: str) -> None:
     """Figure 13: the window weights, time from left to right, the text from the bottom to the top: a diagonal.
 
+    What is drawn is each character's share of the weights of a point. The weights themselves are ten times as large
+    where the window moves on as within a character, and would show little else.
+
     Args:
         phis: [n, U]. strokes: [n, 6]. text: U characters.
     """
     n, U = phis.shape
     figure = new_figure(9.0, 0.16 * U + 2.4)
     above, below = figure.subplots(2, 1, height_ratios=[0.16 * U + 0.8, 1.3])
-    above.imshow(phis.T, aspect="auto", origin="lower", cmap="gray", interpolation="nearest", vmin=0)
+    shares = phis / np.maximum(phis.sum(axis=1, keepdims=True), 1e-30)
+    above.imshow(shares.T, aspect="auto", origin="lower", cmap="gray", interpolation="nearest", vmin=0, vmax=1)
     above.set_yticks(range(U), [{" ": "␣"}.get(c, c) for c in text], fontsize=7, fontfamily="DejaVu Sans Mono")
     above.set_xlabel("pen point", fontsize=8)
     above.tick_params(axis="x", labelsize=7)
