@@ -8,13 +8,17 @@
 load_model() gives the network that comes with the suite, with its trained weights. The mixture density that the outputs
 describe, and its loss, are in scribe/network/density.py; the fast recurrences in scribe/network/recurrent.py.
 
-Letters: B batch, T pen points, U characters, A alphabet + 1, H rnn_size, K kmixtures, M nmixtures.
+Letters: B batch, T pen points, U characters, A alphabet + 1, H rnn_size, K kmixtures, M nmixtures, D hand_size.
 
     h0_t = LSTM0([x_t ; w_{t-1}], h0_{t-1})        the attention LSTM
     w_t  = window(h0_t, text)                      eq. 46-51
     h1_t = LSTM1([x_t ; w_t ; h0_t])               eq. 52-53
     h2_t = LSTM2([x_t ; w_t ; h1_t])
     y_t  = W_y [h0_t ; h1_t ; h2_t] + b_y          1 + 6M numbers: the density of the next point, eq. 17-25
+
+A network with a hand_size D > 0 may be told whose hand to write (not in the paper): D numbers for the hand, which enter
+each LSTM at every point, and D for each character of the text, which follow its one-hot in the text, so that the window
+brings to each LSTM how this hand writes the character that is being written. All zero: any hand.
 
 A pen point is (dx, dy, e): the offset from the point before, in units of `data_scale` raw units, y growing downwards,
 and e = 1 where the pen lifts after the point.
@@ -27,8 +31,11 @@ from scribe.network.alphabet_rows import CheckpointAlphabet
 from scribe.network.checkpoint import SHIPPED, check_shapes, load_config, restore_weights
 from scribe.network.config import POINT_SIZE, ModelConfig
 from scribe.network.density import loss_sum_and_count, split_head
+from scribe.network.hand_encoder import HandEncoder
 from scribe.network.recurrent import attention_lstm_sequence, lstm_sequence, lstm_step, text_mask, window_step
 from scribe.network.tf_setup import GPUS, tf
+
+LSTMS = 3
 
 # ---------------------------------------------------------------------------------------------- the attention LSTM
 
@@ -109,6 +116,7 @@ class HandwritingModel(tf.keras.Model):
             optional, is the probability to keep an output of an LSTM in training.
 
     Attributes:
+        hand_encoder: describes hands for a network with a hand_size; None without.
         products: type of the factors in the large products of training, tf.float32 or tf.bfloat16; see
             scribe/network/precision.py. Without training they are float32.
     """
@@ -141,7 +149,22 @@ class HandwritingModel(tf.keras.Model):
             lstm2=self.lstm2.cell,
             mdn=self.mdn_layer,
         )
+        self.hand_size, self.hand_encoder = self.config.hand_size, None
+        if self.hand_size:
+            self._add_hand_kernels()
+            self.hand_encoder = HandEncoder(self.hand_size, A, name="hand_encoder")
         self.built = True
+
+    def _add_hand_kernels(self):
+        """Weights [D, 4H] of each LSTM: the hand enters by hand_kernel, the glyph in the window by glyph_kernel.
+
+        Zero before training: a network that learns of hands writes at first as it did before.
+        """
+        shape = (self.hand_size, 4 * self.rnn_size)
+        for i in range(LSTMS):
+            for kind in ("hand_kernel", "glyph_kernel"):
+                kernel = self.add_weight(name=f"lstm{i}_{kind}", shape=shape, initializer="zeros")
+                setattr(self.named_weights, f"lstm{i}_{kind}", kernel)
 
     @property
     def alphabet(self):
@@ -163,36 +186,39 @@ class HandwritingModel(tf.keras.Model):
             inputs: a dict with
                 "stroke_data" [B, T, 3]: pen points,
                 "char_seq" [B, U, A]: one-hot text; a padding character is all zero,
-                "kappa" [B, K, 1], "window" [B, A], "states", a list of three (h [B, H], c [B, H]): optional, what an
-                    earlier call returned; zeros otherwise,
+                "hand" [B, D], "glyphs" [B, U, D]: optional, for a network with a hand_size: descriptions of the hand and of
+                    the characters of the text, as `HandEncoder` makes them; zeros otherwise,
+                "kappa" [B, K, 1], "window" [B, A + D], "states", a list of three (h [B, H], c [B, H]): optional, what
+                    an earlier call returned; zeros otherwise,
                 "dropout_seed" [2] integers: optional, makes dropout repeatable.
             training: whether to apply dropout, and to round the factors of large products to `products`.
 
         Returns:
             A dict with eos [B, T, 1], pi, mu1, mu2, sigma1, sigma2, rho [B, T, M]; the raw eos_hat [B, T, 1], pi_hat,
-            sigma1_hat, sigma2_hat [B, T, M]; phi [B, T, U]; kappa [B, K, 1] and window [B, A] after the last point;
+            sigma1_hat, sigma2_hat [B, T, M]; phi [B, T, U]; kappa [B, K, 1] and window [B, A + D] after the last point;
             kappas [B, T, K]; states after the last point.
         """
         x = tf.transpose(inputs["stroke_data"], [1, 0, 2])  # [T, B, 3]
-        char_seq = inputs["char_seq"]
         batch = tf.shape(x)[1]
+        char_seq = self.text_with_glyphs(inputs["char_seq"], inputs.get("glyphs"))
+        biases = self.lstm_biases(inputs.get("hand"))
         states = inputs.get("states") or [(tf.zeros([batch, self.rnn_size]),) * 2] * 3
         kappa0 = inputs["kappa"][:, :, 0] if "kappa" in inputs else tf.zeros([batch, self.kmixtures])
-        w0 = inputs["window"] if "window" in inputs else tf.zeros([batch, self.char_vec_len])
+        w0 = inputs["window"] if "window" in inputs else tf.zeros([batch, self.char_vec_len + self.hand_size])
 
         (h0_before, c0_before), before1, before2 = states
         cell, attention = self.lstm0, self.attention_layer
         products = self.products if training else None
         h0, w, phi, kappas, c0 = attention_lstm_sequence(
             x, char_seq, h0_before, c0_before, kappa0, w0,
-            *_tensors(cell.kernel, cell.recurrent_kernel, cell.bias, attention.kernel, attention.bias),
+            *_tensors(self._kernel(0), cell.recurrent_kernel, biases[0], attention.kernel, attention.bias),
             products=products,
         )  # fmt: skip
         drop = self._dropout(inputs.get("dropout_seed"), training)
         h0_out = drop(h0, 0)
-        h1, states1 = self._lstm(self.lstm1, tf.concat([x, w, h0_out], axis=-1), before1, products)
+        h1, states1 = self._lstm(1, tf.concat([x, w, h0_out], axis=-1), before1, biases[1], products)
         h1_out = drop(h1, 1)
-        h2, states2 = self._lstm(self.lstm2, tf.concat([x, w, h1_out], axis=-1), before2, products)
+        h2, states2 = self._lstm(2, tf.concat([x, w, h1_out], axis=-1), before2, biases[2], products)
         h2_out = drop(h2, 2)
         y = self._head(tf.concat([h0_out, h1_out, h2_out], axis=-1))  # [T, B, 1 + 6M]
         return {
@@ -216,24 +242,48 @@ class HandwritingModel(tf.keras.Model):
         w, phi, kappa = window_step(self.attention_layer(h0), prev_kappa[:, :, 0], char_seq, text_mask(char_seq))
         return w, phi[:, None, :], kappa[:, :, None]
 
+    # ---- the hand
+
+    def text_with_glyphs(self, char_seq, glyphs=None):
+        """The text as the window reads it: char_seq [B, U, A], glyphs [B, U, D] or None -> [B, U, A + D]."""
+        if not self.hand_size:
+            return char_seq
+        if glyphs is None:
+            return tf.pad(char_seq, [[0, 0], [0, 0], [0, self.hand_size]])
+        return tf.concat([char_seq, glyphs], axis=-1)
+
+    def lstm_biases(self, hand=None):
+        """The biases of the three LSTMs: [4H] each, or with a hand [B, D] one for each line, [B, 4H]."""
+        biases = [tf.convert_to_tensor(cell.bias) for cell in self._cells]
+        if hand is None or not self.hand_size:
+            return biases
+        kernels = [getattr(self.named_weights, f"lstm{i}_hand_kernel") for i in range(LSTMS)]
+        return [bias + tf.matmul(hand, kernel) for bias, kernel in zip(biases, kernels, strict=True)]
+
     # ---- one point at a time, for sampling
 
-    def step_weights(self):
-        """The weights of the three LSTMs as `step` wants them: kernel, recurrent_kernel and bias of each."""
-        cells = (self.lstm0, self.lstm1.cell, self.lstm2.cell)
-        return [_tensors(cell.kernel, cell.recurrent_kernel, cell.bias) for cell in cells]
+    def step_weights(self, hand=None):
+        """The weights of the three LSTMs as `step` wants them: kernel, recurrent_kernel and bias of each.
+
+        hand: [B, D]; the biases are then [B, 4H], one for each line.
+        """
+        return [
+            (self._kernel(i), tf.convert_to_tensor(cell.recurrent_kernel), bias)
+            for i, (cell, bias) in enumerate(zip(self._cells, self.lstm_biases(hand), strict=True))
+        ]
 
     def zero_state(self, batch):
-        """The state before the first point: (states of the three LSTMs, kappa [B, K], window [B, A])."""
-        lstms = tuple((tf.zeros([batch, self.rnn_size]),) * 2 for _ in range(3))
-        return lstms, tf.zeros([batch, self.kmixtures]), tf.zeros([batch, self.char_vec_len])
+        """The state before the first point: (states of the three LSTMs, kappa [B, K], window [B, A + D])."""
+        lstms = tuple((tf.zeros([batch, self.rnn_size]),) * 2 for _ in range(LSTMS))
+        return lstms, tf.zeros([batch, self.kmixtures]), tf.zeros([batch, self.char_vec_len + self.hand_size])
 
     def step(self, x, char_seq, mask, state, weights):
         """One point of `call`, without dropout.
 
         Args:
-            x: [B, 3]. char_seq: [B, U, A]. mask: [B, U] from `recurrent.text_mask`. state: as `zero_state` returns it.
-            weights: from `step_weights`; made once, outside of the loop over the points.
+            x: [B, 3]. char_seq: [B, U, A + D] from `text_with_glyphs`. mask: [B, U] from `recurrent.text_mask`.
+            state: as `zero_state` returns it. weights: from `step_weights`; made once, outside of the loop over the
+            points.
 
         Returns:
             y [B, 1 + 6M] (see `split_head`), phi [B, U], and the new state.
@@ -251,14 +301,27 @@ class HandwritingModel(tf.keras.Model):
 
     # ---- parts of call
 
-    def _lstm(self, layer, inputs, before, products):
-        """inputs [T, B, I], before (h, c) -> h [T, B, H], (h, c) after the last point."""
-        if self.use_keras_lstm:
+    @property
+    def _cells(self):
+        return self.lstm0, self.lstm1.cell, self.lstm2.cell
+
+    def _kernel(self, i):
+        """The kernel of LSTM i, with rows for the glyphs after those of the characters: [3 + A + D (+ H), 4H]."""
+        kernel = tf.convert_to_tensor(self._cells[i].kernel)
+        if not self.hand_size:
+            return kernel
+        glyphs_at = POINT_SIZE + self.char_vec_len
+        glyph_kernel = getattr(self.named_weights, f"lstm{i}_glyph_kernel")
+        return tf.concat([kernel[:glyphs_at], glyph_kernel, kernel[glyphs_at:]], axis=0)
+
+    def _lstm(self, i, inputs, before, bias, products):
+        """LSTM i: inputs [T, B, I], before (h, c), bias [4H] or [B, 4H] -> h [T, B, H], (h, c) after the last point."""
+        if self.use_keras_lstm and not self.hand_size:
+            layer = (None, self.lstm1, self.lstm2)[i]
             h, h_last, c_last = layer(tf.transpose(inputs, [1, 0, 2]), initial_state=list(before))
             return tf.transpose(h, [1, 0, 2]), (h_last, c_last)
-        cell = layer.cell
-        weights = _tensors(cell.kernel, cell.recurrent_kernel, cell.bias)
-        h, c_last = lstm_sequence(inputs, *before, *weights, products=products)
+        recurrent_kernel = tf.convert_to_tensor(self._cells[i].recurrent_kernel)
+        h, c_last = lstm_sequence(inputs, *before, self._kernel(i), recurrent_kernel, bias, products=products)
         return h, (h[-1], c_last)
 
     def _head(self, h):

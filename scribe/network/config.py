@@ -28,6 +28,8 @@ class ModelConfig:
         tsteps_per_ascii: pen points per character that an untrained window expects.
         data_scale: raw units in one model unit of length.
         first_pen: the pen lift, 0 or 1, of the point that the network is given before the first one of a line.
+        hand_size: D, numbers that describe a hand, and again as many for each of its characters; 0: the network knows
+            of no hands.
     """
 
     rnn_size: int = 400
@@ -37,6 +39,7 @@ class ModelConfig:
     tsteps_per_ascii: float = 25.0
     data_scale: float = 50.0
     first_pen: int = 0
+    hand_size: int = 0
 
     def __post_init__(self):
         for name in ("rnn_size", "nmixtures", "kmixtures"):
@@ -47,6 +50,8 @@ class ModelConfig:
             raise ValueError("tsteps_per_ascii and data_scale have to be finite and greater than 0.")
         if self.first_pen not in (0, 1):
             raise ValueError(f"first_pen is {shortened(repr(self.first_pen))}: it has to be 0 or 1.")
+        if not hasattr(self.hand_size, "__index__") or self.hand_size < 0:
+            raise ValueError(f"hand_size is {shortened(repr(self.hand_size))}: it has to be a whole number, 0 or more.")
         if not isinstance(self.alphabet, str):
             raise ValueError(f"alphabet is a {type(self.alphabet).__name__}: it has to be a string.")
         if len(set(self.alphabet)) != len(self.alphabet):
@@ -55,10 +60,11 @@ class ModelConfig:
 
     @property
     def shapes(self):
-        """The shape of each weight array of the network."""
+        """The shape of each weight array of the network, without those of its encoder of hands."""
         H, K, A, outputs = self.rnn_size, self.kmixtures, len(self.alphabet) + 1, 1 + 6 * self.nmixtures
         lstms = [[(inputs, 4 * H), (H, 4 * H), (4 * H,)] for inputs in (POINT_SIZE + A, *[POINT_SIZE + A + H] * 2)]
-        return [*lstms[0], *lstms[1], *lstms[2], (H, 3 * K), (3 * K,), (3 * H, outputs), (outputs,)]
+        hands = [(self.hand_size, 4 * H)] * 6 if self.hand_size else []
+        return [*lstms[0], *lstms[1], *lstms[2], (H, 3 * K), (3 * K,), (3 * H, outputs), (outputs,), *hands]
 
     @property
     def weights(self):

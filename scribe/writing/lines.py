@@ -19,6 +19,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from scribe.console import shortened
+from scribe.hands.hand import Hand, hand_arrays
 from scribe.ink.alphabet import fit_to_alphabet, to_one_hot
 from scribe.ink.composed import Composition, compose_text
 from scribe.ink.composing import ComposedInk, compose_ink
@@ -75,6 +76,7 @@ def sample_batch(
     seed: Any = 0,
     tsteps: int | None = None,
     style: Style | None = None,
+    hand: Hand | Sequence[Hand | None] | None = None,
     initial_states: dict | Sequence | None = None,
     eos_threshold: float | None = None,
 ) -> list[Line]:
@@ -89,6 +91,7 @@ def sample_batch(
             gives each line a seed of its own, a number or a tuple of numbers.
         tsteps: most points of a line; None: 45 for each character and 100 more.
         style: (strokes [n, 3], text): a line to go on from in the same hand; offsets in units of data_scale.
+        hand: the hand to write in, or one for each line; None: any.
         initial_states: instead of a style, what `model()` returned for other points: its "states", "kappa" [B, K, 1]
             and "window" [B, A] are gone on from. The text is read on from where kappa stands in it. Without kappa and
             window, or as the states alone, three pairs (h, c), each [B, H]: the text is read from its beginning.
@@ -100,6 +103,7 @@ def sample_batch(
 
     Raises:
         ValueError: a text has no character that the model can write, or an argument is out of range.
+        HandError: a hand does not belong to this model.
     """
     alphabet = model.config.alphabet
     texts = [fit_text(text, alphabet).text for text in texts]
@@ -132,7 +136,7 @@ def sample_batch(
     prime_strokes, prime_text = np.array([[0, 0, model.config.first_pen]], np.float32), ""
     if style is not None:
         prime_strokes, prime_text = _checked_style(style, alphabet)
-    lines = _make_lines(texts, biases, prime_strokes[-1], prime_text, alphabet)
+    lines = _make_lines(texts, biases, prime_strokes[-1], prime_text, model, hand)
     if tsteps is not None:
         lines.limit[:] = tsteps
     noise = [_noise(s, limit) for s, limit in zip(line_seeds(seed, len(texts)), lines.limit, strict=True)]
@@ -147,7 +151,8 @@ def sample_batch(
             return tf.nest.map_structure(lambda values: tf.gather(values, rows), _given_states(initial_states, model))
         if len(prime_strokes) < 2:
             return model.zero_state(len(rows))
-        return _primed(sampler, model, prime_strokes[:-1], lines.char_seq[rows])
+        text = lines.char_seq[rows], lines.hand[rows], lines.glyphs[rows]
+        return _primed(sampler, model, prime_strokes[:-1], text)
 
     def write(rows):
         """What is written of some of the lines."""
@@ -223,12 +228,18 @@ def line_seeds(seed: Any, count: int) -> list[tuple]:
     return [tuple(np.atleast_1d(s)) for s in seed]
 
 
-def _make_lines(texts, biases, point, prime_text, alphabet):
+def _make_lines(texts, biases, point, prime_text, model, hand):
     """The `PreparedLines` of texts, which begin after `point` and the text of the style."""
     full_texts = [prime_text + text for text in texts]
     length = np.array([len(text) for text in full_texts], np.int32)
+    hands = [hand] * len(texts) if hand is None or isinstance(hand, Hand) else hand
+    if len(hands) != len(texts):
+        raise ValueError(f"there are {len(texts)} texts but {len(hands)} hands.")
+    vectors, glyphs = hand_arrays(hands, full_texts, model.config.hand_size, length.max())
     return PreparedLines(
-        char_seq=np.stack([to_one_hot(text, length.max(), alphabet) for text in full_texts]),
+        char_seq=np.stack([to_one_hot(text, length.max(), model.config.alphabet) for text in full_texts]),
+        hand=vectors,
+        glyphs=glyphs,
         length=length,
         point=np.tile(point, [len(texts), 1]),
         bias=biases[:, None],
@@ -256,15 +267,15 @@ def _checked_style(style, alphabet):
     return strokes, text + " "
 
 
-def _primed(sampler, model, strokes, char_seq):
-    """The states after strokes [n, 3], for each of the texts [N, U, A]."""
+def _primed(sampler, model, strokes, text):
+    """The states after strokes [n, 3], for each of the texts: char_seq [N, U, A], hand [N, D], glyphs [N, U, D]."""
     primed = []
-    for k in range(0, len(char_seq), LINES_PRIMED_TOGETHER):
-        texts = char_seq[k : k + LINES_PRIMED_TOGETHER]
-        states = model.zero_state(len(texts))
+    for k in range(0, len(text[0]), LINES_PRIMED_TOGETHER):
+        texts = [values[k : k + LINES_PRIMED_TOGETHER] for values in text]
+        states = model.zero_state(len(texts[0]))
         for t in range(0, len(strokes), POINTS_PRIMED_TOGETHER):
             points = strokes[t : t + POINTS_PRIMED_TOGETHER]
-            states = sampler.prime(np.tile(points[None], [len(texts), 1, 1]), texts, states)
+            states = sampler.prime(np.tile(points[None], [len(texts[0]), 1, 1]), *texts, states)
         primed.append(states)
     return tf.nest.map_structure(lambda *states: tf.concat(states, axis=0), *primed)
 

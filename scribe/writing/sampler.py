@@ -3,7 +3,7 @@
 scribe/writing/lines.py prepares the lines and cuts what comes back into lines again; when a line ends is decided here.
 
 Letters: N lines to write, B rows of the batch, T steps of the loop, U characters, A alphabet + 1, K window components,
-M mixture components.
+M mixture components, H units of an LSTM, D numbers of a hand.
 
 At every step the network turns the last point of each row into the density of the next one (`model.step`), `draw_point`
 of scribe/writing/bias.py draws from it, and `_step` decides whether the line ends. A row whose line has ended goes on
@@ -33,6 +33,8 @@ class PreparedLines(NamedTuple):
     """N lines to write, as `Sampler.write` takes them."""
 
     char_seq: Any  # [N, U, A]: one-hot text, the style's text in front; padding is zero
+    hand: Any  # [N, D]: the description of the hand, zero for any
+    glyphs: Any  # [N, U, D]: those of the hand's characters
     length: Any  # int32 [N]: characters
     point: Any  # [N, 3]: the first input of the network
     bias: Any  # [N, 1]
@@ -44,7 +46,8 @@ class _Text(NamedTuple):
     """What a row needs of its line at every step. Two places follow the last character: with a one-hot of zero they add
     nothing to the window, but their weights show how far the attention has passed the last character."""
 
-    char_seq: tf.Tensor  # [B, U + 2, A]
+    char_seq: tf.Tensor  # [B, U + 2, A + D]
+    biases: Any  # of the LSTMs, three [B, 4H]: with what the hand adds
     mask: tf.Tensor  # [B, U + 2]: 1 for characters and the two places, 0 for padding
     past_end: tf.Tensor  # [B, U + 2]: number of the place, counted from the last character
     bias: tf.Tensor  # [B, 1]
@@ -92,10 +95,11 @@ class _Loop(NamedTuple):
     written: _Written
 
 
-def _step(loop, queue, model, weights):
+def _step(loop, queue, model, kernels):
     """Gives every row its next point, and rows whose line is done the next line."""
     rows, text = loop.rows, loop.text
     N = tf.shape(queue.noise)[0]
+    weights = [(*kernels, bias) for kernels, bias in zip(kernels, text.biases, strict=True)]
     y, phi, state = model.step(rows.point, text.char_seq, text.mask, rows.state, weights)
     position = tf.reduce_sum(phi * text.past_end, -1) / tf.maximum(tf.reduce_sum(phi, -1), 1e-30)
     inside = tf.cast(position < INSIDE_BEFORE, tf.float32)[:, None]
@@ -146,13 +150,15 @@ def _gather(nested, indices):
     return tf.nest.map_structure(lambda values: tf.gather(values, indices), nested)
 
 
-def _make_queue(lines, states, noise):
+def _make_queue(lines, states, noise, model):
     """The `_Queue` of `PreparedLines` that the network begins with `states`."""
-    char_seq = tf.pad(lines.char_seq, [[0, 0], [0, 2], [0, 0]])
+    char_seq = tf.pad(model.text_with_glyphs(lines.char_seq, lines.glyphs), [[0, 0], [0, 2], [0, 0]])
+    per_line = tf.zeros([tf.shape(lines.length)[0], 1])
+    biases = tuple(bias + per_line for bias in model.lstm_biases(lines.hand))
     places = tf.range(tf.shape(char_seq)[1])
     mask = tf.cast(places < lines.length[:, None] + 2, tf.float32)  # [N, U + 2]
     past_end = tf.cast(places - lines.length[:, None] + 1, tf.float32)
-    text = _Text(char_seq, mask, past_end, lines.bias, lines.passed_at)
+    text = _Text(char_seq, biases, mask, past_end, lines.bias, lines.passed_at)
     text, states, point, limit = tf.nest.map_structure(
         lambda v: tf.concat([v, tf.zeros_like(v[:1])], axis=0), (text, states, lines.point, lines.limit)
     )
@@ -166,26 +172,31 @@ class Sampler:
 
     Attributes:
         write: (PreparedLines, states as `HandwritingModel.zero_state`, noise [N, T, 4], number of rows) -> `_Written`.
-        prime: (strokes [B, T, 3], char_seq [B, U, A], states) -> the states after these points.
+        prime: (strokes [B, T, 3], char_seq [B, U, A], hand [B, D], glyphs [B, U, D], states) -> the states after these
+            points.
+        attend: (strokes [B, T, 3], char_seq [B, U, A]) -> the weights of the characters after each point, [B, T, U].
         loss: (x, y [B, T, 3], mask [B, T], char_seq [B, U, A]) -> nats per point.
     """
 
     def __init__(self, model):
         self._model = weakref.ref(model)  # so that the cache of samplers does not keep a model alive
-        spec, H, K, A = tf.TensorSpec, model.rnn_size, model.kmixtures, model.char_vec_len
+        spec, H, K, A, D = tf.TensorSpec, model.rnn_size, model.kmixtures, model.char_vec_len, model.hand_size
         points, char_seq, column = spec([None, None, POINT_SIZE]), spec([None, None, A]), spec([None])
         counts = spec([None], tf.int32)
-        lines = PreparedLines(char_seq, counts, spec([None, POINT_SIZE]), spec([None, 1]), counts, column)
-        states = tuple((spec([None, H]), spec([None, H])) for _ in range(3)), spec([None, K]), spec([None, A])
+        hand, glyphs = spec([None, D]), spec([None, None, D])
+        lines = PreparedLines(char_seq, hand, glyphs, counts, spec([None, POINT_SIZE]), spec([None, 1]), counts, column)
+        states = tuple((spec([None, H]), spec([None, H])) for _ in range(3)), spec([None, K]), spec([None, A + D])
         self.write = tf.function(
             self._write, input_signature=[lines, states, spec([None, None, 4]), spec([], tf.int32)]
         )
-        self.prime = tf.function(self._prime, input_signature=[points, char_seq, states])
+        self.prime = tf.function(self._prime, input_signature=[points, char_seq, hand, glyphs, states])
+        self.attend = tf.function(self._attend, input_signature=[points, char_seq])
         self.loss = tf.function(self._loss, input_signature=[points, points, spec([None, None]), char_seq])
 
     def _write(self, lines, states, noise, slots):
         model = self._model()
-        weights, queue = model.step_weights(), _make_queue(lines, states, noise)
+        kernels = [weights[:2] for weights in model.step_weights()]
+        queue = _make_queue(lines, states, noise, model)
         N = tf.shape(noise)[0]
         first = tf.range(tf.minimum(slots, N))
         written = _Written(
@@ -195,16 +206,20 @@ class Sampler:
         loop = _Loop(0, tf.shape(first)[0], _gather(queue.rows, first), _gather(queue.text, first), written)
         (loop,) = tf.while_loop(
             lambda loop: tf.reduce_any(loop.rows.line < N),
-            lambda loop: [_step(loop, queue, model, weights)],
+            lambda loop: [_step(loop, queue, model, kernels)],
             [loop],
         )
         return _Written(*(array.stack() for array in loop.written))
 
-    def _prime(self, strokes, char_seq, states):
+    def _prime(self, strokes, char_seq, hand, glyphs, states):
         lstms, kappa, window = states
         before = {"states": lstms, "kappa": kappa[:, :, None], "window": window}
-        out = self._model()({"stroke_data": strokes, "char_seq": char_seq, **before})
+        told = {"char_seq": char_seq, "hand": hand, "glyphs": glyphs}
+        out = self._model()({"stroke_data": strokes, **told, **before})
         return tuple(tuple(pair) for pair in out["states"]), out["kappa"][:, :, 0], out["window"]
+
+    def _attend(self, strokes, char_seq):
+        return self._model()({"stroke_data": strokes, "char_seq": char_seq})["phi"]
 
     def _loss(self, x, y, mask, char_seq):
         total, count = loss_sum_and_count(self._model()({"stroke_data": x, "char_seq": char_seq}), y, mask)

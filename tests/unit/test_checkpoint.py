@@ -29,6 +29,7 @@ ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)
 SIZES = {
     "rnn_size": 5, "nmixtures": 2, "kmixtures": 2, "alphabet": 'aé"', "tsteps_per_ascii": 11.0, "data_scale": 7.0,
     "first_pen": 1,
+    "hand_size": 0,
 }  # fmt: skip
 FLAGS = {"optimizer": "adam", "learning_rate": 1e-3, "momentum": 0.9, "decay": 0.99, "ema": 0.9}
 

@@ -242,6 +242,7 @@ def test_config_beside_the_weights_describes_the_network(run):
         "tsteps_per_ascii": 25.0,
         "data_scale": 20.0,
         "first_pen": 1,
+        "hand_size": 0,
     }
     assert load_model(find_checkpoint("saved/mine")).rnn_size == 64
 

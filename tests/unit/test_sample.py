@@ -246,8 +246,10 @@ def test_a_style_is_continued_and_not_returned(model):
     assert line.text == "abc" and line.phis.shape[1] == 3 and (line.strokes[0, :2] == 0).all()
     assert line.strokes.shape != plain.strokes.shape or not np.allclose(line.strokes, plain.strokes)
     # The window starts where the priming left it: the positions are counted from the first character of the text.
+    no_hand, no_glyphs = np.zeros([1, 0], np.float32), np.zeros([1, 8, 0], np.float32)
     state = sampler_of(model).prime(
-        style[0][None, :-1].astype(np.float32), to_one_hot("dead abc", None, ALPHABET)[None], model.zero_state(1)
+        style[0][None, :-1].astype(np.float32), to_one_hot("dead abc", None, ALPHABET)[None], no_hand, no_glyphs,
+        model.zero_state(1),
     )
     assert (line.kappas[0] > state[1].numpy()[0] - 5).all()
 
@@ -443,10 +445,10 @@ def test_tries_have_to_be_one_or_more(model):
 class ScriptedModel:
     """Plays a script instead of a network: at point t, how far the pen moves, whether it lifts, where the window is."""
 
-    rnn_size, nmixtures, kmixtures = 1, 1, 1
+    rnn_size, nmixtures, kmixtures, hand_size = 1, 1, 1, 0
 
     def __init__(self, script):
-        self.config = types.SimpleNamespace(alphabet=ALPHABET, data_scale=50.0, first_pen=0)
+        self.config = types.SimpleNamespace(alphabet=ALPHABET, data_scale=50.0, first_pen=0, hand_size=0)
         self.char_vec_len = len(ALPHABET) + 1
         self.script = np.array([(*row, 0)[:3] for row in script], np.float32)
 
@@ -455,6 +457,12 @@ class ScriptedModel:
         return lstms, tf.zeros([batch, 1]), tf.zeros([batch, self.char_vec_len])
 
     def step_weights(self):
+        return ()
+
+    def text_with_glyphs(self, char_seq, glyphs):
+        return char_seq
+
+    def lstm_biases(self, hand):
         return ()
 
     def step(self, x, char_seq, mask, state, weights):

@@ -1,0 +1,153 @@
+"""A hand: how one person writes, as numbers that the network understands. NumPy alone.
+
+    hand = load_hand("me.hand.npz")
+    lines = sample_batch(["Dear Jon,"], model, hand=hand)
+    between = mix_hands([(hand, 0.7), (other, 0.3)])
+
+scribe/learning/reading.py makes a Hand of ink. Letters: D numbers of a description, U characters of a text.
+"""
+
+import dataclasses
+import os
+import zipfile
+import zlib
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from scribe.console import SuiteError
+from scribe.files.atomic import written_aside
+
+# Written into every file of a hand that was learned from somebody's ink.
+CONSENT = (
+    "This file imitates a person's handwriting. Make and use it only with that person's consent, and never to deceive: "
+    "not for signatures, and not for documents that seem to be by them."
+)
+LARGEST_FILE = 16 << 20  # bytes
+FORMAT = 1
+
+
+class HandError(SuiteError):
+    """A file of a hand cannot be used; the message says why."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Hand:
+    """How one person writes.
+
+    Attributes:
+        vector: float32 [D], of the hand as a whole. All 0: the average of all people.
+        glyphs: the characters of which something is known, each with float32 [D]; the others are written as the vector
+            suggests.
+        name: what to call it.
+        notice: what its users should know, "" for a hand that is nobody's.
+    """
+
+    vector: NDArray[np.float32]
+    glyphs: dict[str, NDArray[np.float32]]
+    name: str = ""
+    notice: str = ""
+
+    def __post_init__(self):
+        shapes = {np.shape(v) for v in (self.vector, *self.glyphs.values())}
+        if shapes != {(len(self.vector),)}:
+            raise ValueError(f"the descriptions of a hand should all be [D], but their shapes are {sorted(shapes)}.")
+
+    @property
+    def size(self) -> int:
+        """D."""
+        return len(self.vector)
+
+    def glyphs_of(self, text: str) -> NDArray[np.float32]:
+        """[U, D]: the descriptions of the characters of a text, 0 where nothing is known."""
+        unknown = np.zeros(self.size, np.float32)
+        return np.array([self.glyphs.get(c, unknown) for c in text], np.float32).reshape(len(text), self.size)
+
+    def scaled(self, factor: float) -> "Hand":
+        """The hand further from the average of all people (factor > 1), or nearer to it (< 1)."""
+        return mix_hands([(self, factor)])
+
+
+def mix_hands(parts: Sequence[tuple[Hand, float]], name: str = "") -> Hand:
+    """A hand between hands: the sum of their descriptions, each times its weight.
+
+    A character that a hand does not show counts there as the average of all people does, which is 0.
+
+    Raises:
+        ValueError: there are no hands, or they have different sizes.
+    """
+    if not parts or len({hand.size for hand, _ in parts}) != 1:
+        raise ValueError(f"hands of one size can be mixed, but these have {[hand.size for hand, _ in parts]}.")
+    characters = sorted(set().union(*(hand.glyphs for hand, _ in parts)))
+    vector = sum(np.float32(weight) * hand.vector for hand, weight in parts)
+    glyphs = {c: sum(np.float32(weight) * hand.glyphs_of(c)[0] for hand, weight in parts) for c in characters}
+    notices = dict.fromkeys(hand.notice for hand, _ in parts if hand.notice)
+    return Hand(vector, glyphs, name or "+".join(hand.name for hand, _ in parts), "\n".join(notices))
+
+
+def hand_arrays(hands: Sequence[Hand | None], texts: Sequence[str], hand_size: int, length: int):
+    """What the network is told of the hands that texts are to be written in.
+
+    Args:
+        hands: one for each text; None: any hand. texts: N strings. hand_size: D of the network. length: U, of the
+            longest text.
+
+    Returns:
+        vectors [N, D], glyphs [N, U, D], float32.
+
+    Raises:
+        HandError: a hand was made for another network.
+    """
+    vectors = np.zeros([len(texts), hand_size], np.float32)
+    glyphs = np.zeros([len(texts), length, hand_size], np.float32)
+    for i, (hand, text) in enumerate(zip(hands, texts, strict=True)):
+        if hand is None:
+            continue
+        if hand.size != hand_size:
+            knows = f"knows hands of {hand_size} numbers" if hand_size else "knows of no hands"
+            raise HandError(f"the hand {hand.name!r} has {hand.size} numbers, but this network {knows}.")
+        vectors[i], glyphs[i, : len(text)] = hand.vector, hand.glyphs_of(text)
+    return vectors, glyphs
+
+
+# ------------------------------------------------------------------------------------------------------------- files
+
+
+def save_hand(path: str | os.PathLike, hand: Hand) -> None:
+    """Writes a hand to an .npz file, whole or not at all."""
+    characters = "".join(hand.glyphs)
+    with written_aside(path) as aside, open(aside, "wb") as file:
+        np.savez_compressed(
+            file,
+            format=np.int64(FORMAT),
+            vector=hand.vector.astype(np.float32),
+            characters=np.array(characters),
+            glyphs=hand.glyphs_of(characters).astype(np.float16),
+            name=np.array(hand.name),
+            notice=np.array(hand.notice),
+        )
+
+
+def load_hand(path: str | os.PathLike) -> Hand:
+    """Reads a hand that `save_hand` wrote; no code in a file is run.
+
+    Raises:
+        HandError: it is missing, damaged, or something else.
+    """
+    try:
+        if os.path.getsize(path) > LARGEST_FILE:
+            raise HandError(f"{path} is larger than any hand: it is something else.")
+        with np.load(path, allow_pickle=False) as file:
+            if int(file["format"]) != FORMAT:
+                raise HandError(f"{path} was written by a newer version of the suite.")
+            vector, glyphs = file["vector"].astype(np.float32), file["glyphs"].astype(np.float32)
+            characters, name, notice = (str(file[key]) for key in ("characters", "name", "notice"))
+        if not np.isfinite(vector).all() or not np.isfinite(glyphs).all():
+            raise HandError(f"{path} holds numbers that are not finite: learn the hand again.")
+        return Hand(vector, dict(zip(characters, glyphs, strict=True)), name, notice)
+    except FileNotFoundError:
+        raise HandError(f"there is no hand {path}: learn one with python3 learn_hand.py.") from None
+    except (OSError, EOFError, ValueError, KeyError, TypeError, zipfile.BadZipFile, zlib.error) as error:
+        reason = str(error).strip().splitlines()[:1]
+        raise HandError(f"{path} is not the file of a hand ({''.join(reason)[:120]}).") from None
