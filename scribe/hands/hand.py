@@ -12,6 +12,7 @@ import os
 import zipfile
 import zlib
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,6 +27,7 @@ CONSENT = (
 )
 LARGEST_FILE = 16 << 20  # bytes
 FORMAT = 1
+DIFFERENCE = "difference"  # begins the names of the factors in a file; their number follows
 
 
 class HandError(SuiteError):
@@ -42,12 +44,16 @@ class Hand:
             suggests.
         name: what to call it.
         notice: what its users should know, "" for a hand that is nobody's.
+        differences: what the weights of the network differ by in this hand, by their names: float16 factors of a
+            matrix, (a x rank, rank x b), or one vector; none for a hand that was only read. See
+            scribe/writing/adapted.py.
     """
 
     vector: NDArray[np.float32]
     glyphs: dict[str, NDArray[np.float32]]
     name: str = ""
     notice: str = ""
+    differences: dict[str, tuple[NDArray, ...]] = dataclasses.field(default_factory=dict)
 
     def __post_init__(self):
         shapes = {np.shape(v) for v in (self.vector, *self.glyphs.values())}
@@ -80,10 +86,23 @@ def mix_hands(parts: Sequence[tuple[Hand, float]], name: str = "") -> Hand:
     if not parts or len({hand.size for hand, _ in parts}) != 1:
         raise ValueError(f"hands of one size can be mixed, but these have {[hand.size for hand, _ in parts]}.")
     characters = sorted(set().union(*(hand.glyphs for hand, _ in parts)))
-    vector = sum(np.float32(weight) * hand.vector for hand, weight in parts)
-    glyphs = {c: sum(np.float32(weight) * hand.glyphs_of(c)[0] for hand, weight in parts) for c in characters}
+    weights = np.array([weight for _, weight in parts], np.float32)
+    vector = weights @ np.stack([hand.vector for hand, _ in parts])
+    glyphs = {c: weights @ np.concatenate([hand.glyphs_of(c) for hand, _ in parts]) for c in characters}
     notices = dict.fromkeys(hand.notice for hand, _ in parts if hand.notice)
-    return Hand(vector, glyphs, name or "+".join(hand.name for hand, _ in parts), "\n".join(notices))
+    differences = _mixed_differences([(hand.differences, weight) for hand, weight in parts])
+    return Hand(vector, glyphs, name or "+".join(hand.name for hand, _ in parts), "\n".join(notices), differences)
+
+
+def _mixed_differences(parts):
+    """Factors whose product is the sum of the products, each times its weight."""
+    mixed = {}
+    for name in dict.fromkeys(name for differences, _ in parts for name in differences):
+        there = [(differences[name], np.float16(weight)) for differences, weight in parts if name in differences]
+        first = [weight * factors[0] for factors, weight in there]
+        second = [factors[1] for factors, _ in there if len(factors) > 1]
+        mixed[name] = (np.concatenate(first, axis=1), np.concatenate(second)) if second else (sum(first),)
+    return mixed
 
 
 def hand_arrays(hands: Sequence[Hand | None], texts: Sequence[str], hand_size: int, length: int):
@@ -117,16 +136,14 @@ def hand_arrays(hands: Sequence[Hand | None], texts: Sequence[str], hand_size: i
 def save_hand(path: str | os.PathLike, hand: Hand) -> None:
     """Writes a hand to an .npz file, whole or not at all."""
     characters = "".join(hand.glyphs)
+    arrays: dict[str, Any] = {
+        f"{DIFFERENCE}{n}{name}": f for name, factors in hand.differences.items() for n, f in enumerate(factors)
+    }
+    arrays |= {"vector": hand.vector.astype(np.float32), "glyphs": hand.glyphs_of(characters).astype(np.float16)}
+    texts = {"characters": characters, "name": hand.name, "notice": hand.notice}
+    arrays |= {key: np.array(value) for key, value in texts.items()} | {"format": np.int64(FORMAT)}
     with written_aside(path) as aside, open(aside, "wb") as file:
-        np.savez_compressed(
-            file,
-            format=np.int64(FORMAT),
-            vector=hand.vector.astype(np.float32),
-            characters=np.array(characters),
-            glyphs=hand.glyphs_of(characters).astype(np.float16),
-            name=np.array(hand.name),
-            notice=np.array(hand.notice),
-        )
+        np.savez_compressed(file, **arrays)
 
 
 def load_hand(path: str | os.PathLike) -> Hand:
@@ -143,9 +160,14 @@ def load_hand(path: str | os.PathLike) -> Hand:
                 raise HandError(f"{path} was written by a newer version of the suite.")
             vector, glyphs = file["vector"].astype(np.float32), file["glyphs"].astype(np.float32)
             characters, name, notice = (str(file[key]) for key in ("characters", "name", "notice"))
-        if not np.isfinite(vector).all() or not np.isfinite(glyphs).all():
+            differences: dict[str, tuple] = {}
+            for key in sorted(key for key in file.files if key.startswith(DIFFERENCE)):
+                weight = key[len(DIFFERENCE) + 1 :]
+                differences[weight] = *differences.get(weight, ()), file[key]
+        factors = [factor for factors in differences.values() for factor in factors]
+        if not all(np.isfinite(values).all() for values in (vector, glyphs, *factors)):
             raise HandError(f"{path} holds numbers that are not finite: learn the hand again.")
-        return Hand(vector, dict(zip(characters, glyphs, strict=True)), name, notice)
+        return Hand(vector, dict(zip(characters, glyphs, strict=True)), name, notice, differences)
     except FileNotFoundError:
         raise HandError(f"there is no hand {path}: learn one with python3 learn_hand.py.") from None
     except (OSError, EOFError, ValueError, KeyError, TypeError, zipfile.BadZipFile, zlib.error) as error:

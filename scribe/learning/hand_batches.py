@@ -45,14 +45,14 @@ class HandBatches:
     Args:
         strokes: list of [n, 3] offsets in units of data_scale. texts, names: of the lines; those of one form are by one
             hand, and a line with the name of another was made of it, so that neither tells about the other.
-        model: a HandwritingModel with a trained hand_encoder.
+        model: a HandwritingModel with a trained hand_encoder. changes: how often every line is read.
     """
 
-    def __init__(self, strokes: Sequence[NDArray], texts: Sequence[str], names: Sequence[str], model):
+    def __init__(self, strokes: Sequence[NDArray], texts: Sequence[str], names: Sequence[str], model, changes=CHANGES):
         self.strokes, self.names, self.model = strokes, names, model
         rng = np.random.default_rng(0)
         self.changes = [(1.0, 1.0, 0.0)]
-        for width, height, slant in rng.normal(0.0, SPREAD, [CHANGES - 1, 3]):
+        for width, height, slant in rng.normal(0.0, SPREAD, [changes - 1, 3]):
             self.changes.append((math.exp(width), math.exp(height), slant))
         self.forms = lines_of_forms(names)
         named = [i for lines in self.forms.values() for i in lines]
@@ -81,7 +81,7 @@ class HandBatches:
         others = self.others(line)
         if not others or rng.random() < NO_HAND:
             return points.astype(np.float32), None
-        some = rng.permutation(others)[: rng.integers(1, len(others) + 1)]
+        some = rng.permutation(others)[: rng.integers(1, len(others) + 1)].tolist()
         return points.astype(np.float32), _less(self.hand(some, change), rng)
 
 

@@ -78,13 +78,15 @@ class HandEncoder(tf.keras.layers.Layer):
 
     def frames(self, strokes, mask):
         """strokes [N, T, 3] offsets in units of data_scale, mask [N, T] -> frames [N, F, C], their mask [N, F, 1]."""
-        mask = mask[..., None]
+        # "same" padding begins at another point of the line where the length is no multiple of the strides.
+        more = -tf.shape(strokes)[1] % POINTS_PER_FRAME
+        strokes, mask = tf.pad(strokes, [[0, 0], [0, more], [0, 0]]), tf.pad(mask, [[0, 0], [0, more]])[..., None]
         jump = tf.pad(strokes[:, :-1, 2:], [[0, 0], [1, 0], [0, 0]])  # 1 where the pen was in the air
         length = tf.sqrt(tf.reduce_sum(strokes[..., :2] ** 2, axis=-1, keepdims=True) + 1e-4)
         h = tf.concat([strokes, jump, length], axis=-1) * mask
         for i, stride in enumerate(STRIDES):
             mask = mask[:, ::stride]
-            new = tf.nn.gelu(getattr(self, f"conv{i}")(h)[:, : tf.shape(mask)[1]])
+            new = tf.nn.gelu(getattr(self, f"conv{i}")(h))
             h = (h + new if i == RESIDUAL else new) * mask
         return h, mask
 
@@ -96,6 +98,7 @@ class HandEncoder(tf.keras.layers.Layer):
             characters: int32 [N, T], the index in the alphabet of the character that each point belongs to.
         """
         h, mask = self.frames(strokes, mask)
+        # Frame f is about point 4 f, so a line of n points has n / 4 of them, rounded up.
         character = tf.one_hot(characters[:, ::POINTS_PER_FRAME], self.char_vec_len) * mask  # [N, F, A]
         return InkSums(
             tf.reduce_sum(h, axis=1),

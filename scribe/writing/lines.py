@@ -27,6 +27,7 @@ from scribe.ink.typical import MEDIAN_X_HEIGHT
 from scribe.ink.writable import fit_text
 from scribe.network.config import POINT_SIZE
 from scribe.network.tf_setup import tf
+from scribe.writing.adapted import model_for
 from scribe.writing.sampler import LATE_DOT, MAYBE_PASSED, PreparedLines, sampler_of
 
 DEFAULT_BIAS = 1.0
@@ -122,24 +123,56 @@ def sample_batch(
         raise ValueError("style and initial_states exclude each other: give one of them.")
     if eos_threshold is not None and not 0 <= eos_threshold <= 1:
         raise ValueError(f"eos_threshold is {eos_threshold}: it is a probability, from 0 to 1.")
+    hands, seeds = hand_of_each(hand, len(texts)), line_seeds(seed, len(texts))
     compositions = [compose_text(text, alphabet) for text in texts]
     if not all(composition.is_plain for composition in compositions):
-        seeds = line_seeds(seed, len(texts))
         own = [i for i, composition in enumerate(compositions) if composition.base]
         base_lines = dict(
             zip(own, sample_batch(
                 [compositions[i].base for i in own], model, bias=biases[own], seed=[seeds[i] for i in own],
-                tsteps=tsteps, style=style, initial_states=initial_states, eos_threshold=eos_threshold,
+                tsteps=tsteps, style=style, hand=[hands[i] for i in own], initial_states=initial_states,
+                eos_threshold=eos_threshold,
             ), strict=True)
         )  # fmt: skip
         return [composed(composition, base_lines.get(i), seeds[i], model) for i, composition in enumerate(compositions)]
+    written: list[Line] = [None] * len(texts)  # type: ignore[list-item]
+    for adapted, rows in _rows_by_model(model, hands):
+        some = _write_lines(
+            [texts[i] for i in rows], adapted, biases[rows], [seeds[i] for i in rows], tsteps, style,
+            [hands[i] for i in rows], initial_states, eos_threshold,
+        )  # fmt: skip
+        for i, line in zip(rows, some, strict=True):
+            written[i] = line
+    return written
+
+
+def hand_of_each(hand: Hand | Sequence[Hand | None] | None, count: int) -> list[Hand | None]:
+    """The hand of each of `count` lines; `hand` as in `sample_batch`."""
+    hands = [hand] * count if hand is None or isinstance(hand, Hand) else list(hand)
+    if len(hands) != count:
+        raise ValueError(f"there are {count} texts but {len(hands)} hands.")
+    return hands
+
+
+def _rows_by_model(model, hands):
+    """(network, numbers of the lines that it writes): hands with differences have networks of their own."""
+    groups: dict[int, tuple[Any, list[int]]] = {}
+    for i, hand in enumerate(hands):
+        adapted = model_for(model, hand)
+        groups.setdefault(id(adapted), (adapted, []))[1].append(i)
+    return list(groups.values())
+
+
+def _write_lines(texts, model, biases, seeds, tsteps, style, hands, initial_states, eos_threshold):
+    """The lines of texts that one network writes; arguments as those of `sample_batch`, checked."""
+    alphabet = model.config.alphabet
     prime_strokes, prime_text = np.array([[0, 0, model.config.first_pen]], np.float32), ""
     if style is not None:
         prime_strokes, prime_text = _checked_style(style, alphabet)
-    lines = _make_lines(texts, biases, prime_strokes[-1], prime_text, model, hand)
+    lines = _make_lines(texts, biases, prime_strokes[-1], prime_text, model, hands)
     if tsteps is not None:
         lines.limit[:] = tsteps
-    noise = [_noise(s, limit) for s, limit in zip(line_seeds(seed, len(texts)), lines.limit, strict=True)]
+    noise = [_noise(s, limit) for s, limit in zip(seeds, lines.limit, strict=True)]
     if eos_threshold is not None:
         for points in noise:
             points[:, 3] = eos_threshold  # the number that the probability of a pen lift has to exceed
@@ -228,13 +261,10 @@ def line_seeds(seed: Any, count: int) -> list[tuple]:
     return [tuple(np.atleast_1d(s)) for s in seed]
 
 
-def _make_lines(texts, biases, point, prime_text, model, hand):
+def _make_lines(texts, biases, point, prime_text, model, hands):
     """The `PreparedLines` of texts, which begin after `point` and the text of the style."""
     full_texts = [prime_text + text for text in texts]
     length = np.array([len(text) for text in full_texts], np.int32)
-    hands = [hand] * len(texts) if hand is None or isinstance(hand, Hand) else hand
-    if len(hands) != len(texts):
-        raise ValueError(f"there are {len(texts)} texts but {len(hands)} hands.")
     vectors, glyphs = hand_arrays(hands, full_texts, model.config.hand_size, length.max())
     return PreparedLines(
         char_seq=np.stack([to_one_hot(text, length.max(), model.config.alphabet) for text in full_texts]),

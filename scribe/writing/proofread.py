@@ -14,10 +14,11 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike
 
+from scribe.hands.hand import Hand
 from scribe.ink.composed import compose_text
 from scribe.ink.writable import fit_text
 from scribe.writing.failures import Failure, find_failures
-from scribe.writing.lines import DEFAULT_BIAS, Line, Style, composed, line_seeds, sample_batch
+from scribe.writing.lines import DEFAULT_BIAS, Line, Style, composed, hand_of_each, line_seeds, sample_batch
 from scribe.writing.misread import count_errors, find_misread, tolerated_errors, wanted_errors
 from scribe.writing.recogniser import Recogniser
 
@@ -41,13 +42,14 @@ def sample_checked(
     attempts: int = DEFAULT_ATTEMPTS,
     tsteps: int | None = None,
     style: Style | None = None,
+    hand: Hand | Sequence[Hand | None] | None = None,
     eos_threshold: float | None = None,
     recogniser: Recogniser | None = None,
 ) -> Checked:
     """Writes many lines, and those that failed again with other random numbers.
 
     Args:
-        texts, model, bias, tsteps, style, eos_threshold: as in `lines.sample_batch`.
+        texts, model, bias, tsteps, style, hand, eos_threshold: as in `lines.sample_batch`.
         seed: as there; attempt k > 0 (from 0) draws from the numbers of the line and k.
         attempts: per line, the first included.
         recogniser: reads texts whose characters it knows: a line of which it misreads more than
@@ -62,11 +64,14 @@ def sample_checked(
         raise ValueError(f"attempts is {attempts}: it has to be 1 or more.")
     biases = np.broadcast_to(np.asarray(bias, float), [len(texts)])
     seeds = line_seeds(seed, len(texts))
+    hands = hand_of_each(hand, len(texts))
     how: dict[str, Any] = {"tsteps": tsteps, "style": style, "eos_threshold": eos_threshold}
     compositions = [compose_text(fit_text(text, model.config.alphabet).text, model.config.alphabet) for text in texts]
     if not all(composition.is_plain for composition in compositions):
-        return _sample_composed(compositions, model, biases, seeds, attempts=attempts, recogniser=recogniser, **how)
-    lines = sample_batch(texts, model, bias=biases, seed=seeds, **how)
+        return _sample_composed(
+            compositions, model, biases, seeds, hands, attempts=attempts, recogniser=recogniser, **how
+        )
+    lines = sample_batch(texts, model, bias=biases, seed=seeds, hand=hands, **how)
     failures, faults = _judge(lines, biases, recogniser)
     written = [1] * len(lines)
     for k in range(1, attempts):
@@ -74,8 +79,9 @@ def sample_checked(
         if not again:
             break
         others = sample_batch(
-            [texts[i] for i in again], model, bias=biases[again], seed=[(*seeds[i], k) for i in again], **how
-        )
+            [texts[i] for i in again], model, bias=biases[again], seed=[(*seeds[i], k) for i in again],
+            hand=[hands[i] for i in again], **how,
+        )  # fmt: skip
         for i, line, found, fault in zip(again, others, *_judge(others, biases[again], recogniser), strict=True):
             written[i] += 1
             if fault < faults[i]:
@@ -83,12 +89,13 @@ def sample_checked(
     return Checked(lines, failures, written)
 
 
-def _sample_composed(compositions, model, biases, seeds, **options):
+def _sample_composed(compositions, model, biases, seeds, hands, **options):
     """`sample_checked` of texts with composed characters: what is judged is what the network wrote."""
     own = [i for i, composition in enumerate(compositions) if composition.base]
     written = sample_checked(
-        [compositions[i].base for i in own], model, bias=biases[own], seed=[seeds[i] for i in own], **options
-    )
+        [compositions[i].base for i in own], model, bias=biases[own], seed=[seeds[i] for i in own],
+        hand=[hands[i] for i in own], **options,
+    )  # fmt: skip
     by_text = dict(zip(own, zip(*written, strict=True), strict=True))
     checked = Checked([], [], [])
     for i, composition in enumerate(compositions):

@@ -1,0 +1,154 @@
+"""The hands to choose from, data/hands.npz, and how to name one: by number, by file, or as a mixture. NumPy alone.
+
+    catalogue = load_catalogue("data/hands.npz")
+    hand = catalogue.hands[3]
+    hand = find_hand("3:0.7,me.hand.npz:0.3", catalogue)
+    hand = turned(hand, catalogue, slant=1.0, joined=-0.5)
+
+None of the hands is a person's: each is a mixture of several. scripts/make_hands.py makes them, and the directions,
+which lead from hands that are, say, upright to hands that slant.
+"""
+
+import dataclasses
+import os
+import re
+import zipfile
+import zlib
+
+import numpy as np
+
+from scribe.files.atomic import written_aside
+from scribe.hands.hand import Hand, HandError, load_hand, mix_hands
+
+HANDS_FILE = "hands.npz"
+FORMAT = 1
+LARGEST_FILE = 64 << 20  # bytes
+DIRECTIONS = ("slant", "joined", "size", "width")
+LARGEST_STEP = 3.0  # in a direction: further out there are no hands
+
+
+@dataclasses.dataclass(frozen=True)
+class Catalogue:
+    """Hands to choose from, and directions to change them by.
+
+    Attributes:
+        hands: their names say their kind, such as "cursive". directions: what a hand has more of by name, one standard
+            deviation of people each, as something to be added to a Hand.
+    """
+
+    hands: list[Hand]
+    directions: dict[str, Hand]
+
+
+def save_catalogue(path: str | os.PathLike, catalogue: Catalogue) -> None:
+    """Writes a catalogue to an .npz file, whole or not at all."""
+    everything = [*catalogue.hands, *catalogue.directions.values()]
+    characters = "".join(sorted(set().union(*(hand.glyphs for hand in everything))))
+    known = np.array([[c in hand.glyphs for c in characters] for hand in everything])
+    with written_aside(path) as aside, open(aside, "wb") as file:
+        np.savez_compressed(
+            file,
+            format=np.int64(FORMAT),
+            characters=np.array(characters),
+            known=known,
+            vectors=np.stack([hand.vector for hand in everything]).astype(np.float16),
+            glyphs=np.stack([hand.glyphs_of(characters) for hand in everything]).astype(np.float16),
+            names=np.array([hand.name for hand in catalogue.hands] or [""]),
+            directions=np.array(list(catalogue.directions) or [""]),
+        )
+
+
+def load_catalogue(path: str | os.PathLike) -> Catalogue:
+    """Reads a catalogue that `save_catalogue` wrote; no code in a file is run.
+
+    Raises:
+        HandError: it is missing, damaged, or something else.
+    """
+    try:
+        if os.path.getsize(path) > LARGEST_FILE:
+            raise HandError(f"{path} is larger than any catalogue of hands: it is something else.")
+        with np.load(path, allow_pickle=False) as file:
+            if int(file["format"]) != FORMAT:
+                raise HandError(f"{path} was written by a newer version of the suite.")
+            names = [*map(str, file["names"]), *map(str, file["directions"])]
+            characters, known = str(file["characters"]), file["known"]
+            vectors, glyphs = file["vectors"].astype(np.float32), file["glyphs"].astype(np.float32)
+            count = len(file["names"])
+        if not np.isfinite(vectors).all() or not np.isfinite(glyphs).all():
+            raise HandError(f"{path} holds numbers that are not finite: restore it.")
+        everything = [
+            Hand(vector, {c: g for c, g, there in zip(characters, row, is_known, strict=True) if there}, name)
+            for vector, row, is_known, name in zip(vectors, glyphs, known, names, strict=True)
+        ]
+        return Catalogue(everything[:count], {hand.name: hand for hand in everything[count:]})
+    except FileNotFoundError:
+        raise HandError(f"{path} does not exist: restore it, or write without --hand.") from None
+    except (OSError, EOFError, ValueError, KeyError, TypeError, zipfile.BadZipFile, zlib.error) as error:
+        reason = "".join(str(error).strip().splitlines()[:1])[:120]
+        raise HandError(
+            f"{path} is not a catalogue of hands ({reason}): restore it, or write without --hand."
+        ) from None
+
+
+def find_hand(asked: str, catalogue: Catalogue) -> Hand:
+    """The hand that is asked for.
+
+    Args:
+        asked: a number of the catalogue, the path of a file that learn_hand.py wrote (with or without its ending), or
+            several of these with their weights: "3:0.7,41:0.3".
+
+    Raises:
+        HandError: there is no such hand, or a weight is not a number.
+    """
+    parts = []
+    for part in asked.split(","):
+        match = re.fullmatch(r"\s*(.+?)\s*(?::\s*([-+.\de]+)\s*)?", part)
+        if not match:
+            raise HandError(f"--hand {asked} names no hand: say --hand 3, --hand me, or --hand 3:0.7,41:0.3.")
+        try:
+            weight = float(match[2]) if match[2] else 1.0
+        except ValueError:
+            raise HandError(f"--hand {asked}: {match[2]!r} is not a weight, such as 0.7.") from None
+        parts.append((_one_hand(match[1], catalogue), weight))
+    if len(parts) == 1 and parts[0][1] == 1.0:
+        return parts[0][0]
+    return mix_hands(parts, name=asked)
+
+
+def _one_hand(asked, catalogue):
+    if re.fullmatch(r"\d+", asked):
+        if int(asked) >= len(catalogue.hands):
+            raise HandError(f"there is no hand {asked}: the catalogue has 0 to {len(catalogue.hands) - 1}.")
+        return catalogue.hands[int(asked)]
+    for path in (asked, asked + ".hand.npz", asked + ".npz"):
+        if os.path.isfile(path):
+            return load_hand(path)
+    raise HandError(
+        f"there is no hand {asked}: give a number from 0 to {len(catalogue.hands) - 1}, or a file that "
+        "python3 learn_hand.py wrote."
+    )
+
+
+def turned(hand: Hand, catalogue: Catalogue, **steps: float) -> Hand:
+    """A hand with more or less of some of DIRECTIONS; steps in standard deviations of people.
+
+    Raises:
+        HandError: an unknown direction, or a step that leads to where there are no hands.
+    """
+    parts = [(hand, 1.0)]
+    for name, step in steps.items():
+        if name not in catalogue.directions:
+            raise HandError(f"there is no direction {name!r}: there are {', '.join(catalogue.directions)}.")
+        if not abs(step) <= LARGEST_STEP:
+            raise HandError(f"--{name} is {step}: it has to be from {-LARGEST_STEP:g} to {LARGEST_STEP:g}.")
+        parts.append((catalogue.directions[name], step))
+    return mix_hands(parts, name=hand.name) if len(parts) > 1 else hand
+
+
+def drawn_hand(catalogue: Catalogue, seed: int) -> Hand:
+    """A hand between two of the catalogue, another one for each seed."""
+    rng = np.random.default_rng([seed, 0x48414E44])
+    first, second = rng.choice(len(catalogue.hands), 2, replace=False)
+    share = rng.uniform(0.5, 1.0)
+    parts = [(catalogue.hands[first], share), (catalogue.hands[second], 1.0 - share)]
+    return mix_hands(parts, name=f"{first}:{share:.2f},{second}:{1 - share:.2f}")

@@ -1,0 +1,170 @@
+"""Learns a hand from ink: reads it first, then lets the network practise on it.
+
+    hand = learn_hand([(strokes, "what is written there"), ...], model)
+
+`reading.read_hand` knows at once what a hand is like, as far as the hands of many people tell. What is left is learned
+by gradient steps, on the descriptions of the hand and, a little, on the weights of the network. A `Hand` holds what the
+weights differ by as matrices of low rank.
+
+Letters: n points of a line, A alphabet + 1, D numbers of a description.
+"""
+
+import dataclasses
+import math
+from collections.abc import Callable, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from scribe.hands.hand import Hand
+from scribe.ink.batch import make_batch
+from scribe.ink.strokes import transformed
+from scribe.learning.reading import read_hand
+from scribe.network.config import POINT_SIZE
+from scribe.network.density import loss_sum_and_count
+from scribe.network.hand_encoder import DEVIATION
+from scribe.network.tf_setup import tf
+from scribe.writing.adapted import ADAPTED_WEIGHTS, adapted_copy, low_rank
+
+Sample = tuple[NDArray, str]  # strokes [n, 3], offsets in units of data_scale, and their text
+
+
+@dataclasses.dataclass(frozen=True)
+class Practice:
+    """How a network practises a hand.
+
+    Attributes:
+        steps: of gradient descent, at most. rate: learning rate of the weights. description_rate: of the descriptions,
+            in deviations over people.
+        lines: of the hand in a step. replayed: lines of others in a step, against forgetting what the hand's lack.
+        prior: what a deviation of 1 from what was read costs in a number of a description, in nats.
+        spread: of width, height and slant of the lines, another one in each step.
+        rank: of the differences of the weights that are kept.
+        check_every: steps between two looks at the line that is kept back; it ends where two looks brought nothing.
+    """
+
+    steps: int = 32
+    rate: float = 1e-4
+    description_rate: float = 0.05
+    lines: int = 4
+    replayed: int = 2
+    prior: float = 0.5
+    spread: float = 0.03
+    rank: int = 16
+    check_every: int = 4
+
+
+def learn_hand(
+    lines: Sequence[Sample],
+    model,
+    *,
+    others: Sequence[Sample] = (),
+    practice: Practice = Practice(),
+    name: str = "",
+    notice: str = "",
+    seed: int = 0,
+    report: Callable[[int, int], None] = lambda step, steps: None,
+) -> Hand:
+    """The hand of one person, as far as some lines show it.
+
+    Args:
+        lines: from 1 to about 30 lines of that person; of 3 or more, one is kept back to tell when to stop.
+        model: a HandwritingModel with a hand_size. It is not changed.
+        others: lines in other hands, to be replayed.
+        name, notice: of the Hand. seed: of all random choices. report: is told of each step.
+
+    Raises:
+        ValueError: as `read_hand`.
+    """
+    rng = np.random.default_rng(seed)
+    kept_back = lines[len(lines) // 2 : len(lines) // 2 + 1] if len(lines) > 2 else []
+    learned = [line for line in lines if not any(line is kept for kept in kept_back)]
+    lesson = _Lesson(adapted_copy(model), read_hand(learned, model), practice)
+    best, best_step, best_nats = lesson.state(), 0, lesson.nats(kept_back) if kept_back else math.inf
+    for step in range(practice.steps):
+        some = [learned[i] for i in rng.permutation(len(learned))[: practice.lines]]
+        some = [(_varied(strokes, practice.spread, rng), text) for strokes, text in some]
+        replayed = [others[i] for i in rng.integers(len(others), size=practice.replayed)] if others else []
+        lesson.practise(some, replayed, min(1.0, (step + 1) / 4) * (1 - 0.9 * step / practice.steps))
+        report(step + 1, practice.steps)
+        if kept_back and (step + 1) % practice.check_every == 0:
+            nats = lesson.nats(kept_back)
+            if nats < best_nats:
+                best, best_step, best_nats = lesson.state(), step + 1, nats
+            elif step + 1 - best_step >= 2 * practice.check_every:
+                break
+    description, weights = best if kept_back else lesson.state()
+    glyphs = {c: description[1 + k] for c, k in lesson.index_of.items()}
+    differences = low_rank(model, weights, practice.rank)
+    return Hand(description[0], glyphs, name=name, notice=notice, differences=differences)
+
+
+class _Lesson:
+    """A copy of a network that practises a hand.
+
+    Attributes:
+        index_of: the characters of which something is known, with their index in a one-hot vector.
+    """
+
+    def __init__(self, model, hand, practice):
+        self.model, self.practice = model, practice
+        alphabet = model.config.alphabet
+        self.index_of = {c: alphabet.index(c) + 1 for c in hand.glyphs}
+        start = np.concatenate([hand.vector[None], hand.glyphs_of("\0" + alphabet)])  # [1 + A, D]
+        known = np.zeros([len(start), 1], np.float32)
+        known[[0, *(1 + k for k in self.index_of.values())]] = 1.0
+        self._start, self._known, self._description = tf.constant(start), tf.constant(known), tf.Variable(start)
+        self._weights = {name: getattr(model.named_weights, name) for name in ADAPTED_WEIGHTS}
+        adam = tf.keras.optimizers.Adam
+        self._of_weights, self._of_description = (adam(0.0, beta_1=0.8, beta_2=0.95) for _ in range(2))
+        self._of_weights.build(list(self._weights.values()))
+        self._of_description.build([self._description])
+        spec = tf.TensorSpec
+        points = spec([None, None, POINT_SIZE])
+        batch = [points, points, spec([None, None]), spec([None, None, model.char_vec_len]), spec([None, 1])]
+        self._step = tf.function(self._make_step, input_signature=[*batch, spec([])])
+        self._loss = tf.function(self._make_loss, input_signature=batch)
+
+    def practise(self, lines, replayed, rate):
+        """One step; `rate` is the share of the learning rates."""
+        self._step(*self._batch(lines, replayed), np.float32(rate))
+
+    def nats(self, lines):
+        """Nats per point of lines in this hand."""
+        nats, count = self._loss(*self._batch(lines, []))
+        return float(nats) / float(count)
+
+    def state(self):
+        """(descriptions [1 + A, D], weights by their names), as they are now."""
+        return self._description.numpy(), {name: value.numpy() for name, value in self._weights.items()}
+
+    def _batch(self, lines, replayed):
+        strokes, texts = zip(*lines, *replayed)
+        batch = make_batch(strokes, texts, self.model.config.alphabet)
+        own = np.array([[1.0]] * len(lines) + [[0.0]] * len(replayed), np.float32)
+        return batch.x, batch.y, batch.mask, batch.one_hot, own
+
+    def _make_loss(self, x, y, mask, char_seq, own):
+        description = own[:, :, None] * (self._description * self._known)  # [B, 1 + A, D]; 0 for lines of others
+        glyphs = tf.matmul(char_seq, description[:, 1:])
+        out = self.model({"stroke_data": x, "char_seq": char_seq, "hand": description[:, 0], "glyphs": glyphs})
+        return loss_sum_and_count(out, y, mask)
+
+    def _make_step(self, x, y, mask, char_seq, own, rate):
+        weights = list(self._weights.values())
+        with tf.GradientTape() as tape:
+            nats, count = self._make_loss(x, y, mask, char_seq, own)
+            apart = (self._description - self._start) / DEVIATION
+            loss = (nats + self.practice.prior * tf.reduce_sum(self._known * apart**2)) / count
+        *gradients, of_description = tape.gradient(loss, [*weights, self._description])
+        gradients, _ = tf.clip_by_global_norm(gradients, 1.0)
+        self._of_weights.learning_rate.assign(self.practice.rate * rate)
+        self._of_weights.apply_gradients(zip(gradients, weights))
+        self._of_description.learning_rate.assign(DEVIATION * self.practice.description_rate * rate)
+        self._of_description.apply_gradients([(of_description, self._description)])
+        return loss
+
+
+def _varied(strokes, spread, rng):
+    width, height, slant = rng.normal(0.0, spread, 3)
+    return transformed(strokes, math.exp(width), math.exp(height), slant).astype(np.float32)
