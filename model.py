@@ -186,8 +186,8 @@ class HandwritingModel(tf.keras.Model):
             inputs: a dict with
                 "stroke_data" [B, T, 3]: pen points,
                 "char_seq" [B, U, A]: one-hot text; a padding character is all zero,
-                "hand" [B, D], "glyphs" [B, U, D]: optional, for a network with a hand_size: descriptions of the hand and of
-                    the characters of the text, as `HandEncoder` makes them; zeros otherwise,
+                "hand" [B, D], "glyphs" [B, U, D]: optional, for a network with a hand_size: descriptions of the hand
+                    and of the characters of the text, as `HandEncoder` makes them; zeros otherwise,
                 "kappa" [B, K, 1], "window" [B, A + D], "states", a list of three (h [B, H], c [B, H]): optional, what
                     an earlier call returned; zeros otherwise,
                 "dropout_seed" [2] integers: optional, makes dropout repeatable.

@@ -109,6 +109,72 @@ def load_own_hand(
     return offsets, text
 
 
+def load_own_lines(
+    path: str | os.PathLike,
+    text: str | None = None,
+    *,
+    data_scale: float,
+    alphabet: str = ALPHABET,
+    sort: bool = False,
+    read: Callable[[list[NDArray]], list[str]] | None = None,
+    note: Callable[[str], None] = lambda text: None,
+) -> list[tuple[NDArray, str]]:
+    """Reads all handwriting in a file as lines to learn a hand from; arguments and errors as `load_own_hand`.
+
+    Args:
+        read: a reader of handwriting, as `Recogniser.read`, that is asked where the file does not say what is written;
+            what it reads is told to `note`.
+
+    Returns:
+        a style for each line, or part of a line that is longer than MAX_STYLE_CHARACTERS.
+    """
+    file, line, pieces, remark = _read(path, None)
+    if remark:
+        note(f"{file}: {remark}.")
+    text = "\n".join(" ".join(row.split()) for row in (text or "").splitlines() if row.strip())
+    lines = _lines(pieces, text or " ".join(piece.text or "" for piece in pieces), sort)
+    if line is not None:
+        lines = [_nth(lines, line, file)]
+    if read is not None and not text and not all(part for _, part in lines):
+        lines = [
+            (strokes, part) for (strokes, _), part in zip(lines, read([join_strokes(s) for s, _ in lines])) if part
+        ]
+        text = "\n".join(part for _, part in lines)
+        note(f"{file} does not say what is written in it. It looks like {text!r}; where that is wrong, tell the text")
+    lines, whole = _texts(lines, text, pieces, file)
+    parts = [([strokes], part) for strokes, part in lines]
+    if not all(part for _, part in lines):
+        parts = [([strokes for strokes, _ in lines], whole)]
+    found = []
+    source = [stroke for piece in pieces for stroke in piece.strokes]
+    for some, part in parts:
+        part = fit_to_alphabet(part, alphabet)[0].strip()
+        joined, _, unit = join_lines([(strokes, None) for strokes in some], part, len(part))
+        _check(joined, part, file)
+        for points, words in _parts(joined, part):
+            if len(words) >= MIN_STYLE_CHARACTERS:
+                offsets = offsets_of_points(points, source, unit)
+                offsets[:, :2] /= data_scale
+                found.append((offsets, words))
+    if not found:
+        raise ValueError(
+            f"{file} has no line of {MIN_STYLE_CHARACTERS} characters or more: a hand shows in such lines."
+        )
+    return found
+
+
+def _parts(points, text):
+    """A line in parts of some MAX_STYLE_CHARACTERS, cut between words: (points, text) each."""
+    if len(text) <= MAX_STYLE_CHARACTERS:
+        return [(points, text)]
+    parts: list[list] = [[]]
+    for word in split_words(Segment(text, points)):
+        if parts[-1] and sum(len(w.text) + 1 for w in parts[-1]) + len(word.text) > MAX_STYLE_CHARACTERS:
+            parts.append([])
+        parts[-1].append(word)
+    return [(np.concatenate([w.points for w in words]), " ".join(w.text for w in words)) for words in parts]
+
+
 def lines_in(path: str | os.PathLike, line: int | None = None, sort: bool = False) -> list[NDArray]:
     """The lines that are written in a file, for a reader of handwriting: points [n, 3] each, in the unit of the file.
 

@@ -23,9 +23,7 @@ SHUFFLED_TEXTS = 3  # texts in another order that a style's own is compared with
 
 
 def load_style(number: int, data_dir: str, data_scale: float, flag: str = "--style") -> Style:
-    """Style `number` of data_dir/styles.p as (strokes [n, 3] in units of data_scale, text).
-
-    Offsets that the file holds as integers are raw; floats have been divided already, as in the TF1 scribe.
+    """Style `number` of data_dir/styles.p, as `load_styles`.
 
     Args:
         flag: what the user asked for it with, for the error.
@@ -36,13 +34,24 @@ def load_style(number: int, data_dir: str, data_scale: float, flag: str = "--sty
     path = os.path.join(data_dir, STYLES_FILE)
     if not os.path.exists(path):
         raise ValueError(f"{flag} {number} needs {path}, which does not exist.")
-    strokes, texts = load_strokes(path)
-    if not 0 <= number < len(strokes):
-        raise ValueError(f"{flag} is {number}, but {path} has the styles 0 to {len(strokes) - 1}.")
-    points = strokes[number].astype(np.float32)
-    if strokes[number].dtype.kind in "iu":
-        points[:, :2] /= data_scale
-    return points, texts[number].strip()
+    styles = load_styles(data_dir, data_scale)
+    if not 0 <= number < len(styles):
+        raise ValueError(f"{flag} is {number}, but {path} has the styles 0 to {len(styles) - 1}.")
+    return styles[number]
+
+
+def load_styles(data_dir: str, data_scale: float) -> list[Style]:
+    """All styles of data_dir/styles.p as (strokes [n, 3] in units of data_scale, text).
+
+    Offsets that the file holds as integers are raw; floats have been divided already, as in the TF1 scribe.
+    """
+    styles = []
+    for strokes, text in zip(*load_strokes(os.path.join(data_dir, STYLES_FILE)), strict=True):
+        points = strokes.astype(np.float32)
+        if strokes.dtype.kind in "iu":
+            points[:, :2] /= data_scale
+        styles.append((points, text.strip()))
+    return styles
 
 
 def text_gain(style: Style, model) -> float:
