@@ -17,7 +17,7 @@ from tqdm import tqdm
 from model import load_model
 from scribe.console import UsageError, run_command
 from scribe.files.atomic import check_writable
-from scribe.hands.hand import CONSENT, save_hand
+from scribe.hands.hand import CONSENT, HAND_ENDING, save_hand
 from scribe.learning.learn import Practice, learn_hand
 from scribe.learning.reading import read_hand
 from scribe.network.checkpoint import find_checkpoint
@@ -27,7 +27,6 @@ from scribe.writing.recogniser import load_recogniser
 from scribe.writing.styles import load_styles
 from utils import Logger
 
-ENDING = ".hand.npz"
 MAX_LINES = 60  # more tell little more, and take longer
 
 
@@ -37,7 +36,7 @@ def parse_args(argv=None):
     p.add_argument("--name", required=True, help="what to call the hand; also the name of the file")
     p.add_argument("--text", default=None, help="what is written in the recordings, if they do not say so themselves")
     p.add_argument("--sort", action="store_true", help="sort the strokes: they are not in the order of writing")
-    p.add_argument("--output", default=None, help=f"file to write (default: NAME{ENDING})")
+    p.add_argument("--output", default=None, help=f"file to write (default: NAME{HAND_ENDING})")
     p.add_argument("--quick", action="store_true", help="read the hand, without training: seconds, and less like it")
     p.add_argument("--steps", type=int, default=Practice.steps, help="steps of training, at most")
     p.add_argument("--seed", type=int, default=0, help="seed of the training; the same seed learns the same hand")
@@ -58,7 +57,7 @@ def main(argv: list[str] | None = None) -> int:
 
 def learn(args, logger):
     """Reads the recordings, learns the hand and writes it; returns the exit code."""
-    output = args.output or args.name + ENDING
+    output = args.output or args.name + HAND_ENDING
     check_writable(output)
     one_thread_per_operation()
     model, recogniser = load_model(find_checkpoint(args.save_path)), load_recogniser()
@@ -90,7 +89,7 @@ def learn(args, logger):
             )  # fmt: skip
     save_hand(output, hand)
     logger.write(CONSENT)
-    logger.write(f'Next: python3 sample.py --text "Hello World" --hand {output.removesuffix(ENDING)}')
+    logger.write(f'Next: python3 sample.py --text "Hello World" --hand {output.removesuffix(HAND_ENDING)}')
     print(output)
     return 0
 

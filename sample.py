@@ -6,6 +6,7 @@
     python3 sample.py --file letter.txt --output letter.pdf
     python3 sample.py --lines "Dear Jon," "you know nothing." --format svg png --page a6
     python3 sample.py --cards guests.csv --template invitation.txt --output cards
+    python3 sample.py --text "Hello World" --hand 7     # one of the hands that come with it; docs/HANDS.md
     python3 sample.py --text "Hello World" --style_file me.inkml --style_text "what is written in it"
 
 In a notebook:
@@ -30,6 +31,16 @@ from numpy.typing import ArrayLike, NDArray
 from model import load_model
 from scribe.console import OneLineParser, UsageError, run_command, shortened
 from scribe.files.atomic import check_folder_writable
+from scribe.hands.catalogue import (
+    DIRECTIONS,
+    HANDS_FILE,
+    Catalogue,
+    drawn_hand,
+    find_hand,
+    load_catalogue,
+    turned,
+)
+from scribe.hands.hand import HAND_ENDING, Hand
 from scribe.ink.alphabet import to_one_hot  # noqa: F401 - notebooks import to_one_hot from here
 from scribe.ink.segments import MAX_CHARACTERS, TAB
 from scribe.ink.writable import TRANSLITERATED, fit_text, foreign_scripts, transliterate
@@ -55,6 +66,7 @@ TEST_STRINGS = (
 MAX_NAMED = 5  # characters that may turn the meaning of a text; of more of them the first are named
 PREDICTED_LINES = 3
 OWN_HAND = "own"  # stands for the number of a style: that of --style_file
+HAND = "hand"  # the same: that of --hand, or the one that is drawn for the job
 
 
 def sample(
@@ -66,6 +78,7 @@ def sample(
     *,
     seed: Any = None,
     style: Style | None = None,
+    hand: Hand | None = None,
     tsteps: int | None = None,
     eos_threshold: float | None = None,
     tries: int = DEFAULT_ATTEMPTS,
@@ -78,7 +91,7 @@ def sample(
         bias: 0 writes as the model learned it, 1 naturally (the default), 2 neatly.
         seed: the same seed gives the same line; without one, every call gives another line, drawn from NumPy's global
             generator: `np.random.seed` makes these repeatable.
-        initial_states, style, tsteps, eos_threshold: as in `scribe.writing.lines.sample_batch`.
+        initial_states, style, hand, tsteps, eos_threshold: as in `scribe.writing.lines.sample_batch`.
         tries: attempts before the best one is kept, as the flag --tries; 1 returns the first line as it is. With
             initial_states there is one.
 
@@ -90,7 +103,7 @@ def sample(
     if seed is None:
         seed = random_seed()
     how: dict[str, Any] = {
-        "bias": bias, "seed": seed, "style": style, "tsteps": _first_given(tsteps, getattr(args, "tsteps", None)),
+        "bias": bias, "seed": seed, "style": style, "hand": hand, "tsteps": _first_given(tsteps, getattr(args, "tsteps", None)),
         "eos_threshold": _first_given(eos_threshold, getattr(args, "eos_threshold", None)),
     }  # fmt: skip
     if tries == 1 or initial_states is not None:
@@ -137,11 +150,13 @@ def parse_args(argv=None):
         "--tsteps", type=int, default=None, help="most pen points of a line (default: 45 per character + 100)"
     )
     p.add_argument(
-        "--style",
-        type=int,
-        default=None,
-        help="number of the style in data/styles.p whose hand it writes in (-1: none)",
+        "--hand", default=None, help="whose hand: a number, a file of learn_hand.py, or a mixture such as 3:0.7,41:0.3"
     )
+    for name in DIRECTIONS:
+        p.add_argument(
+            f"--{name}", type=float, default=None, metavar="X", help=f"more (or less: -1) {name} than the hand"
+        )
+    p.add_argument("--style", type=int, default=None, help="the same as --hand, for a number (-1: none)")
     p.add_argument(
         "--style_file", metavar="FILE", help="recording whose hand it writes in (docs/STYLES.md); FILE#3: its line 3"
     )
@@ -202,6 +217,10 @@ def parse_args(argv=None):
         p.error("--text is empty: give it something to write")
     if args.template is not None and args.cards is None:
         p.error("--template is the text of --cards: name that file too")
+    if args.hand is not None and (args.style is not None or args.styles or args.style_file is not None):
+        p.error("--hand and --style, --styles or --style_file exclude each other: each says whose hand it is")
+    if args.style_file is not None and any(getattr(args, name) is not None for name in DIRECTIONS):
+        p.error(f"--{', --'.join(DIRECTIONS)} turn a hand, but --style_file goes on from a line: see learn_hand.py")
     if args.style_file is None and (args.style_text is not None or args.style_sort):
         p.error("--style_text and --style_sort say something about --style_file: name that file too")
     if args.style_file is not None and (args.style is not None or args.styles):
@@ -209,6 +228,8 @@ def parse_args(argv=None):
     if args.style_text is not None and not args.style_text.strip():
         p.error("--style_text is empty: it is what is written in --style_file")
     flags.check_flags(p, args)
+    if args.hand is not None:
+        args.style = HAND
     if args.style_file is not None:
         args.style = OWN_HAND  # from here on a style like any other
     return args
@@ -247,6 +268,9 @@ def write_files(args, logger):
     differing = contradictions(args, config)
     if differing:
         raise UsageError(f"{'; '.join(differing)}. Leave the flag out: it is read from the checkpoint.")
+    hands = _Hands(args, config)
+    if args.style is None and not args.styles and hands.known:
+        args.style = HAND
     if args.cards is not None:
         card_batch = cards.Batch(args, lambda lines: fit_texts(lines, config.alphabet, args, logger), logger.write)
         numbers = card_batch.styles()
@@ -260,14 +284,16 @@ def write_files(args, logger):
             logger.write(
                 f"Warning: broken, a line has no room for them: {', '.join(dict.fromkeys(job.breaking.forced))}."
             )
-    styles = {n: _style(n, args, config, logger) for n in sorted(numbers - {None}, key=str)}
     seed = args.seed
     if seed is None and args.cards is not None:
         seed = card_batch.seed  # that of the cards which are there already
     seed = random_seed() if seed is None else seed
+    styles = {n: hands.find(n, seed) or _style(n, args, config, logger) for n in numbers - {None}}
     newest = " (the newest run; the shipped model: --save_path saved/checkpoint)"
     own_run = not args.save_path and os.path.dirname(prefix) != SAVED
-    logger.write(f"Writing with {prefix}{newest if own_run else ''}, {_biases_of(args)}, seed {seed}.")
+    logger.write(
+        f"Writing with {prefix}{newest if own_run else ''}, {_biases_of(args)}{hands.said(styles)}, seed {seed}."
+    )
     one_thread_per_operation()
     model = load_model(prefix)
     if args.style_file is not None and not text_gain(styles[OWN_HAND], model) > MIN_TEXT_GAIN:
@@ -281,8 +307,9 @@ def write_files(args, logger):
 
     def write(texts, bias, seed, style):
         checked = sample_checked(
-            texts, model, bias=bias, seed=seed, style=style, tsteps=args.tsteps, attempts=args.tries,
+            texts, model, bias=bias, seed=seed, tsteps=args.tsteps, attempts=args.tries,
             eos_threshold=args.eos_threshold, recogniser=recogniser,
+            **({"hand": style} if isinstance(style, Hand) else {"style": style}),
         )  # fmt: skip
         # Their texts alone: the attention of many lines takes gigabytes.
         texts_written = [SimpleNamespace(text=line.text) for line in checked.lines]
@@ -293,7 +320,7 @@ def write_files(args, logger):
     suffix = _suffix_of(args, seed)
     workers = (os.cpu_count() or 1) if args.workers is None else args.workers
     if args.cards is not None:
-        names = card_batch.run(write, seed, styles, prefix)
+        names = card_batch.run(write, seed, styles, prefix + hands.said(styles))
     elif job:
         names = job.run(write, seed, styles, suffix, workers, lambda text: logger.write(f"Warning: {text}"))
     else:
@@ -345,7 +372,43 @@ def _suffix_of(args, seed):
         return suffix + "_" + file_name(os.path.splitext(os.path.basename(args.style_file))[0])
     if args.styles:
         return suffix + "_styles" + "-".join("none" if n == -1 else str(n) for n in args.styles)
-    return suffix + ("" if args.style is None else f"_style{args.style}")
+    if args.hand is not None:
+        return suffix + "_hand" + file_name(os.path.basename(args.hand).removesuffix(HAND_ENDING))
+    return suffix + ("" if args.style in (None, HAND) else f"_style{args.style}")
+
+
+class _Hands:
+    """The hands that the flags ask for, where the network knows of hands.
+
+    Attributes:
+        known: whether it does, and has a catalogue of them.
+    """
+
+    def __init__(self, args, config):
+        self.args, path = args, os.path.join(args.data_dir, HANDS_FILE)
+        self.known = bool(config.hand_size) and os.path.exists(path)
+        self.steps = {name: getattr(args, name) for name in DIRECTIONS if getattr(args, name) is not None}
+        if not config.hand_size and (args.hand is not None or self.steps):
+            raise UsageError(
+                "this checkpoint knows of no hands (its hand_size is 0): leave --hand and its changes out."
+            )
+        self.catalogue = load_catalogue(path) if self.known else Catalogue([], {})
+
+    def find(self, style, seed):
+        """The `Hand` that a key of the styles stands for; None where it is no hand."""
+        if style == OWN_HAND or not (self.known or style == HAND):
+            return None
+        if style == HAND:
+            asked = self.args.hand
+            hand = drawn_hand(self.catalogue, seed) if asked is None else find_hand(asked, self.catalogue)
+        else:
+            hand = find_hand(str(style), self.catalogue)
+        return turned(hand, self.catalogue, **self.steps)
+
+    def said(self, styles):
+        """The hand of the job as a message says it."""
+        turns = "".join(f", {name} {step:+g}" for name, step in self.steps.items())
+        return (f", hand {styles[HAND].name}" if HAND in styles else "") + turns
 
 
 def _style(number, args, config, logger):

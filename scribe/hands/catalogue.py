@@ -18,7 +18,7 @@ import zlib
 import numpy as np
 
 from scribe.files.atomic import written_aside
-from scribe.hands.hand import Hand, HandError, load_hand, mix_hands
+from scribe.hands.hand import HAND_ENDING, Hand, HandError, load_hand, mix_hands
 
 HANDS_FILE = "hands.npz"
 FORMAT = 1
@@ -120,7 +120,7 @@ def _one_hand(asked, catalogue):
         if int(asked) >= len(catalogue.hands):
             raise HandError(f"there is no hand {asked}: the catalogue has 0 to {len(catalogue.hands) - 1}.")
         return catalogue.hands[int(asked)]
-    for path in (asked, asked + ".hand.npz", asked + ".npz"):
+    for path in (asked, asked + HAND_ENDING):
         if os.path.isfile(path):
             return load_hand(path)
     raise HandError(

@@ -26,6 +26,7 @@ CONSENT = (
     "not for signatures, and not for documents that seem to be by them."
 )
 LARGEST_FILE = 16 << 20  # bytes
+HAND_ENDING = ".hand.npz"
 FORMAT = 1
 DIFFERENCE = "difference"  # begins the names of the factors in a file; their number follows
 
