@@ -103,7 +103,8 @@ def sample(
     if seed is None:
         seed = random_seed()
     how: dict[str, Any] = {
-        "bias": bias, "seed": seed, "style": style, "hand": hand, "tsteps": _first_given(tsteps, getattr(args, "tsteps", None)),
+        "bias": bias, "seed": seed, "style": style, "hand": hand,
+        "tsteps": _first_given(tsteps, getattr(args, "tsteps", None)),
         "eos_threshold": _first_given(eos_threshold, getattr(args, "eos_threshold", None)),
     }  # fmt: skip
     if tries == 1 or initial_states is not None:
@@ -199,7 +200,7 @@ def parse_args(argv=None):
         "--tsteps_per_ascii", type=float, default=None, help="pen points per character; it matters in training alone"
     )
     args = p.parse_args(argv)
-    args.style = None if args.style == -1 else args.style
+    args.any_hand, args.style = args.style == -1, None if args.style == -1 else args.style
     args.text = None if args.text == "" else args.text
     if not (np.isfinite(args.bias) and args.bias >= 0):
         p.error(f"--bias is {args.bias}: it has to be 0 or more")
@@ -269,7 +270,7 @@ def write_files(args, logger):
     if differing:
         raise UsageError(f"{'; '.join(differing)}. Leave the flag out: it is read from the checkpoint.")
     hands = _Hands(args, config)
-    if args.style is None and not args.styles and hands.known:
+    if args.style is None and not args.styles and not args.any_hand and hands.known:
         args.style = HAND
     if args.cards is not None:
         card_batch = cards.Batch(args, lambda lines: fit_texts(lines, config.alphabet, args, logger), logger.write)
