@@ -33,6 +33,7 @@ from scribe.dataset.texts import cut_texts, order_texts, read_texts
 from scribe.dataset.writer import load_writer
 from scribe.files.needed_files import needed_files
 from scribe.files.stroke_file import STYLES_FILE, load_strokes
+from scribe.hands.catalogue import HANDS_FILE, find_hand, load_catalogue
 from scribe.ink.segments import MAX_CHARACTERS
 from scribe.pages.workers import drawing_processes
 
@@ -79,9 +80,9 @@ def add_handwriting_flags(g):
     g.add_argument("--save_path", default=None, help=checkpoint)
     biases = "a range, or one bias for all lines (default: 0.5 1.5)"
     g.add_argument("--biases", type=float, nargs="+", default=[0.5, 1.5], metavar="B", help=biases)
-    styles = "numbers of styles in data/styles.p, all, or none: a hand of its own for every line"
-    g.add_argument("--styles", nargs="+", default=["none"], metavar="N", help=styles)
-    g.add_argument("--data_dir", default="data", help="folder with styles.p")
+    styles = "numbers of hands that come with it, all, or none: a hand of its own for every line"
+    g.add_argument("--styles", "--hands", nargs="+", default=["none"], metavar="N", help=styles)
+    g.add_argument("--data_dir", default="data", help="folder with hands.npz and styles.p")
     g.add_argument("--tries", type=int, default=5, help="attempts per line, the first included (default: 5)")
     longest = "length of a line (default: 40); the network has seen 60"
     g.add_argument("--max_characters", type=int, default=MAX_CHARACTERS, help=longest)
@@ -151,13 +152,14 @@ def command_of(args):
     return shlex.join(words)
 
 
-def settings_of(args, texts, styles, prefix, alphabet):
+def settings_of(args, texts, styles, hands, prefix, alphabet):
     """What decides the bytes of a data set; a run goes on only where all of it is the same.
 
     Args:
         args: the flags.
         texts: lines in their order.
         styles: a list of numbers, empty for none.
+        hands: path of the catalogue of hands, or None.
         prefix: of the checkpoint.
         alphabet: of the checkpoint.
     """
@@ -167,7 +169,8 @@ def settings_of(args, texts, styles, prefix, alphabet):
         "shares": [float(share) for share in args.shares], "look": dataclasses.asdict(look_of(args)),
         "alphabet": alphabet, "texts_sha256": sha256(*(f"{text}\n".encode() for text in texts)),
         "checkpoint_sha256": sha256(*(_read(name) for name in checkpoint_files(prefix))),
-        "styles_sha256": sha256(_read(os.path.join(args.data_dir, STYLES_FILE))) if styles else None,
+        "styles_sha256": sha256(_read(os.path.join(args.data_dir, STYLES_FILE))) if styles and not hands else None,
+        "hands_sha256": sha256(_read(hands)) if hands else None,
         "code_sha256": sha256(*(_read(path) for path in code_files())),
         "versions": versions(),
     }  # fmt: skip
@@ -210,12 +213,20 @@ def versions():
     }  # fmt: skip
 
 
-def style_numbers(args):
-    """The styles that --styles names, as sorted numbers; empty for none."""
+def hands_file(args, config):
+    """The path of the catalogue of hands; None where there is none, or the network knows of no hands."""
+    path = os.path.join(args.data_dir, HANDS_FILE)
+    return path if config.hand_size and os.path.exists(path) else None
+
+
+def style_numbers(args, hands):
+    """The styles that --styles names, as sorted numbers; empty for none. hands: as `hands_file`."""
     if args.styles == ["none"]:
         return []
     if args.styles != ["all"]:
         return sorted({int(style) for style in args.styles})
+    if hands:
+        return list(range(len(load_catalogue(hands).hands)))
     path = os.path.join(args.data_dir, STYLES_FILE)
     if not os.path.exists(path):
         raise ValueError(f"--styles all needs {path}, which does not exist.")
@@ -330,9 +341,15 @@ def make_dataset(args):
         known = shortened(repr(config.alphabet), 120)
         raise UsageError(f"{' '.join(args.texts)}: nothing of it can be written; the model knows {known}.")
     lines = order_texts(texts.lines, args.seed)
-    numbers = style_numbers(args)
-    styles = {number: load_style(number, args.data_dir, config.data_scale) for number in numbers}
-    settings = settings_of(args, lines, numbers, prefix, config.alphabet)
+    hands = hands_file(args, config)
+    numbers = style_numbers(args, hands)
+    if hands:
+        styles, catalogue = {}, load_catalogue(hands)
+        for number in numbers:
+            find_hand(str(number), catalogue)  # one that is not there is told before anything is written
+    else:
+        styles = {number: load_style(number, args.data_dir, config.data_scale) for number in numbers}
+    settings = settings_of(args, lines, numbers, hands, prefix, config.alphabet)
     if claim(folder, settings):
         return None
     plan = Plan(settings, lines)
@@ -349,10 +366,16 @@ def make_dataset(args):
     load = functools.partial(load_writer, load_model=load_model)
     if beam:
         write_shards = beam.write_shards_with(
-            options, plan, folder, checkpoint_files=checkpoint_files(prefix), styles=styles, load_writer=load
+            options,
+            plan,
+            folder,
+            checkpoint_files=checkpoint_files(prefix),
+            styles=styles,
+            hands=hands,
+            load_writer=load,
         )
         return run(plan, folder, write_shards, describe, say)
-    write = load(prefix, styles, args.tries)
+    write = load(prefix, styles, args.tries, hands)
     workers = (os.cpu_count() or 1) if args.workers is None else args.workers
     progress = Progress(args.count, sum(parts_done(folder).values()))
     try:

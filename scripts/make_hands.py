@@ -106,7 +106,7 @@ def measures(strokes, texts):
         points = absolute_points(offsets)
         metrics = measure_line(points, text)
         if metrics.x_height:
-            joined = sum(c.isalpha() for c in text) / max(1.0, points[:, 2].sum())
+            joined = max(1.0, sum(c.isalpha() for c in text)) / max(1.0, points[:, 2].sum())
             width = np.ptp(points[:, 0]) / len(text) / metrics.x_height
             found.append([metrics.slant, np.log(joined), np.log(metrics.x_height), np.log(width)])
     return np.median(found, axis=0) if found else np.full(4, np.nan)

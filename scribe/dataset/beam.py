@@ -26,6 +26,7 @@ from scribe.console import UsageError
 from scribe.dataset.folder import WORK_FOLDER, Folder, sha256
 from scribe.dataset.plan import Plan, Shard
 from scribe.dataset.shards import finish_shard, write_lines
+from scribe.hands.catalogue import HANDS_FILE
 
 JOB, TEXTS, CHECKPOINT = (f"{WORK_FOLDER}/{name}" for name in ("job.json", "texts.txt", "checkpoint"))
 CONCURRENT_READS = 32  # of a remote folder
@@ -129,27 +130,27 @@ def parse_options(runner, flags):
     return options
 
 
-def write_shards_with(options, plan, folder, *, checkpoint_files, styles, load_writer):
+def write_shards_with(options, plan, folder, *, checkpoint_files, styles, hands, load_writer):
     """Returns a function that writes shards with a pipeline, as `shards.run` takes it.
 
     Args:
         options: PipelineOptions.
         plan, folder: of the data set.
         checkpoint_files: names of files, the config first.
-        styles: number -> (strokes [n, 3], text).
-        load_writer: a function (prefix, styles, attempts) -> what `shards.write_lines` takes. It is pickled for the
+        styles: number -> (strokes [n, 3], text). hands: path of a catalogue of hands, or None.
+        load_writer: a function (prefix, styles, attempts, hands) -> what `shards.write_lines` takes. It is pickled for the
             workers, by reference: not a function of the main program.
     """
 
     def write_shards(shards):
         names = []
-        for path in checkpoint_files:
+        for path in [*checkpoint_files, *([hands] if hands else [])]:
             with open(path, "rb") as file:
                 names.append(os.path.basename(path))
                 folder.write(f"{CHECKPOINT}/{names[-1]}", file.read())
-        hands = {str(number): [np.asarray(strokes).tolist(), text] for number, (strokes, text) in styles.items()}
+        lines = {str(number): [np.asarray(strokes).tolist(), text] for number, (strokes, text) in styles.items()}
         folder.write(TEXTS, "".join(f"{text}\n" for text in plan.texts).encode())
-        job = {"settings": plan.settings, "checkpoint": names, "styles": hands}
+        job = {"settings": plan.settings, "checkpoint": names, "styles": lines}
         folder.write(JOB, json.dumps(job).encode())
         fields = [(shard.number, shard.first, shard.count, shard.style) for shard in shards]
         with beam.Pipeline(options=options) as pipeline:
@@ -185,7 +186,8 @@ class Job:
                     file.write(self.folder.read(f"{CHECKPOINT}/{name}"))
             index = next(name for name in job["checkpoint"] if name.endswith(".index"))
             prefix = os.path.join(local, index.removesuffix(".index"))
-            self.write = load_writer(prefix, styles, job["settings"]["tries"])
+            hands = os.path.join(local, HANDS_FILE) if HANDS_FILE in job["checkpoint"] else None
+            self.write = load_writer(prefix, styles, job["settings"]["tries"], hands)
 
 
 class WriteShard(beam.DoFn):

@@ -248,7 +248,10 @@ def test_a_style_is_continued_and_not_returned(model):
     # The window starts where the priming left it: the positions are counted from the first character of the text.
     no_hand, no_glyphs = np.zeros([1, 0], np.float32), np.zeros([1, 8, 0], np.float32)
     state = sampler_of(model).prime(
-        style[0][None, :-1].astype(np.float32), to_one_hot("dead abc", None, ALPHABET)[None], no_hand, no_glyphs,
+        style[0][None, :-1].astype(np.float32),
+        to_one_hot("dead abc", None, ALPHABET)[None],
+        no_hand,
+        no_glyphs,
         model.zero_state(1),
     )
     assert (line.kappas[0] > state[1].numpy()[0] - 5).all()
