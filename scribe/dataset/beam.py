@@ -138,8 +138,8 @@ def write_shards_with(options, plan, folder, *, checkpoint_files, styles, hands,
         plan, folder: of the data set.
         checkpoint_files: names of files, the config first.
         styles: number -> (strokes [n, 3], text). hands: path of a catalogue of hands, or None.
-        load_writer: a function (prefix, styles, attempts, hands) -> what `shards.write_lines` takes. It is pickled for the
-            workers, by reference: not a function of the main program.
+        load_writer: a function (prefix, styles, attempts, hands) -> what `shards.write_lines` takes. It is pickled for
+            the workers, by reference: not a function of the main program.
     """
 
     def write_shards(shards):

@@ -24,8 +24,8 @@ def load_writer(
         prefix: of the checkpoint.
         styles: number -> (strokes [n, 3], text).
         attempts: per line, the first included.
-        hands: path of a catalogue of hands, for a network that knows of hands: a number is then one of these, and a line
-            without one is in a hand that is drawn for it. None: the numbers are those of `styles`.
+        hands: path of a catalogue of hands, for a network that knows of hands: a number is then one of these, and a
+            line without one is in a hand that is drawn for it. None: the numbers are those of `styles`.
         load_model: a function, prefix -> model.
     """
     from scribe.network.tf_setup import one_thread_per_operation  # TensorFlow costs seconds
