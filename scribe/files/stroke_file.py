@@ -51,8 +51,8 @@ def lines_of(content: Any) -> tuple[list[NDArray], list[str], list[str]]:
         raise ValueError(
             f"should hold the lists [strokes, asciis] or [strokes, asciis, names], but it holds {_describe(content)}."
         )
-    strokes, texts = (list(part) for part in content[:2])
-    names = list(content[2]) if len(content) == 3 else [""] * len(texts)
+    strokes, texts, *named = (list(part) for part in content)
+    names = named[0] if named else [""] * len(texts)
     if len(strokes) != len(texts):
         raise ValueError(f"holds {len(strokes)} lines of strokes but {len(texts)} texts: they have to match.")
     if len(names) != len(texts):

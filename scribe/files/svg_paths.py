@@ -257,10 +257,11 @@ def _is_frame(points):
 
 def _is_rule(points, whole):
     """Whether a stroke is a level or upright straight line through much of a drawing of size `whole` [2], as paper is
-    ruled with."""
+    ruled with; the upright stroke of an l in a single line of writing is none."""
     extent = np.ptp(points, axis=0)
     axis = int(extent.argmax())
-    return bool(extent[axis] > RULE_LENGTH * whole[axis] and extent[1 - axis] <= 1e-3 * extent[axis])
+    through = extent[axis] > RULE_LENGTH * whole[axis] and 2 * extent[axis] > whole.max()
+    return bool(through and extent[1 - axis] <= 1e-3 * extent[axis])
 
 
 def _without_prefixes(root):
