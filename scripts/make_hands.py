@@ -47,9 +47,11 @@ STYLE_ATTEMPTS = 6  # at the line of a style
 MAX_POINTS = 1300  # pen points of a style; no training line has more
 # Of the two hands of a mixture: how many are nearer to the first than the second is, least and most. The nearest ones
 # may be by the same person; the farthest have nothing in common, and what is between them is near the average of all.
-NEIGHBOURS = (30, 250)
+NEIGHBOURS = (15, 80)
 SHARES = (0.5, 0.7)  # of the first hand, least and most
-EMPHASIS = 1.15  # a mixture is nearer to the average of all people than its parts; this takes it back out
+# A mixture is nearer to the average of all people than its parts. It is taken out again, to this many times the distance
+# of a person; what the network writes lies further in than what it is told (docs/HANDS.md).
+DISTANCE, LARGEST_FACTOR = 1.35, 2.2
 JOINED_SHARE = 0.25  # of the candidates: mixtures of hands that join most letters, since few people do
 EXTREME = 0.2  # share of the hands that are taken as those with most, and with least, of something
 TRIAL_TEXTS = (
@@ -134,6 +136,7 @@ def mixtures(hands, joined, count, rng):
     """`count` hands, each between two of `hands`; `joined` says of each how many letters it writes per pen lift."""
     vectors = np.stack([hand.vector for hand in hands])
     joining = np.argsort(-joined)[: max(1, len(hands) // 10)]
+    typical = np.median(np.linalg.norm(vectors, axis=1))
     made = []
     for k in range(count):
         pool = joining if k < JOINED_SHARE * count else np.arange(len(hands))
@@ -142,7 +145,8 @@ def mixtures(hands, joined, count, rng):
         low, high = (min(n, len(hands) - 1) for n in NEIGHBOURS)
         second = int(near[rng.integers(min(low, high - 1), high)])
         share = rng.uniform(*SHARES)
-        made.append(mix_hands([(hands[first], EMPHASIS * share), (hands[second], EMPHASIS * (1 - share))]))
+        mixture = mix_hands([(hands[first], share), (hands[second], 1 - share)])
+        made.append(mixture.scaled(min(LARGEST_FACTOR, DISTANCE * typical / np.linalg.norm(mixture.vector))))
     return made
 
 

@@ -199,7 +199,8 @@ def test_nothing_writable_is_wrong_usage(run):
 
 
 @pytest.mark.parametrize(
-    "flag, value, own", [("--rnn_size", "900", "8"), ("--kmixtures", "10", "1"), ("--alphabet", "€", "not trained with")]
+    "flag, value, own",
+    [("--rnn_size", "900", "8"), ("--kmixtures", "10", "1"), ("--alphabet", "€", "not trained with")],
 )
 def test_a_flag_that_contradicts_the_checkpoint_is_an_error_that_names_both(run, flag, value, own):
     code, names, err = run("--text", "abc", flag, value)
