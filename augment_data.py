@@ -7,7 +7,8 @@ A trained model tells which character each pen point of the training lines belon
 stand apart are cut out and set into other lines, in the place of words and of initials: numbers, prices, dates, words
 in capitals, names with rare initials. In one new line of three, small letters that stand apart become an x, z or q.
 With `--repeat xxzzqj` the lines that hold an x or a z go in twice more as they are, those with a q or a j once.
-Validation lines are neither read nor made.
+Validation lines are neither read nor made. A new line has the name of the line that it was made of, if anything is left
+of that, so that a network with hands knows whose it is.
 """
 
 import argparse
@@ -79,9 +80,19 @@ class Composer:
         return "".join(self.rng.choice(list({"9": DIGITS, "A": CAPITALS}.get(c, c))) for c in pattern)
 
     def compose(self):
-        """A new WrittenLine; None if this attempt failed."""
-        line = self.lines[self.rng.integers(len(self.lines))]
-        return self.with_small_letters(line) if self.rng.random() < SMALL_LINES else self.with_tokens(line)
+        """A new WrittenLine and the number of the line that it was made of, None if nothing is left of that.
+
+        None instead of both if this attempt failed.
+        """
+        number = int(self.rng.integers(len(self.lines)))
+        line = self.lines[number]
+        if self.rng.random() < SMALL_LINES:
+            new = self.with_small_letters(line)
+            whole = new is not None and not any(old == c != " " for old, c in zip(line.text, new.text))
+        else:
+            whole = self.rng.random() < WHOLE_LINES
+            new = self.with_tokens(line, whole)
+        return None if new is None else (new, None if whole else number)
 
     def with_small_letters(self, line):
         """The line with some small letters replaced by rare ones, or None."""
@@ -101,13 +112,13 @@ class Composer:
             line = new = set_glyphs(line, own, u, u + 1, [self.choose(letter, line.slant)], rng=self.rng)
         return new
 
-    def with_tokens(self, line):
-        """The line with a word, an initial or all of it replaced by what is rare, or None."""
+    def with_tokens(self, line, whole=False):
+        """The line with a word or an initial, or the `whole` of it, replaced by what is rare, or None."""
         words = [m.span() for m in re.finditer(r"\S+", line.text)]
         start, end = words[self.rng.integers(len(words))]
         if not line.x_height or len(words) < 2:
             return None
-        if self.rng.random() < WHOLE_LINES:
+        if whole:
             start, end, own = 0, len(line.text), list(range(len(line.strokes)))
             token = " ".join(self.random_token() for _ in range(self.rng.integers(1, 4)))
         elif line.text[start] in CAPITALS and self.rng.random() < 0.7:
@@ -155,7 +166,7 @@ def written_lines(model, strokes, texts):
         model: a HandwritingModel. strokes: list of [n, 3] offsets in units of data_scale. texts: list of strings.
 
     Returns:
-        WrittenLines, in another order.
+        WrittenLines.
     """
     spec = tf.TensorSpec
     attend = tf.function(
@@ -163,7 +174,7 @@ def written_lines(model, strokes, texts):
         input_signature=[spec([None, None, 3]), spec([None, None, model.char_vec_len])],
     )
     order = np.argsort([len(line) for line in strokes], kind="stable")
-    lines = []
+    lines = [None] * len(strokes)
     for start in tqdm(range(0, len(order), BATCH), unit="batch", disable=None):
         rows = order[start : start + BATCH]
         batch = make_batch([strokes[i] for i in rows], [texts[i] for i in rows], model.config.alphabet)
@@ -172,7 +183,7 @@ def written_lines(model, strokes, texts):
             n, text = len(strokes[i]), texts[i]
             # phi at a point is what the next one is written with.
             index = attended_characters(phi[: n - 1, : len(text)])
-            lines.append(WrittenLine(text, absolute_points(strokes[i]), np.concatenate([index[:1], index])))
+            lines[i] = WrittenLine(text, absolute_points(strokes[i]), np.concatenate([index[:1], index]))
     return lines
 
 
@@ -209,11 +220,11 @@ def augment(args: argparse.Namespace) -> int:
     one_thread_per_operation()
     args.data_scale, args.alphabet, args.batch_size = model.config.data_scale, model.config.alphabet, BATCH
     loader = DataLoader(args, Logger())
-    strokes, texts = compose_lines(model, loader, args.count, args.tsteps, args.seed)
+    strokes, texts, names = compose_lines(model, loader, args.count, args.tsteps, args.seed)
     again = repeated_lines(loader.ascii_data, args.repeat)
     strokes += [raw_offsets(absolute_points(loader.stroke_data[i]), loader.data_scale) for i in again]
-    names = [""] * len(texts) + [loader.names[i] for i in again]  # a new line has letters of several hands
     texts += [loader.ascii_data[i] for i in again]
+    names += [loader.names[i] for i in again]
     save_strokes(args.output, strokes, texts, names)
     say(f"Wrote {len(texts)} lines, {sum(map(len, strokes))} pen points, to {args.output}.")
     return 0
@@ -225,19 +236,26 @@ def repeated_lines(texts, letters):
 
 
 def compose_lines(model, loader, count, tsteps, seed):
-    """`count` new lines out of the loader's training lines: int16 [n, 3] raw offsets each, and texts."""
+    """`count` new lines out of the loader's training lines.
+
+    Returns:
+        three lists: int16 [n, 3] raw offsets; texts; names of the lines that they were made of, "" for a line that has
+        nothing left of its own.
+    """
     apart = re.compile(rf"[A-Z0-9!#()+/:;?\[\]{RARE_SMALL}]")
     rows = [i for i, text in enumerate(loader.ascii_data) if apart.search(text)]
     lines = written_lines(model, [loader.stroke_data[i] for i in rows], [loader.ascii_data[i] for i in rows])
     composer = Composer(lines, collect_glyphs(lines), np.random.default_rng(seed))
-    strokes, texts = [], []
+    strokes, texts, names = [], [], []
     for _ in range(100 * count if lines else 0):
         made = composer.compose()
-        if made is not None and len(made.points) <= tsteps:
-            strokes.append(raw_offsets(made.points, loader.data_scale))
-            texts.append(made.text)
+        if made is not None and len(made[0].points) <= tsteps:
+            line, number = made
+            strokes.append(raw_offsets(line.points, loader.data_scale))
+            texts.append(line.text)
+            names.append("" if number is None else loader.names[rows[number]])
             if len(texts) == count:
-                return strokes, texts
+                return strokes, texts, names
     raise ValueError(
         f"{loader.path} has too few lines whose characters stand apart: {len(texts)} of {count} came about."
     )

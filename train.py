@@ -3,6 +3,7 @@
     python3 train.py                                  # the defaults: 400 units in each LSTM
     python3 train.py --rnn_size 100 --nepochs 2       # a small one, quickly
     python3 train.py --save_path saved/mine --init_from saved/checkpoint --learning_rate 3e-4
+    python3 train.py --save_path saved/in_hands --init_from saved/hands/start --distort 0.13     # to write in hands
 
 The same command again goes on from the last save, as if it had never stopped. Progress goes to stderr and to
 logs/train_scribe.txt, curves to TensorBoard in logs/, the model to saved/.
@@ -19,9 +20,12 @@ import numpy as np
 from tqdm import tqdm
 
 from model import HandwritingModel, loss_sum_and_count
-from scribe.console import SuiteError, run_command
-from scribe.network.checkpoint import find_checkpoint, restore_weights
-from scribe.network.config import POINT_SIZE
+from scribe.console import SuiteError, UsageError, run_command
+from scribe.ink.batch import network_arrays
+from scribe.learning.forms import tells_of_hands
+from scribe.learning.hand_batches import HandBatches
+from scribe.network.checkpoint import find_checkpoint, load_config, restore_weights
+from scribe.network.config import POINT_SIZE, ModelConfig
 from scribe.network.precision import TYPES, faster_products
 from scribe.network.tf_setup import GPUS, describe, one_thread_per_operation, tf
 from scribe.training.cluster import SINGLE_WORKER, read_cluster
@@ -29,7 +33,7 @@ from scribe.training.curves import Curves
 from scribe.training.devices import ONE_DEVICE, WORKER_LOST, NullLogger, describe_loss, join
 from scribe.training.flags import parse_training_flags
 from scribe.training.pictures import pictures_of
-from scribe.training.run_state import TrainingRun, WeightAverage
+from scribe.training.run_state import HANDS_FILE, TrainingRun, WeightAverage
 from scribe.training.schedule import MAX_BAD_STEPS, Interrupt, learning_rate
 from scribe.training.weight_noise import AdaptiveWeightNoise
 from utils import DataLoader, Logger
@@ -43,6 +47,14 @@ def parse_args(argv=None):
 # ----------------------------------------------------------------------------------------------------- one train step
 
 
+def make_model(args):
+    """The network that is trained. Its encoder of hands is not: what it says of the lines is read once."""
+    model = HandwritingModel(args)
+    if model.hand_encoder:
+        model.hand_encoder.trainable = False
+    return model
+
+
 def make_optimizer(args):
     """The optimizer of --optimizer, with its flags."""
     if args.optimizer == "adam":
@@ -52,14 +64,16 @@ def make_optimizer(args):
     )
 
 
-def parallel_loss(model, x, y, mask, char_seq, dropout_seed, towers, training, replica=0, replicas=1):
+def parallel_loss(model, arrays, dropout_seed, towers, training, replica=0, replicas=1):
     """The loss of a batch as (sum in nats, number of points), computed as `towers` slices of it in parallel.
 
     The products within a recurrence are too small to keep several cores busy, but slices of the batch are independent.
     With one thread for each (`tf_setup.one_thread_per_operation`) two cores are 1.3 times as fast.
 
     With several replicas (see scribe/training/devices.py) each computes the slices of its own share of the lines.
+    `arrays`: as `network_arrays` makes them of a batch.
     """
+    x, y, mask, char_seq, hand, glyphs = arrays
     batch = tf.shape(x)[0]
     totals, counts = [], []
     slices = replicas * towers
@@ -68,6 +82,8 @@ def parallel_loss(model, x, y, mask, char_seq, dropout_seed, towers, training, r
         # cuDNN fails on an empty batch, so with more slices than lines some compute a line that does not count.
         rows, counts_in = slice(first, tf.maximum(last, first + 1)), tf.cast(last > first, mask.dtype)
         inputs = {"stroke_data": x[rows], "char_seq": char_seq[rows]}
+        if model.hand_size:
+            inputs |= {"hand": hand[rows], "glyphs": glyphs[rows]}
         if training:
             inputs["dropout_seed"] = tf.random.fold_in(dropout_seed, k)  # different noise in every slice
         total, count = loss_sum_and_count(model(inputs, training=training), y[rows], mask[rows] * counts_in)
@@ -95,10 +111,11 @@ def choose_precision(args, before=None):
 def make_train_step(model, optimizer, average, grad_clip, towers=1, devices=ONE_DEVICE, noise=None):
     """A tf.function with one trace for all batch shapes.
 
-    train_step(x [B, T, 3], y [B, T, 3], mask [B, T], char_seq [B, U, A], rate, step, dropout_seed [2]) returns the sum
-    of the loss in nats, the number of points, the norm of the gradient before clipping, and whether the step was taken:
-    one whose loss or gradient is not finite changes nothing. `towers`: see `parallel_loss`; each replica of `devices`
-    computes as many. Each has the whole batch in memory, so each can divide by the number of all points.
+    train_step(x [B, T, 3], y [B, T, 3], mask [B, T], char_seq [B, U, A], hand [B, D], glyphs [B, U, D], rate, step,
+    dropout_seed [2]) returns the sum of the loss in nats, the number of points, the norm of the gradient before
+    clipping, and whether the step was taken: one whose loss or gradient is not finite changes nothing. `network_arrays`
+    makes the first six of a batch. `towers`: see `parallel_loss`; each replica of `devices` computes as many. Each has
+    the whole batch in memory, so each can divide by the number of all points.
     `noise`: an `AdaptiveWeightNoise` whose widths are trained as well, or None.
     """
     spec = tf.TensorSpec
@@ -112,20 +129,14 @@ def make_train_step(model, optimizer, average, grad_clip, towers=1, devices=ONE_
         average.update(step)
         return True
 
-    @tf.function(
-        input_signature=[
-            spec([None, None, POINT_SIZE]), spec([None, None, POINT_SIZE]), spec([None, None]),
-            spec([None, None, model.char_vec_len]), spec([]), spec([], tf.int32), spec([2], tf.int32),
-        ]
-    )  # fmt: skip
-    def train_step(x, y, mask, char_seq, rate, step, dropout_seed):
+    @tf.function(input_signature=[*array_specs(model), spec([]), spec([], tf.int32), spec([2], tf.int32)])
+    def train_step(x, y, mask, char_seq, hand, glyphs, rate, step, dropout_seed):
+        arrays = x, y, mask, char_seq, hand, glyphs
         count = tf.reduce_sum(mask)
 
         def loss_and_gradients(replica):
             with tf.GradientTape() as tape:
-                total, _ = parallel_loss(
-                    model, x, y, mask, char_seq, dropout_seed, towers, True, replica, devices.replicas
-                )
+                total, _ = parallel_loss(model, arrays, dropout_seed, towers, True, replica, devices.replicas)
                 loss = total / tf.maximum(count, 1.0)
             return [total, loss, *tape.gradient(loss, variables)]
 
@@ -146,32 +157,81 @@ def make_train_step(model, optimizer, average, grad_clip, towers=1, devices=ONE_
     return train_step
 
 
-def make_evaluate_step(model, towers=1, devices=ONE_DEVICE):
-    """A tf.function: (x, y, mask, char_seq) -> (sum of the loss in nats, number of points)."""
-    spec = tf.TensorSpec
+def array_specs(model):
+    """The tf.TensorSpecs of `network_arrays`."""
+    spec, D = tf.TensorSpec, model.hand_size
+    points, char_seq = spec([None, None, POINT_SIZE]), spec([None, None, model.char_vec_len])
+    return [points, points, spec([None, None]), char_seq, spec([None, D]), spec([None, None, D])]
 
-    @tf.function(
-        input_signature=[
-            spec([None, None, POINT_SIZE]), spec([None, None, POINT_SIZE]), spec([None, None]),
-            spec([None, None, model.char_vec_len]),
-        ]
-    )  # fmt: skip
-    def evaluate_step(x, y, mask, char_seq):
+
+def make_evaluate_step(model, towers=1, devices=ONE_DEVICE):
+    """A tf.function: `network_arrays` of a batch -> (sum of the loss in nats, number of points)."""
+
+    @tf.function(input_signature=array_specs(model))
+    def evaluate_step(*arrays):
         seed = tf.zeros([2], tf.int32)
-        return devices.sum(
-            lambda replica: parallel_loss(model, x, y, mask, char_seq, seed, towers, False, replica, devices.replicas)
-        )
+        return devices.sum(lambda replica: parallel_loss(model, arrays, seed, towers, False, replica, devices.replicas))
 
     return evaluate_step
 
 
-def evaluate(evaluate_step, batches):
+def evaluate(evaluate_step, batches, hand_size=0):
     """The loss over `batches`, in nats per point and nats per line."""
     nats = points = lines = 0.0
     for batch in batches:
-        total, count = evaluate_step(batch.x, batch.y, batch.mask, batch.one_hot)
+        total, count = evaluate_step(*network_arrays(batch, hand_size))
         nats, points, lines = nats + float(total), points + float(count), lines + len(batch.texts)
     return nats / max(points, 1.0), nats / max(lines, 1.0)
+
+
+# ---------------------------------------------------------------------------------------------------------- the hands
+
+
+def hand_size_of(args):
+    """The hand_size of a run: that of --init_from, which --hand_size may only confirm.
+
+    Raises:
+        UsageError: it says something else, or there is no encoder of hands to start with, or one for another alphabet.
+        CheckpointError: there is no such checkpoint.
+    """
+    before = load_config(find_checkpoint(args.init_from)) if args.init_from else ModelConfig()
+    has = before.hand_size
+    if has and args.alphabet != before.alphabet:
+        raise UsageError(f"{args.init_from} has an encoder of hands for its own alphabet: leave out what changes that.")
+    if args.hand_size in (None, has):
+        return has
+    if not has:
+        raise UsageError(
+            f"--hand_size {args.hand_size} needs a trained encoder of hands to start with: make one with "
+            "python3 scripts/train_hand_encoder.py, and name it by --init_from."
+        )
+    raise UsageError(
+        f"--hand_size is {args.hand_size}, but {args.init_from} has hands of {has} numbers: leave the flag out."
+    )
+
+
+def same_hand_size(args, devices):
+    """The hand_size of a run of several workers: what the chief finds, which alone has to have --init_from."""
+    size = tf.Variable(hand_size_of(args) if devices.chief else 0)
+    devices.from_chief([size])
+    return int(size.numpy())
+
+
+def read_hands(args, loader, model, logger, devices):
+    """What the lines to train on tell of hands, a `HandBatches`.
+
+    They are read by the encoder of the run, which never changes, and aligned with their texts by the network that the
+    run began with: a run that goes on reads what it read before.
+    """
+    reader = HandwritingModel(args)
+    if devices.chief:
+        restore_weights(find_checkpoint(args.init_from), reader)
+    devices.from_chief(reader.variables)
+    for own, other in zip(reader.hand_encoder.variables, model.hand_encoder.variables, strict=True):
+        own.assign(other)
+    kept_in = os.path.join(args.save_path, HANDS_FILE) if devices.chief else None
+    lines = loader.stroke_data, loader.ascii_data, loader.names
+    return HandBatches(*lines, reader, spread=args.distort, kept_in=kept_in, report=logger.write)
 
 
 # ----------------------------------------------------------------------------------------------------------- the loop
@@ -186,7 +246,7 @@ def train(args, loader, logger, devices=ONE_DEVICE):
 
 def _train(args, loader, logger, curves, interrupt, devices):
     tf.keras.utils.set_random_seed(args.seed)
-    model = HandwritingModel(args)
+    model = make_model(args)
     optimizer = make_optimizer(args)
     if args.init_from and devices.chief:
         new = restore_weights(find_checkpoint(args.init_from), model)
@@ -205,6 +265,8 @@ def _train(args, loader, logger, curves, interrupt, devices):
     model.products = TYPES[args.precision]
     devices.from_chief(run.variables)
     run.start(vars(args))
+    if model.hand_size:
+        loader.hands = read_hands(args, loader, model, logger, devices)
 
     steps_per_epoch = args.nbatches or loader.num_batches
     steps = args.nepochs * steps_per_epoch
@@ -226,7 +288,7 @@ def _train(args, loader, logger, curves, interrupt, devices):
         rate = learning_rate(args, step, steps, steps_per_epoch)
         start = time.perf_counter()
         total, count, norm, applied = (
-            t.numpy() for t in train_step(batch.x, batch.y, batch.mask, batch.one_hot, rate, step, [args.seed, step])
+            t.numpy() for t in train_step(*network_arrays(batch, model.hand_size), rate, step, [args.seed, step])
         )
         seconds = time.perf_counter() - start
         run.batches = step + 1
@@ -291,9 +353,18 @@ def out_of_patience(args, run):
 
 
 def validate(args, run, average, evaluate_step, loader, curves, logger):
-    """Validates the averaged weights, keeps them if they are the best so far, and shows what they write."""
+    """Validates the averaged weights, keeps them if they are the best so far, and shows what they write.
+
+    A network with hands is validated without a hand and in the hands of the lines; the mean of both decides.
+    """
+    hand_size = run.model.hand_size
+    kinds = {"without_hand": False, "in_hand": True} if hand_size else {"": False}
     with average.in_place():
-        per_point, per_line = evaluate(evaluate_step, loader.validation_batches())
+        found = {}
+        for kind, in_hands in kinds.items():
+            batches = loader.validation_batches(in_hands=True) if in_hands else loader.validation_batches()
+            found[kind] = evaluate(evaluate_step, batches, hand_size)
+        per_point, per_line = np.mean(list(found.values()), axis=0)
         if per_point < run.best_loss:
             run.best_loss, run.stale = per_point, 0
             run.save_best()
@@ -304,9 +375,14 @@ def validate(args, run, average, evaluate_step, loader, curves, logger):
     values = {"validation/nats_per_point": per_point, "validation/nats_per_line": per_line}
     if run.noise:
         values["validation/nats_of_the_weights"] = float(run.noise.complexity())
+    told = ""
+    if hand_size:
+        values |= {f"validation/nats_per_point_{kind}": nats for kind, (nats, _) in found.items()}
+        values |= {f"validation/nats_per_line_{kind}": nats for kind, (_, nats) in found.items()}
+        told = f", the mean of {found['without_hand'][0]:.4f} without a hand and {found['in_hand'][0]:.4f} in the hand"
     curves.write(run.batches, values)
     logger.write(
-        f"step {run.batches}: validation {per_point:.4f} nats/point, {per_line:.1f} nats/line "
+        f"step {run.batches}: validation {per_point:.4f} nats/point, {per_line:.1f} nats/line{told} "
         f"({'the best so far' if not run.stale else f'best {run.best_loss:.4f}, {run.stale} validations ago'})"
     )
 
@@ -322,7 +398,13 @@ def run(args):
     try:
         devices = join(args.distribute, cluster)
         logger = Logger(args) if devices.chief else NullLogger()
+        args.hand_size = same_hand_size(args, devices)
         loader = DataLoader(args, logger)
+        if args.hand_size and not tells_of_hands(loader.names):
+            raise UsageError(
+                f"{loader.path} does not tell which lines are by one hand, which {args.init_from} has to learn from: "
+                "prepare_data.py keeps the names of the lines, --names adds them to an older data file."
+            )
         devices.check(args, loader)
         return train(args, loader, logger, devices)
     except tf.errors.ResourceExhaustedError as error:

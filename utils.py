@@ -14,6 +14,7 @@ import os
 import time
 from collections import Counter
 from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,10 +22,12 @@ from numpy.typing import NDArray
 from scribe.console import say
 from scribe.files.atomic import check_writable
 from scribe.files.stroke_file import DATA_FILE, HOW_TO_GET_DATA, load_named_strokes
+from scribe.hands.hand import hand_arrays
 from scribe.ink.alphabet import ALPHABET, to_one_hot  # noqa: F401 - notebooks import to_one_hot from here
-from scribe.ink.batch import Batch, make_batch
+from scribe.ink.batch import Batch, BatchInHands, make_batch
 from scribe.ink.strokes import transformed
 from scribe.ink.typical import OFFSET_LIMIT
+from scribe.learning.forms import names_of_lines
 
 # A line whose number of pen points per character is outside of this range does not match its text.
 MIN_POINTS_PER_CHARACTER, MAX_POINTS_PER_CHARACTER = 6, 70
@@ -45,7 +48,10 @@ class DataLoader:
 
     Attributes:
         stroke_data, ascii_data, valid_stroke_data, valid_ascii_data: lists; strokes are float32 [n, 3] in model units.
-        names, valid_names: of the form or the writer of each of these lines; "" where the file does not tell.
+        names, valid_names: of each of these lines, such as a01-000u-03, the third of form a01-000u; see
+            scribe/learning/forms.py. "" where the file does not tell.
+        hands: tells in which hands the lines are written, and how they vary: None, or a
+            scribe/learning/hand_batches.py `HandBatches` of the lines to train on. Set by who trains.
         pointer: index of the next batch in this pass. num_batches: batches in a pass.
     """
 
@@ -73,6 +79,7 @@ class DataLoader:
         self.valid_ascii_data: list[str] = []
         self.names: list[str] = []
         self.valid_names: list[str] = []
+        self.hands: Any = None
         self._load(self.path, validate_every=20)
         extra = getattr(args, "extra_data", None)
         if extra:
@@ -86,6 +93,7 @@ class DataLoader:
     def _load(self, path, validate_every=0):
         """Adds the lines of a file; every `validate_every`-th is for validation (0: none)."""
         strokes, texts, names = load_named_strokes(path)
+        names = names_of_lines(names, {*self.names, *self.valid_names})
         lengths, skipped_before = [len(line) for line in strokes], sum(self.skipped.values())
         for i, (line, text, name) in enumerate(zip(strokes, texts, names, strict=True)):
             strokes[i] = None  # a data set is large: free what has been read
@@ -136,20 +144,27 @@ class DataLoader:
 
     # ---- batches by number
 
-    def batch(self, n: int) -> Batch:
+    def batch(self, n: int) -> Batch | BatchInHands:
         """The n-th batch of all, counted from 0 through pass after pass: a pure function of (seed, n)."""
         lines = self._lines(*divmod(n, self.num_batches))
+        texts, rng = [self.ascii_data[i] for i in lines], np.random.default_rng([self.seed, n])
+        if self.hands is not None:
+            strokes, hands = self.hands.training_lines(lines, rng)
+            return self._in_hands(make_batch(strokes, texts, self.alphabet), hands)
         strokes = [self.stroke_data[i] for i in lines]
         if self.distort:
-            rng = np.random.default_rng([self.seed, n])
             strokes = [distorted(line, self.distort, rng) for line in strokes]
-        return make_batch(strokes, [self.ascii_data[i] for i in lines], self.alphabet)
+        return make_batch(strokes, texts, self.alphabet)
 
-    def validation_batches(self) -> Iterator[Batch]:
-        """All validation lines, in batches of similar length."""
+    def validation_batches(self, in_hands: bool = False) -> Iterator[Batch | BatchInHands]:
+        """All validation lines, in batches of similar length; `in_hands`: with what `hands` tells of theirs."""
         order = np.argsort([len(line) for line in self.valid_stroke_data], kind="stable")
         for start in range(0, len(order), self.batch_size):
-            yield self._batch(self.valid_stroke_data, self.valid_ascii_data, order[start : start + self.batch_size])
+            lines = order[start : start + self.batch_size]
+            batch = self._batch(self.valid_stroke_data, self.valid_ascii_data, lines)
+            if in_hands:
+                batch = self._in_hands(batch, self.hands.hands_of([self.valid_names[i] for i in lines]))
+            yield batch
 
     def _lines(self, passes, index):
         if self._order[0] != passes:
@@ -162,6 +177,9 @@ class DataLoader:
 
     def _batch(self, strokes, texts, lines):
         return make_batch([strokes[i] for i in lines], [texts[i] for i in lines], self.alphabet)
+
+    def _in_hands(self, batch, hands):
+        return BatchInHands(*batch, *hand_arrays(hands, batch.texts, self.hands.hand_size, batch.one_hot.shape[1]))
 
     # ---- batches one after the other, the interface of the TensorFlow 1 suite
 

@@ -29,6 +29,7 @@ from training import EMA, GRAD_CLIP, POINTS_PER_CHARACTER, Configuration, batch_
 from model import HandwritingModel
 from scribe.files.atomic import save_json
 from scribe.ink.alphabet import ALPHABET
+from scribe.ink.batch import network_arrays
 from scribe.network.tf_setup import GPUS, one_thread_per_operation, tf
 from scribe.training.cluster import SINGLE_WORKER, read_cluster
 from scribe.training.devices import join
@@ -61,7 +62,7 @@ def work(args):
     average = WeightAverage(model.trainable_variables, EMA)
     train_step = make_train_step(model, make_optimizer(train_args), average, GRAD_CLIP, towers, devices)
     batch = batch_for(Configuration(args.length, args.batch, args.size))
-    tensors = [tf.constant(array) for array in (batch.x, batch.y, batch.mask, batch.one_hot)]
+    tensors = [tf.constant(array) for array in network_arrays(batch)]
     gradient = tf.zeros([model.config.weights])
     exchange = tf.function(lambda: devices.sum(lambda replica: [gradient])[0][0])
 

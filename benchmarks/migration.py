@@ -79,6 +79,7 @@ def tf2_job(job, data_dir):
     sys.path.insert(0, ROOT)
     from model import HandwritingModel
     from sample import sample_batch
+    from scribe.ink.batch import network_arrays
     from scribe.network.tf_setup import one_thread_per_operation
     from scribe.training.run_state import WeightAverage
     from train import default_towers, make_optimizer, make_train_step, parse_args
@@ -102,7 +103,7 @@ def tf2_job(job, data_dir):
     def train():
         n = next(number)
         batch = loader.batch(n)
-        step(batch.x, batch.y, batch.mask, batch.one_hot, 1e-3, n, [0, n])
+        step(*network_arrays(batch), 1e-3, n, [0, n])
         return int(batch.mask.sum())
 
     return train

@@ -35,7 +35,7 @@ from model import AttentionLSTMCell, HandwritingModel, loss_sum_and_count, split
 from scribe.console import run_command, say
 from scribe.files.atomic import save_json
 from scribe.ink.alphabet import ALPHABET
-from scribe.ink.batch import Batch, make_batch
+from scribe.ink.batch import Batch, make_batch, network_arrays
 from scribe.network.config import POINT_SIZE, ModelConfig
 from scribe.network.tf_setup import GPUS, one_thread_per_operation, tf
 from scribe.training.run_state import WeightAverage
@@ -178,10 +178,10 @@ def _optimizer():
 def make_run(name, configuration, args, batch):
     """A function without arguments that takes one training step of "suite" or "keras": (loss, gradient norm)."""
     model = make_model(configuration, args)
-    tensors = [tf.constant(array) for array in (batch.x, batch.y, batch.mask, batch.one_hot)]
+    tensors = [tf.constant(array) for array in network_arrays(batch)]
     if name == "keras":
         step = make_reference_step(model, PlainKerasModel(model), _optimizer())
-        return lambda: tuple(float(t) for t in step(*tensors))
+        return lambda: tuple(float(t) for t in step(*tensors[:4]))  # without the arrays of a hand
     average = WeightAverage(model.trainable_variables, EMA)
     train_step = make_train_step(model, _optimizer(), average, GRAD_CLIP, towers_for(args, configuration.batch))
 
@@ -206,7 +206,8 @@ def check_equal(configuration, args, batch):
     reference = PlainKerasModel(model)
     points = [tf.constant(array[:8, :100]) for array in (batch.x, batch.y, batch.mask)]
     tensors = [*points, tf.constant(batch.one_hot[:8])]
-    total, count = make_evaluate_step(model)(*tensors)
+    hands = [tf.constant(array[:8]) for array in network_arrays(batch)[4:]]
+    total, count = make_evaluate_step(model)(*tensors, *hands)
     reference_loss = tf.function(
         lambda x, y, mask, char_seq: loss_sum_and_count(reference(x, char_seq), y, mask),
         input_signature=_signature(model),

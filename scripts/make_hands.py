@@ -29,7 +29,7 @@ from scribe.ink.measure import measure_line  # noqa: E402
 from scribe.ink.point_characters import attended_characters  # noqa: E402
 from scribe.ink.strokes import absolute_points, raw_offsets  # noqa: E402
 from scribe.learning.hand_batches import HandBatches  # noqa: E402
-from scribe.network.checkpoint import SHIPPED  # noqa: E402
+from scribe.network.checkpoint import SHIPPED, find_checkpoint  # noqa: E402
 from scribe.network.tf_setup import one_thread_per_operation  # noqa: E402
 from scribe.writing.failures import find_failures  # noqa: E402
 from scribe.writing.lines import sample_batch  # noqa: E402
@@ -204,7 +204,7 @@ def choose_styles(hands, count):
 def main(argv=None):
     p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     p.add_argument("--data_dir", required=True, help="folder with people's handwriting, with the names of its forms")
-    p.add_argument("--save_path", default=os.path.join(ROOT, SHIPPED), help="prefix of the checkpoint")
+    p.add_argument("--save_path", default=os.path.join(ROOT, SHIPPED), help="network with hands, as in sample.py")
     p.add_argument("--output", default=os.path.join(ROOT, "data"), help=f"folder of {HANDS_FILE} and {STYLES_FILE}")
     p.add_argument("--candidates", type=int, default=600, help="hands to choose from")
     p.add_argument("--count", type=int, default=120, help="hands to keep")
@@ -222,7 +222,7 @@ def make(args):
     os.makedirs(args.output, exist_ok=True)
     check_writable(os.path.join(args.output, HANDS_FILE))
     one_thread_per_operation()
-    model, recogniser = load_model(args.save_path), load_recogniser()
+    model, recogniser = load_model(find_checkpoint(args.save_path)), load_recogniser()
     args.data_scale, args.alphabet, args.batch_size = model.config.data_scale, model.config.alphabet, 1
     args.tsteps = MAX_POINTS
     loader = DataLoader(args, Logger())

@@ -8,8 +8,8 @@ batch, by the vector of the hand and by the descriptions of the characters (Info
 tell what the characters look like in the other half. What is written there does not help it.
 
 The output is a checkpoint with the weights of --init_from, the encoder, and a hand input of weight 0: the network
-writes as before, until `train.py --init_from saved/hands/start` teaches it to use what the encoder says. Ten minutes on
-two cores.
+writes as before, until `train.py --init_from saved/hands/start` teaches it to use what the encoder says. It takes ten
+minutes on two cores.
 """
 
 import argparse
@@ -23,13 +23,14 @@ sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."
 import numpy as np
 
 from model import HandwritingModel, load_model
-from scribe.console import UsageError, run_command, say
+from scribe.console import SuiteError, UsageError, run_command, say
+from scribe.files.atomic import check_writable
 from scribe.ink.strokes import transformed
 from scribe.learning.forms import lines_of_forms
 from scribe.learning.reading import add_sums, align, read_lines
 from scribe.network.checkpoint import find_checkpoint, save_model
-from scribe.network.hand_encoder import DEVIATION, InkSums
-from scribe.network.tf_setup import one_thread_per_operation, tf
+from scribe.network.hand_encoder import InkSums
+from scribe.network.tf_setup import tf
 from utils import DataLoader, Logger
 
 RATE, WARMUP, CLIP = 1e-3, 50, 1.0
@@ -37,6 +38,7 @@ FORMS, POINTS = 48, 512  # forms in a batch; points of a line that are read in a
 LINES = 2  # of each half of a form, at most
 SPREAD = 0.1  # of width, height and slant, the same change for all lines of a form
 SEEN_FRAMES = 1.5  # of a character: with less it counts as not seen
+MIN_FORMS = 8  # that show a character, for a mean of its own
 SHAPE_POINTS, MIN_SHAPE_POINTS = 10, 4  # points of a shape; pen points of a character that has one
 SHAPE_LIMIT = 4.0  # deviations from the mean shape: more is cut
 SHAPE_WEIGHT, SPREAD_WEIGHT, CORRELATION_WEIGHT = 3.0, 2.0, 0.3  # of the parts of the loss
@@ -211,7 +213,7 @@ def make_train_step(encoder, optimizer):
 
             spreads = tf.reduce_mean(mean**2) + 0.1 * tf.reduce_mean(glyph_mean**2)
             spreads += spread(vector - mean, tf.cast(2 * forms, tf.float32))
-            spreads += spread(tf.reshape(glyphs, [-1, D]), tf.reduce_sum(seen))
+            spreads += spread(tf.reshape(glyphs, [-1, D]), tf.maximum(tf.reduce_sum(seen), 1.0))
 
             # What a half says about its characters has to tell what they look like in the other half.
             noisy = glyphs + 0.1 * tf.random.normal(tf.shape(glyphs)) * seen
@@ -220,7 +222,8 @@ def make_train_step(encoder, optimizer):
             told = shape(hidden(tf.concat([noisy, of_hand, character], axis=-1)))  # [2F, A, SIZE]
             other, other_there = tf.roll(shapes, forms, axis=0), tf.roll(there, forms, axis=0)
             weight = seen * other_there[..., None]
-            error = tf.reduce_sum(weight * (told - other) ** 2) / (Shapes.SIZE * tf.reduce_sum(weight))
+            # A batch of few short lines may share no character, or show none.
+            error = tf.reduce_sum(weight * (told - other) ** 2) / (Shapes.SIZE * tf.maximum(tf.reduce_sum(weight), 1.0))
             loss = of_vector + of_glyphs + spreads + SHAPE_WEIGHT * error
         gradients, _ = tf.clip_by_global_norm(tape.gradient(loss, variables), CLIP)
         optimizer.learning_rate.assign(rate)
@@ -232,18 +235,18 @@ def make_train_step(encoder, optimizer):
 
 def normalise(encoder, sums):
     """Sets what people's descriptions are on average, from the `InkSums` of many forms."""
-    vectors, glyphs = (v.numpy() for v in encoder.describe(InkSums(*(np.stack(v) for v in zip(*sums)))))
+    pooled = (np.stack([getattr(s, name) for s in sums]) for name in ("total", "square", "count"))
+    vectors = encoder.pool(*pooled).numpy()
     counts = np.stack([s.glyph_count for s in sums])
     glyphs = np.stack([s.glyph_total for s in sums]) / np.maximum(counts, 1e-3)[..., None]
     seen = (counts > SEEN_FRAMES)[..., None].astype(np.float32)
     number = seen.sum(axis=0)  # [A, 1]
-    mean = np.where(
-        number >= 8, (glyphs * seen).sum(0) / np.maximum(number, 1), (glyphs * seen).sum((0, 1)) / seen.sum()
-    )
-    encoder.vector_mean.assign(vectors.mean(0) / DEVIATION)
-    encoder.vector_scale.assign(vectors.std(0) / DEVIATION)
+    of_all = (glyphs * seen).sum((0, 1)) / max(seen.sum(), 1.0)
+    mean = np.where(number >= MIN_FORMS, (glyphs * seen).sum(0) / np.maximum(number, 1), of_all)
+    encoder.vector_mean.assign(vectors.mean(0))
+    encoder.vector_scale.assign(vectors.std(0) + 1e-3)
     encoder.glyph_mean.assign(mean)
-    encoder.glyph_scale.assign(np.sqrt((((glyphs - mean) * seen) ** 2).sum((0, 1)) / seen.sum()))
+    encoder.glyph_scale.assign(np.sqrt((((glyphs - mean) * seen) ** 2).sum((0, 1)) / max(seen.sum(), 1.0)) + 1e-3)
 
 
 # -------------------------------------------------------------------------------------------------------- the command
@@ -255,10 +258,28 @@ def parse_args(argv=None):
     p.add_argument("--init_from", default=None, help="checkpoint whose weights are kept; as --save_path of sample.py")
     p.add_argument("--output", required=True, help="checkpoint to write, without its extensions")
     p.add_argument("--hand_size", type=int, default=64, help="numbers that describe a hand, and each of its characters")
-    p.add_argument("--steps", type=int, default=1200)
+    p.add_argument("--steps", type=int, default=1200, help="steps of training, of up to 48 forms each")
     p.add_argument("--tsteps", type=int, default=1300, help="largest number of pen points of a line")
-    p.add_argument("--seed", type=int, default=0)
-    return p.parse_args(argv)
+    p.add_argument("--seed", type=int, default=0, help="seed of weights and batches")
+    args = p.parse_args(argv)
+    for name in ("hand_size", "steps", "tsteps"):
+        if getattr(args, name) < 1:
+            p.error(f"--{name} is {getattr(args, name)}: it has to be 1 or more")
+    if not 0 <= args.seed < 2**31:
+        p.error(f"--seed is {args.seed}: it has to be at least 0 and below 2147483648")
+    return args
+
+
+def check_output(prefix):
+    """Raises an error if the checkpoint could not be written, or if a config for it would replace that of another."""
+    folder = os.path.dirname(prefix) or "."
+    names = os.listdir(folder) if os.path.isdir(folder) else []
+    others = [name for name in names if name.endswith(".index") and name != os.path.basename(prefix) + ".index"]
+    if others:
+        raise UsageError(
+            f"{folder} holds {others[0]}, whose config would be replaced: name another folder in --output."
+        )
+    check_writable(prefix)
 
 
 def main(argv=None):
@@ -268,19 +289,23 @@ def main(argv=None):
 
 def train(args):
     """Trains and writes the checkpoint; returns the exit code."""
-    one_thread_per_operation()
+    check_output(args.output)
     tf.keras.utils.set_random_seed(args.seed)
     before = load_model(find_checkpoint(args.init_from))
+    if not before.alphabet:
+        raise UsageError(f"{args.init_from} sees no text, so it cannot tell which character a point belongs to.")
     args.data_scale, args.alphabet, args.batch_size = before.config.data_scale, before.config.alphabet, FORMS
     loader = DataLoader(args, Logger())
     forms = lines_of_forms(loader.names)
     if sum(len(numbers) > 1 for numbers in forms.values()) < 2:
         raise UsageError(
-            f"{loader.path} does not name the forms of its lines, or each has one line: see prepare_data.py."
+            f"{loader.path} does not tell of two forms or more which lines are on them: prepare_data.py keeps the "
+            "names of the lines, --names adds them to an older data file."
         )
     model = HandwritingModel(dataclasses.replace(before.config, hand_size=args.hand_size))
     for name, value in vars(before.named_weights).items():
-        if isinstance(value, tf.Variable) or hasattr(value, "assign"):
+        # What an earlier encoder said of hands means nothing any more.
+        if hasattr(value, "assign") and not name.endswith(("hand_kernel", "glyph_kernel")):
             getattr(model.named_weights, name).assign(value)
 
     say(f"Finding the characters of {len(loader.stroke_data)} lines ...")
@@ -302,8 +327,10 @@ def train(args):
             seen = []
     sums = read_lines(loader.stroke_data, characters, model)
     normalise(model.hand_encoder, [add_sums([sums[i] for i in numbers]) for numbers in forms.values()])
+    if not all(np.isfinite(variable).all() for variable in model.hand_encoder.variables):
+        raise SuiteError("the encoder has numbers that are not finite; nothing was written. Try another --seed.")
     save_model(args.output, model)
-    say(f"Wrote {args.output}; next: python3 train.py --init_from {args.output} --save_path saved/hands/run")
+    say(f"Wrote {args.output}; train.py --init_from {args.output} goes on: docs/TRAINING.md.")
     return 0
 
 

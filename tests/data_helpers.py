@@ -35,12 +35,12 @@ def make_lines(lines=40, seed=0):
     return [points for points, _ in pairs], [text for _, text in pairs]
 
 
-def write_data(folder, lines=40, seed=0, strokes=None, texts=None):
+def write_data(folder, lines=40, seed=0, strokes=None, texts=None, names=None):
     """Writes a data file of synthetic lines (or of those given) to `folder`; returns (strokes, texts)."""
     if strokes is None:
         strokes, texts = make_lines(lines, seed)
     os.makedirs(folder, exist_ok=True)
-    save_strokes(os.path.join(folder, DATA_FILE), strokes, texts)
+    save_strokes(os.path.join(folder, DATA_FILE), strokes, texts, names)
     return strokes, texts
 
 

@@ -23,6 +23,28 @@ class Batch(NamedTuple):
     one_hot: NDArray
 
 
+class BatchInHands(NamedTuple):
+    """A `Batch` with what is told of the hand of each line: hand [B, D], glyphs [B, U, D]; 0 where nothing is."""
+
+    x: NDArray
+    y: NDArray
+    mask: NDArray
+    texts: list[str]
+    one_hot: NDArray
+    hand: NDArray
+    glyphs: NDArray
+
+
+def network_arrays(batch: Batch | BatchInHands, hand_size: int = 0) -> tuple[NDArray, ...]:
+    """What a network with a hand_size takes of a batch: x, y, mask, one_hot, hand [B, D], glyphs [B, U, D]."""
+    if isinstance(batch, BatchInHands):
+        told = batch.hand, batch.glyphs
+    else:
+        B, U = batch.one_hot.shape[:2]
+        told = np.zeros([B, hand_size], np.float32), np.zeros([B, U, hand_size], np.float32)
+    return batch.x, batch.y, batch.mask, batch.one_hot, *told
+
+
 def make_batch(strokes: Sequence[NDArray], texts: Sequence[str], alphabet: str = ALPHABET) -> Batch:
     """Lines (strokes [n, 3] in model units, and texts) as a `Batch`.
 

@@ -7,6 +7,7 @@ The attention of the network finds which character each point belongs to; `HandE
 Letters: n points of a line, U characters, A alphabet + 1, D numbers of a description.
 """
 
+import dataclasses
 import weakref
 from collections.abc import Sequence
 
@@ -90,12 +91,19 @@ def add_sums(sums: Sequence[InkSums]) -> InkSums:
 
 def hand_of_sums(sums: InkSums, model, name: str = "", notice: str = "") -> Hand:
     """The `Hand` of what was read."""
-    vector, glyphs = model.hand_encoder.describe(InkSums(*(tf.constant(v[None]) for v in sums)))
-    known = np.flatnonzero(sums.glyph_count > MIN_FRAMES)
-    alphabet = model.config.alphabet
-    return Hand(
-        vector.numpy()[0], {alphabet[k - 1]: glyphs.numpy()[0, k] for k in known if k > 0}, name=name, notice=notice
-    )
+    return dataclasses.replace(hands_of_sums([sums], model)[0], name=name, notice=notice)
+
+
+def hands_of_sums(sums: Sequence[InkSums], model) -> list[Hand]:
+    """The `Hand` of each of what was read of several hands."""
+    if not sums:
+        return []
+    vectors, glyphs = model.hand_encoder.describe(InkSums(*(tf.constant(np.stack(v)) for v in zip(*sums))))
+    alphabet, hands = model.config.alphabet, []
+    for one, vector, table in zip(sums, vectors.numpy(), glyphs.numpy(), strict=True):
+        known = np.flatnonzero(one.glyph_count > MIN_FRAMES)
+        hands.append(Hand(vector, {alphabet[k - 1]: table[k] for k in known if k > 0}))
+    return hands
 
 
 def _batches(strokes):

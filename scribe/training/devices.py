@@ -99,8 +99,8 @@ class Devices:
         flags = {name: value for name, value in vars(args).items() if name not in OWN_FLAGS}
         digest = hashlib.sha256(json.dumps(flags, sort_keys=True, default=str).encode())
         strokes, texts = loader.stroke_data + loader.valid_stroke_data, loader.ascii_data + loader.valid_ascii_data
-        for line, text in zip(strokes, texts):
-            digest.update(line.tobytes() + text.encode())
+        for line, text, name in zip(strokes, texts, loader.names + loader.valid_names, strict=True):
+            digest.update(line.tobytes() + text.encode() + name.encode())
         own = int.from_bytes(digest.digest()[:7], "big")
         (chiefs,) = self._first([tf.constant(own, tf.int64)])
         if int(chiefs) != own:

@@ -33,7 +33,8 @@ def add_flags(parser: argparse.ArgumentParser, save_path: str) -> argparse._Argu
         "--distort",
         type=float,
         default=0.0,
-        help="spread of random width, height and slant of the training lines (0 = unchanged; 0.08 is mild)",
+        help="spread of random width, height and slant of the training lines, and of the hands that they are in "
+        "(0 = unchanged; 0.08 is mild)",
     )
     g.add_argument("--data_scale", type=float, default=default.data_scale, help="raw units in one model unit of length")
     g.add_argument("--tsteps", type=int, default=1300, help="most pen points of a line; longer ones are left out")
@@ -112,6 +113,12 @@ def parse_training_flags(argv: list[str] | None, description: str | None) -> arg
         type=int,
         default=0,
         help="slices of a batch computed in parallel (0 = one for each core, of at least 4 lines; 1 on a GPU)",
+    )
+    g.add_argument(
+        "--hand_size",
+        type=int,
+        default=None,
+        help="numbers that describe a hand; 0: the network knows of no hands (default: as --init_from has it, else 0)",
     )
     g.add_argument(
         "--unconditional",

@@ -10,6 +10,7 @@ A training run owns a folder:
     saved/NAME/args.json             the flags it was started with
     saved/NAME/latest/ckpt-STEP.*    all that is needed to go on: weights, averaged weights, optimizer, counters
     saved/NAME/best/ckpt-STEP.*      the weights of the lowest validation loss
+    saved/NAME/hands.npz             with hands: what was read of the lines, so that going on starts quickly
 
 Every file is written aside and renamed; a kill at any instant leaves an earlier checkpoint whole.
 """
@@ -35,6 +36,7 @@ from scribe.network.checkpoint import (
 from scribe.network.tf_setup import describe, tf
 
 ARGS_FILE = "args.json"
+HANDS_FILE = "hands.npz"
 
 
 class WeightAverage:

@@ -10,7 +10,7 @@ import augment_data
 from augment_data import PATTERNS, Composer, compose_lines
 from data_helpers import loader_args, make_lines, write_data
 from model import HandwritingModel
-from scribe.files.stroke_file import load_strokes
+from scribe.files.stroke_file import load_named_strokes, load_strokes
 from scribe.ink.alphabet import ALPHABET
 from scribe.ink.glyphs import (
     SHAPES,
@@ -153,18 +153,30 @@ def test_tokens_are_words_in_capitals_or_follow_a_pattern(composer):
 
 
 def test_some_new_lines_are_nothing_but_tokens(composer):
-    made = [line for line in (composer.compose() for _ in range(200)) if line is not None]
-    alone = [line.text for line in made if not re.search("[a-z]", line.text)]
+    made = [new for new in (composer.compose() for _ in range(200)) if new is not None]
+    alone = [line.text for line, number in made if number is None]
+    assert not any(re.search("[a-z]", text) for text in alone)
     assert 0.1 < len(alone) / len(made) < 0.7 and any(" " in text for text in alone)
 
 
 def test_new_lines_hold_what_their_text_says(composer):
-    made = [line for line in (composer.compose() for _ in range(80)) if line is not None]
+    made = [new[0] for new in (composer.compose() for _ in range(80)) if new is not None]
     assert len(made) > 20
     for line in made:
         points = line.points
         assert 0 < len(line.text) <= 64 and points[-1, 2] == 1 and np.isfinite(points).all()
         assert set(np.unique(points[:, 2])) <= {0.0, 1.0}
+
+
+def test_a_new_line_is_said_to_be_made_of_the_line_whose_ink_it_has(composer):
+    def shapes(line):
+        return {(np.round(stroke - stroke[0], 6) + 0.0).tobytes() for stroke in line.strokes if len(stroke) > 3}
+
+    made = [new for new in (composer.compose() for _ in range(100)) if new is not None]
+    named = [(line, number) for line, number in made if number is not None]
+    assert len(named) > 20
+    for line, number in named:
+        assert len(shapes(line) & shapes(composer.lines[number])) > 2
 
 
 def test_small_letters_that_stand_apart_become_rare_ones_and_all_else_stays(composer):
@@ -231,7 +243,7 @@ def folder(tmp_path_factory):
         offsets = np.round(np.diff(points[:, :2], axis=0, prepend=points[:1, :2]))
         strokes.append(np.column_stack([offsets, points[:, 5]]).astype(np.int16))
         texts.append(text)
-    write_data(folder, strokes=strokes, texts=texts)
+    write_data(folder, strokes=strokes, texts=texts, names=[f"form-{k:02d}" for k in range(42)])
     return folder
 
 
@@ -246,23 +258,28 @@ def test_lines_are_made_of_training_lines_alone(folder, monkeypatch):
     """The model of this test is untrained: its attention is replaced by where the characters are."""
     loader = DataLoader(loader_args(folder))
     monkeypatch.setattr(augment_data, "written_lines", attended)
-    strokes, texts = compose_lines(None, loader, count=12, tsteps=1300, seed=3)
+    strokes, texts, names = compose_lines(None, loader, count=12, tsteps=1300, seed=3)
     assert len(strokes) == len(texts) == 12 and all(s.dtype == np.int16 and not s[0, :2].any() for s in strokes)
-    again, same = compose_lines(None, loader, count=12, tsteps=1300, seed=3)
-    assert same == texts and all(np.array_equal(a, b) for a, b in zip(again, strokes))
+    again, same, same_names = compose_lines(None, loader, count=12, tsteps=1300, seed=3)
+    assert same == texts and same_names == names and all(np.array_equal(a, b) for a, b in zip(again, strokes))
     assert all(set(text) <= set(ALPHABET) for text in texts)
+    of = dict(zip(loader.names, loader.ascii_data))
+    for text, name in zip(texts, names, strict=True):
+        assert not name or set(re.findall("[a-z]+", text)) & set(re.findall("[a-z]+", of[name]))
+    assert 0 < sum(not name for name in names) < 12
 
 
 def test_lines_with_letters_to_repeat_are_added_as_they_are(folder, tmp_path, monkeypatch):
     monkeypatch.setattr(augment_data, "written_lines", attended)
     flags = ["--data_dir", str(folder), "--save_path", str(folder / "checkpoint"), "--count", "4"]
     assert augment_data.main([*flags, "--repeat", "AACt", "--output", str(tmp_path / "new.cpkl")]) == 0
-    strokes, texts = load_strokes(tmp_path / "new.cpkl")
+    strokes, texts, names = load_named_strokes(tmp_path / "new.cpkl")
+    assert {name for name in names if name} <= set(DataLoader(loader_args(folder)).names)
     real, of = load_strokes(folder / "strokes_training_data.cpkl")
     kept = DataLoader(loader_args(folder)).ascii_data
     assert len(texts) == 4 + len(kept) + sum(text[0] == "A" for text in kept)  # every text has a t, some begin with A
-    for line, text in zip(strokes[4:], texts[4:], strict=True):
-        assert text in kept and np.array_equal(line, real[of.index(text)])
+    for line, text, name in zip(strokes[4:], texts[4:], names[4:], strict=True):
+        assert text in kept and np.array_equal(line, real[of.index(text)]) and of[int(name[-2:])] == text
 
 
 def attended(model, strokes, texts):

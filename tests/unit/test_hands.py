@@ -6,10 +6,13 @@ import types
 import numpy as np
 import pytest
 
+from data_helpers import loader_args, write_data
 from model import HandwritingModel
 from scribe.hands.catalogue import Catalogue, drawn_hand, find_hand, load_catalogue, save_catalogue, turned
 from scribe.hands.hand import Hand, HandError, hand_arrays, load_hand, mix_hands, save_hand
-from scribe.learning.forms import form_of, lines_of_forms
+from scribe.ink.batch import network_arrays
+from scribe.ink.strokes import transformed
+from scribe.learning.forms import form_of, lines_of_forms, names_of_lines, tells_of_hands
 from scribe.learning.hand_batches import HandBatches
 from scribe.learning.learn import Practice, learn_hand
 from scribe.learning.reading import add_sums, align, hand_of_sums, read_hand, read_lines
@@ -18,6 +21,7 @@ from scribe.network.tf_setup import tf
 from scribe.writing.adapted import ADAPTED_WEIGHTS, adapted_copy, low_rank, model_for, product
 from scribe.writing.lines import sample_batch
 from scribe.writing.proofread import sample_checked
+from utils import DataLoader
 
 D, ALPHABET = 4, " abcde"
 
@@ -397,20 +401,146 @@ def test_lines_of_a_form_are_found_by_their_names():
     assert lines_of_forms(["a-01", "b-01", "", "a-02", "b-01"]) == {"a": [0, 3], "b": [1, 4]}
 
 
-def test_a_line_is_told_of_its_hand_by_other_lines_alone(model):
+def test_names_of_forms_or_writers_get_numbers_and_names_of_lines_stay():
+    assert names_of_lines(["a-01", "a-02", "b-01", ""]) == ["a-01", "a-02", "b-01", ""]
+    assert names_of_lines(["mary", "mary", "", "jon-7", "jon-7"]) == ["mary-0", "mary-1", "", "jon-7-3", "jon-7-4"]
+    assert names_of_lines(["mary-1", "mary-1", "", "mary-0"], known={"mary-0", "mary-1"}) == ["mary-1"] * 2 + [
+        "",
+        "mary-0",
+    ]
+    assert tells_of_hands(["a-01", "", "a-02"]) and not tells_of_hands(["a-01", "a-01", "b-01", "", ""])
+
+
+NAMES = ["a-01", "a-02", "a-03", "b-01", "", "a-02"]  # the last line was made of the second
+
+
+@pytest.fixture(scope="module")
+def lines():
     rng = np.random.default_rng(0)
-    lines = [make_line(rng, 40 + k) for k in range(6)]
-    names = ["a-01", "a-02", "a-03", "b-01", "", "a-02"]  # the last one was made of the second
-    people = HandBatches(*zip(*lines), names, model, changes=2)
-    assert people.others(0) == [1, 2, 5] and people.others(1) == [0, 2] and people.others(5) == [0, 2]
-    assert people.others(3) == [] and people.others(4) == []
+    return [make_line(rng, 40 + k) for k in range(6)]
+
+
+def test_a_line_is_told_of_its_hand_by_other_lines_alone(model, lines):
+    people = HandBatches(*zip(*lines), NAMES, model, spread=0.1)
+    assert [people.others(name) for name in NAMES] == [[1, 2], [0, 2], [0, 1], [], [], [0, 2]]
+    assert people.others("a-09") == [0, 1, 2]  # a line to validate with
     expected = read_hand([lines[0], lines[2]], model)
-    found = people.hand(people.others(1))
+    found = people.hand(people.others("a-02"))
     np.testing.assert_allclose(found.vector, expected.vector, atol=1e-3)
-    points, hand = people.training_line(4, rng)
-    assert hand is None and points.shape == lines[4][0].shape
-    hands = [people.training_line(0, rng)[1] for _ in range(60)]
-    assert 0 < sum(hand is None for hand in hands) < 30
+    assert found.glyphs.keys() == expected.glyphs.keys()
+    for c, glyph in expected.glyphs.items():
+        np.testing.assert_allclose(found.glyphs[c], glyph, atol=5e-3)  # kept in half precision
+    told = people.hands_of(["a-02", "b-01", "", "nobody"])
+    np.testing.assert_allclose(told[0].vector, found.vector, atol=1e-5)
+    assert told[1:] == [None] * 3
+
+
+def test_most_training_lines_have_a_hand_and_those_without_others_none(model, lines):
+    people, rng = HandBatches(*zip(*lines), NAMES, model, spread=0.1), np.random.default_rng(0)
+    points, hands = people.training_lines([4, *[0] * 60], rng)
+    assert hands[0] is None and points[0].shape == lines[4][0].shape
+    assert 0 < sum(hand is None for hand in hands[1:]) < 30
+    vectors = {hand.vector.tobytes() for hand in hands if hand is not None}
+    assert len(vectors) > 25  # of other lines, under other changes, and with noise
+
+
+def test_without_spread_lines_stay_as_they_are_and_are_read_once(model, lines):
+    people = HandBatches(*zip(*lines), NAMES, model)
+    points, _ = people.training_lines([0, 3], np.random.default_rng(0))
+    assert people.changes == [(1.0, 1.0, 0.0)]
+    for line, i in zip(points, (0, 3), strict=True):
+        np.testing.assert_array_equal(line, lines[i][0])
+
+
+def test_what_is_told_follows_the_change_of_the_line(model, lines):
+    """Else a network would be told of slanted hands for upright lines."""
+    people = HandBatches(*zip(*lines), NAMES, model, spread=0.3)
+    for change in range(len(people.changes)):
+        changed = [(transformed(s, *people.changes[change]).astype(np.float32), t) for s, t in lines]
+        sums = read_lines([changed[0][0]], align([lines[0][0]], [lines[0][1]], model), model)
+        np.testing.assert_allclose(people.hand([0], change).vector, hand_of_sums(sums[0], model).vector, atol=1e-3)
+
+
+def test_what_was_read_is_kept_until_the_lines_or_the_encoder_change(tmp_path, lines):
+    model, path, said = make_model(), str(tmp_path / "run" / "hands.npz"), []
+
+    def people(lines=lines, spread=0.1):
+        said.clear()
+        return HandBatches(*zip(*lines), NAMES, model, spread=spread, kept_in=path, report=said.append)
+
+    first = people()
+    assert len(said) == 1
+    again = people()
+    assert not said
+    for one, other in zip(
+        *(p.training_lines(range(6), np.random.default_rng(1))[1] for p in (first, again)), strict=True
+    ):
+        assert (one is None) == (other is None)
+        if one is not None:
+            np.testing.assert_array_equal(one.vector, other.vector)
+            assert all((one.glyphs[c] == glyph).all() for c, glyph in other.glyphs.items())
+    people(spread=0.2)
+    assert said
+    people([*lines[:2], make_line(np.random.default_rng(9), 50), *lines[3:]])
+    assert said
+    people()
+    model.hand_encoder.vector.bias.assign_add(np.ones(D, np.float32))
+    people()
+    assert said
+    model.mdn_layer.bias.assign_add(np.ones(13, np.float32))  # the encoder alone counts
+    people()
+    assert not said
+    with open(path, "r+b") as file:
+        file.truncate(200)
+    people()
+    assert said and "Warning" not in said[0]
+
+
+def test_what_cannot_be_kept_is_a_warning(tmp_path, model, lines):
+    (tmp_path / "file").write_text("")
+    said = []
+    HandBatches(*zip(*lines), NAMES, model, kept_in=str(tmp_path / "file" / "hands.npz"), report=said.append)
+    assert len(said) == 2 and said[1].startswith("Warning") and "\n" not in said[1]
+
+
+def loader_in_hands(folder, model, **more):
+    loader = DataLoader(loader_args(folder, alphabet=ALPHABET, **more))
+    lines = loader.stroke_data, loader.ascii_data, loader.names
+    loader.hands = HandBatches(*lines, model, spread=loader.distort)
+    return loader
+
+
+def test_a_batch_in_hands_is_a_function_of_seed_and_number_alone(model, tmp_path):
+    write_data(tmp_path, lines=42, names=[f"form{k // 6}-{k % 6:02d}" for k in range(42)])
+    loader = loader_in_hands(tmp_path, model, distort=0.1)
+    wanted = [loader.batch(n) for n in range(2 * loader.num_batches)]
+    again = loader_in_hands(tmp_path, model, distort=0.1)
+    for n in (7, 0, 9, 7):
+        for one, other in zip(again.batch(n), wanted[n], strict=True):
+            np.testing.assert_array_equal(one, other)
+    different = loader_in_hands(tmp_path, model, distort=0.1, seed=1)
+    assert any((different.batch(n).hand != wanted[n].hand).any() for n in range(3) if len(wanted[n].hand) == 8)
+    for batch in wanted:
+        assert batch.hand.shape == (len(batch.texts), D) and batch.glyphs.shape == (*batch.one_hot.shape[:2], D)
+        assert all((glyphs[len(text) :] == 0).all() for glyphs, text in zip(batch.glyphs, batch.texts, strict=True))
+    assert np.mean([(batch.hand != 0).any(axis=1).mean() for batch in wanted]) > 0.6
+
+
+def test_validation_lines_come_without_a_hand_and_as_other_lines_of_their_form_tell(model, tmp_path):
+    write_data(tmp_path, lines=42, names=[f"form{k // 14}-{k % 14:02d}" for k in range(42)])
+    loader = loader_in_hands(tmp_path, model)
+    (plain,), (told,) = loader.validation_batches(), loader.validation_batches(in_hands=True)
+    for one, other in zip(plain, told[:5], strict=True):
+        np.testing.assert_array_equal(one, other)
+    assert all((values == 0).all() for values in network_arrays(plain, D)[4:])
+    lines = dict(zip(loader.names, zip(loader.stroke_data, loader.ascii_data), strict=True))
+    names = dict(zip(loader.valid_ascii_data, loader.valid_names, strict=True))
+    assert len(told.texts) == 3
+    for text, hand, glyphs in zip(told.texts, told.hand, told.glyphs, strict=True):
+        form = form_of(names[text])
+        read = read_hand([lines[name] for name in sorted(lines) if form_of(name) == form][:4], model)
+        np.testing.assert_allclose(hand, read.vector, atol=1e-3)
+        np.testing.assert_allclose(glyphs[: len(text)], read.glyphs_of(text), atol=1e-2)
 
 
 def test_the_size_of_a_hand_is_checked():

@@ -3,16 +3,17 @@
 import math
 import os
 import signal
+import types
 
 import numpy as np
 import pytest
 
 import train
-from model import HandwritingModel, compute_loss
-from scribe.ink.batch import Batch
+from model import compute_loss
+from scribe.ink.batch import Batch, BatchInHands, network_arrays
 from scribe.network.precision import TYPES, faster_products
 from scribe.training.curves import Curves
-from scribe.training.run_state import WeightAverage
+from scribe.training.run_state import TrainingRun, WeightAverage
 
 import tensorflow as tf  # isort: skip
 
@@ -35,13 +36,13 @@ def parts(*flags):
     """args, model, optimizer, average, and step(batch, number, rate) -> what train_step returns, as NumPy."""
     args = make_args(*flags)
     tf.keras.utils.set_random_seed(args.seed)
-    model = HandwritingModel(args)
+    model = train.make_model(args)
     optimizer = train.make_optimizer(args)
     average = WeightAverage(model.trainable_variables, args.ema)
     function = train.make_train_step(model, optimizer, average, args.grad_clip, max(1, args.towers))
 
     def step(batch, number=0, rate=1e-3):
-        result = function(batch.x, batch.y, batch.mask, batch.one_hot, rate, number, [args.seed, number])
+        result = function(*network_arrays(batch, model.hand_size), rate, number, [args.seed, number])
         return [t.numpy() for t in result]
 
     step.function = function
@@ -195,7 +196,7 @@ def test_the_gradient_is_clipped_to_the_given_norm_and_zero_means_off(clip, shar
     with tf.GradientTape() as tape:
         loss = compute_loss(model({"stroke_data": batch.x, "char_seq": batch.one_hot}, training=True), batch.y)
     norm = float(tf.linalg.global_norm(tape.gradient(loss, model.trainable_variables)))
-    arguments = [tf.constant(a) for a in (*batch[:3], batch.one_hot)]
+    arguments = [tf.constant(a) for a in network_arrays(batch)]
     given_norm = []
     optimizer.apply_gradients = lambda pairs: given_norm.append(float(tf.linalg.global_norm([g for g, _ in pairs])))
     reported = step.function.python_function(*arguments, tf.constant(1e-3), tf.constant(0), tf.constant([0, 0]))[2]
@@ -211,7 +212,7 @@ def test_slices_side_by_side_give_the_loss_and_gradient_of_the_whole_batch():
         for towers in (1, 3):
             with tf.GradientTape() as tape:
                 seed = tf.zeros([2], tf.int32)
-                total, count = train.parallel_loss(model, *batch[:3], batch.one_hot, seed, towers, training=True)
+                total, count = train.parallel_loss(model, network_arrays(batch), seed, towers, training=True)
             assert float(count) == 12 * B
             results.append([total, *tape.gradient(total, model.trainable_variables)])
         for found, expected in zip(results[1], results[0], strict=True):
@@ -221,18 +222,18 @@ def test_slices_side_by_side_give_the_loss_and_gradient_of_the_whole_batch():
 def test_slices_of_a_batch_have_dropout_of_their_own():
     """Two lines that are alike, a slice for each: with the same seed they would lose the same outputs."""
     _, model, *_ = parts("--dropout", "0.5")
-    one = make_batch(B=1)
-    x, y, mask, char_seq = (np.concatenate([part, part]) for part in (*one[:3], one.one_hot))
+    arrays = [np.concatenate([part, part]) for part in network_arrays(make_batch(B=1))]
+    x, y, mask, char_seq, *_ = arrays
     seed = tf.constant([3, 4])
 
     def alone(k):
         dropped = {"stroke_data": x[:1], "char_seq": char_seq[:1], "dropout_seed": tf.random.fold_in(seed, k)}
         return float(train.loss_sum_and_count(model(dropped, training=True), y[:1], mask[:1])[0])
 
-    total, _ = train.parallel_loss(model, x, y, mask, char_seq, seed, towers=2, training=True)
+    total, _ = train.parallel_loss(model, arrays, seed, towers=2, training=True)
     assert alone(0) != pytest.approx(alone(1), rel=1e-3)
     assert float(total) == pytest.approx(alone(0) + alone(1), rel=1e-5)
-    second = train.parallel_loss(model, x, y, mask, char_seq, seed, 1, True, replica=1, replicas=2)[0]
+    second = train.parallel_loss(model, arrays, seed, 1, True, replica=1, replicas=2)[0]
     assert float(second) == pytest.approx(alone(1), rel=1e-5)
 
 
@@ -272,8 +273,7 @@ def test_rounded_products_take_nearly_the_same_step_and_leave_validation_exact()
     rounded_model.products = tf.bfloat16
     batch = make_batch()
     exact_loss, rounded_loss = (
-        train.make_evaluate_step(m)(batch.x, batch.y, batch.mask, batch.one_hot)[0].numpy()
-        for m in (model, rounded_model)
+        train.make_evaluate_step(m)(*network_arrays(batch))[0].numpy() for m in (model, rounded_model)
     )
     assert exact_loss == rounded_loss
     (total, _, norm, _), (rounded_total, _, rounded_norm, applied) = step(batch), rounded_step(batch)
@@ -307,8 +307,84 @@ def test_validation_averages_over_points_and_over_lines():
     evaluate_step = train.make_evaluate_step(model)
     batches = [make_batch(seed=1), make_batch(B=2, T=5, seed=2)]
     per_point, per_line = train.evaluate(evaluate_step, batches)
-    totals = [float(evaluate_step(b.x, b.y, b.mask, b.one_hot)[0]) for b in batches]
+    totals = [float(evaluate_step(*network_arrays(b))[0]) for b in batches]
     np.testing.assert_allclose([per_point, per_line], [sum(totals) / 58, sum(totals) / 6], rtol=1e-5)
+
+
+# ------------------------------------------------------------------------------------------------------------ the hands
+
+
+def in_hands(batch, D=3, seed=5):
+    rng = np.random.default_rng(seed)
+    B, U = batch.one_hot.shape[:2]
+    hand, glyphs = rng.normal(size=[B, D]), rng.normal(size=[B, U, D])
+    return BatchInHands(*batch, hand.astype(np.float32), glyphs.astype(np.float32))
+
+
+def hand_parts(*flags):
+    args, model, optimizer, average, step = parts("--hand_size", "3", *flags)
+    for name, value in vars(model.named_weights).items():
+        if name.endswith(("hand_kernel", "glyph_kernel")):
+            value.assign(tf.random.normal(value.shape, seed=1))
+    return args, model, optimizer, average, step
+
+
+@pytest.mark.smoke
+def test_the_encoder_of_hands_is_saved_but_neither_trained_nor_averaged(tmp_path):
+    args, model, optimizer, average, _ = hand_parts("--ema", "0.9")
+    encoder = {id(v) for v in model.hand_encoder.variables}
+    trained = [*model.trainable_variables, *average.variables]
+    assert encoder and not any(id(v) in encoder for v in trained)
+    assert len(model.trainable_variables) == len(model.config.shapes)
+    slots = optimizer.variables() if callable(optimizer.variables) else optimizer.variables
+    assert len(slots) < 2 * len(model.trainable_variables) + 4
+    run = TrainingRun(str(tmp_path), model, optimizer, average)
+    assert encoder <= {id(v) for v in run.variables}
+
+
+def test_a_step_in_hands_follows_the_loss_of_the_model_in_those_hands_and_teaches_them():
+    _, model, _, _, step = hand_parts("--ema", "0")
+    before = {name: np.array(v) for name, v in vars(model.named_weights).items() if hasattr(v, "assign")}
+    encoder = [np.array(v) for v in model.hand_encoder.variables]
+    batch = in_hands(make_batch())
+    given = {"stroke_data": batch.x, "char_seq": batch.one_hot, "hand": batch.hand, "glyphs": batch.glyphs}
+    expected = compute_loss(model(given), batch.y, batch.mask)
+    evaluated = train.evaluate(train.make_evaluate_step(model, towers=2), [batch], 3)[0]
+    total, count, *_ = step(batch)
+    np.testing.assert_allclose([total / count, evaluated], expected, rtol=1e-5)
+    assert all(np.any(np.array(getattr(model.named_weights, name)) != value) for name, value in before.items())
+    assert all((np.array(v) == old).all() for v, old in zip(model.hand_encoder.variables, encoder, strict=True))
+    plain = train.evaluate(train.make_evaluate_step(model), [make_batch()], 3)[0]
+    np.testing.assert_allclose(plain, compute_loss(model(given | without_hand(batch)), batch.y, batch.mask), rtol=1e-5)
+
+
+def without_hand(batch):
+    return {"hand": np.zeros_like(batch.hand), "glyphs": np.zeros_like(batch.glyphs)}
+
+
+def test_the_mean_of_both_validations_decides_what_is_best(tmp_path, monkeypatch):
+    args, model, optimizer, average, _ = hand_parts("--ema", "0")
+    run = TrainingRun(str(tmp_path), model, optimizer, average)
+    run.start({})
+    asked, written, logger = [], {}, Lines()
+
+    class Loader:
+        def validation_batches(self, in_hands=False):
+            asked.append(in_hands)
+            return [in_hands]
+
+    losses = {}
+    monkeypatch.setattr(train, "evaluate", lambda step, batches, size: (losses[batches[0]], 10 * losses[batches[0]]))
+    curves = types.SimpleNamespace(write=lambda step, values: written.update(values), show=lambda step, pictures: None)
+    for without, within, best, stale in ((-1.0, -2.0, -1.5, 0), (-1.4, -1.5, -1.5, 1), (-1.1, -2.1, -1.6, 0)):
+        losses.update({False: without, True: within})
+        train.validate(args, run, average, None, Loader(), curves, logger)
+        assert run.best_loss == pytest.approx(best) and run.stale == stale
+        assert written["validation/nats_per_point"] == pytest.approx((without + within) / 2)
+        assert written["validation/nats_per_point_without_hand"] == without
+        assert written["validation/nats_per_line_in_hand"] == 10 * within
+        assert f"{without:.4f} without a hand and {within:.4f} in the hand" in logger.lines[-1]
+    assert asked == [False, True] * 3
 
 
 # ------------------------------------------------------------------------------------------------------------- the loop
@@ -344,7 +420,7 @@ def quick_train_step(model, optimizer, average, *_):
     """Stands in for `make_train_step`: what the loop sees of a step, without the seconds that it takes to trace one."""
     optimizer.build(model.trainable_variables)
 
-    def step(x, y, mask, char_seq, rate, step, dropout_seed):
+    def step(x, y, mask, char_seq, hand, glyphs, rate, step, dropout_seed):
         finite = bool(np.isfinite(y).all())
         if finite:
             model.trainable_variables[0].assign_add(tf.ones_like(model.trainable_variables[0]) * rate)

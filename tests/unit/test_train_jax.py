@@ -18,7 +18,7 @@ import train
 from data_helpers import make_lines, write_data
 from model import compute_loss, load_model
 from model import loss_sum_and_count as tf_loss_sum_and_count
-from scribe.ink.batch import make_batch
+from scribe.ink.batch import make_batch, network_arrays
 from scribe.network.checkpoint import find_checkpoint
 from scribe.network.config import ModelConfig
 from scribe.training.run_state import WeightAverage
@@ -206,9 +206,7 @@ def test_three_steps_of_optimizer_clipping_and_average_equal_those_of_train_py(f
     norms = []
     for step in range(3):
         batch, rate = make_real_batch(step), 1e-2 / (step + 1)
-        *expected, taken = (
-            t.numpy() for t in tf_step(batch.x, batch.y, batch.mask, batch.one_hot, rate, step, [args.seed, step])
-        )
+        *expected, taken = (t.numpy() for t in tf_step(*network_arrays(batch), rate, step, [args.seed, step]))
         state, result = step_fn(state, padded(batch), np.float32(rate), np.int32(step))
         np.testing.assert_allclose(result, [*expected, 1.0], rtol=1e-5)
         assert taken

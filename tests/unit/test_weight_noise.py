@@ -5,6 +5,7 @@ import pytest
 
 import train
 from model import HandwritingModel
+from scribe.ink.batch import Batch, network_arrays
 from scribe.training.run_state import WeightAverage
 from scribe.training.weight_noise import AdaptiveWeightNoise
 
@@ -132,7 +133,7 @@ def random_batch(B=4, T=12, U=4):
     strokes = rng.normal(0, 1, (B, T + 1, 3)).astype(np.float32)
     strokes[..., 2] = strokes[..., 2] > 1
     one_hot = np.eye(4, dtype=np.float32)[rng.integers(1, 4, (B, U))]
-    return strokes[:, :-1], strokes[:, 1:], np.ones((B, T), np.float32), one_hot
+    return network_arrays(Batch(strokes[:, :-1], strokes[:, 1:], np.ones((B, T), np.float32), ["abca"] * B, one_hot))
 
 
 def test_a_training_step_moves_weights_and_widths_and_a_bad_batch_neither():
