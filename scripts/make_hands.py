@@ -49,8 +49,8 @@ MAX_POINTS = 1300  # pen points of a style; no training line has more
 # may be by the same person; the farthest have nothing in common, and what is between them is near the average of all.
 NEIGHBOURS = (15, 80)
 SHARES = (0.5, 0.7)  # of the first hand, least and most
-# A mixture is nearer to the average of all people than its parts. It is taken out again, to this many times the distance
-# of a person; what the network writes lies further in than what it is told (docs/HANDS.md).
+# A mixture is nearer to the average of all people than its parts. It is taken out again, to this many times the
+# distance of a person; what the network writes lies further in than what it is told (docs/HANDS.md).
 DISTANCE, LARGEST_FACTOR = 1.35, 2.2
 JOINED_SHARE = 0.25  # of the candidates: mixtures of hands that join most letters, since few people do
 EXTREME = 0.2  # share of the hands that are taken as those with most, and with least, of something
