@@ -14,7 +14,7 @@ import draw_losses  # noqa: E402
 from diagrams import draw_timestep, draw_unrolled  # noqa: E402
 
 from model import load_model  # noqa: E402
-from scribe.files.stroke_file import STYLES_FILE, load_strokes  # noqa: E402
+from scribe.hands.catalogue import HANDS_FILE, load_catalogue  # noqa: E402
 from scribe.network.checkpoint import SHIPPED  # noqa: E402
 from scribe.pages.figures import draw_attention, draw_line, draw_lines  # noqa: E402
 from scribe.pages.formats import Options, write  # noqa: E402
@@ -23,7 +23,6 @@ from scribe.pages.letter import text_paragraphs, write_paragraphs  # noqa: E402
 from scribe.pages.page_style import PageStyle  # noqa: E402
 from scribe.writing.proofread import sample_checked  # noqa: E402
 from scribe.writing.recogniser import load_recogniser  # noqa: E402
-from scribe.writing.styles import load_style  # noqa: E402
 
 LETTER = """Dear Victoria,
 
@@ -36,7 +35,8 @@ John
 
 
 SNOW = "You know nothing Jon Snow"
-PRINT, CURSIVE = 7, 2  # of data/styles.p
+PRINT, CURSIVE, OF_THE_LETTER = 22, 20, 3  # hands of the catalogue
+ON_THE_SHEET = 24  # hands
 
 
 def main(argv=None):
@@ -53,6 +53,7 @@ def main(argv=None):
     args = p.parse_args(argv)
     os.makedirs(args.output, exist_ok=True)
     model, recogniser = load_model(args.save_path), load_recogniser()
+    hands = load_catalogue(os.path.join(ROOT, "data", HANDS_FILE)).hands
     seed, seed_of_biases, seed_of_author, *seeds_of_hands, seed_of_letter = args.seeds
 
     (hello, snow), _, _ = sample_checked(["Hello World", SNOW], model, bias=1.5, seed=seed, recogniser=recogniser)
@@ -70,23 +71,22 @@ def main(argv=None):
     draw_lines([line.strokes for line in author], os.path.join(args.output, "author.png"))
     snows = []
     for number, seed_of_hand in zip((PRINT, CURSIVE), seeds_of_hands, strict=True):
-        hand = load_style(number, os.path.join(ROOT, "data"), model.config.data_scale)
-        snows += sample_checked([SNOW], model, bias=1.0, seed=seed_of_hand, style=hand, recogniser=recogniser)[0]
+        snows += sample_checked([SNOW], model, seed=seed_of_hand, hand=hands[number], recogniser=recogniser)[0]
     draw_lines([line.strokes for line in snows], os.path.join(args.output, "print_and_cursive.png"))
-    count = len(load_strokes(os.path.join(ROOT, "data", STYLES_FILE))[0])
-    hands = [load_style(n, os.path.join(ROOT, "data"), model.config.data_scale) for n in range(count)]
-    sheet = [
-        sample_checked([SNOW], model, bias=1.0, seed=seed, style=hand, recogniser=recogniser)[0][0] for hand in hands
-    ]
-    draw_lines([line.strokes for line in sheet], os.path.join(args.output, "styles.png"), labels=range(count))
+    sheet, _, _ = sample_checked(
+        [SNOW] * ON_THE_SHEET, model, bias=0.7, seed=seed, hand=hands[:ON_THE_SHEET], recogniser=recogniser
+    )
+    draw_lines([line.strokes for line in sheet], os.path.join(args.output, "hands.png"), labels=range(ON_THE_SHEET))
     draw_timestep(os.path.join(args.output, "timestep.png"))
     draw_unrolled(os.path.join(args.output, "unrolled.png"))
     draw_losses.main(["--output", os.path.join(args.output, "losses.png")])
 
     def by_the_model(texts, biases, seeds, style):
-        return sample_checked(texts, model, bias=biases, seed=seeds, style=style, recogniser=recogniser)[0]
+        return sample_checked(texts, model, bias=biases, seed=seeds, hand=hands[style], recogniser=recogniser)[0]
 
-    paragraphs = write_paragraphs(text_paragraphs(LETTER, bias=1.5), by_the_model, seed_of_letter)
+    paragraphs = write_paragraphs(
+        text_paragraphs(LETTER, 1.5, OF_THE_LETTER), by_the_model, seed_of_letter, {OF_THE_LETTER: OF_THE_LETTER}
+    )
     pages = compose(paragraphs, PageStyle("a6", margin_mm=10))
     write(pages, os.path.join(args.output, "letter.png"), options=Options(dpi=110, paper="white"))
     for line in (hello, snow, *lines, *author, *snows, *sheet):
