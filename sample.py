@@ -44,6 +44,7 @@ from scribe.hands.hand import HAND_ENDING, Hand
 from scribe.ink.alphabet import to_one_hot  # noqa: F401 - notebooks import to_one_hot from here
 from scribe.ink.segments import MAX_CHARACTERS, TAB
 from scribe.ink.writable import TRANSLITERATED, fit_text, foreign_scripts, transliterate
+from scribe.learning.reading import read_hand
 from scribe.network.checkpoint import SAVED, find_checkpoint, load_config
 from scribe.network.tf_setup import one_thread_per_operation
 from scribe.pages import cards, flags
@@ -306,11 +307,17 @@ def write_files(args, logger):
 
     written = Checked([], [], [])  # of the whole job: told once, at its end
 
+    # What the encoder reads of a recording brings its line nearer to the hand than priming alone.
+    read = None
+    if args.style_file is not None and config.hand_size:
+        read = read_hand([styles[OWN_HAND]], model)
+        logger.write("python3 learn_hand.py learns this hand, which is more like it.")
+
     def write(texts, bias, seed, style):
+        how = {"hand": style} if isinstance(style, Hand) else {"style": style, "hand": read if style else None}
         checked = sample_checked(
             texts, model, bias=bias, seed=seed, tsteps=args.tsteps, attempts=args.tries,
-            eos_threshold=args.eos_threshold, recogniser=recogniser,
-            **({"hand": style} if isinstance(style, Hand) else {"style": style}),
+            eos_threshold=args.eos_threshold, recogniser=recogniser, **how,
         )  # fmt: skip
         # Their texts alone: the attention of many lines takes gigabytes.
         texts_written = [SimpleNamespace(text=line.text) for line in checked.lines]
