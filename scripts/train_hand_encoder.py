@@ -39,6 +39,7 @@ LINES = 2  # of each half of a form, at most
 SPREAD = 0.1  # of width, height and slant, the same change for all lines of a form
 SEEN_FRAMES = 1.5  # of a character: with less it counts as not seen
 MIN_FORMS = 8  # that show a character, for a mean of its own
+TINY = 1e-6  # a number that never varies is divided by this
 SHAPE_POINTS, MIN_SHAPE_POINTS = 10, 4  # points of a shape; pen points of a character that has one
 SHAPE_LIMIT = 4.0  # deviations from the mean shape: more is cut
 SHAPE_WEIGHT, SPREAD_WEIGHT, CORRELATION_WEIGHT = 3.0, 2.0, 0.3  # of the parts of the loss
@@ -126,7 +127,7 @@ class HalfForms:
         self.forms = [numbers for numbers in forms.values() if len(numbers) > 1]
 
     def batch(self, rng):
-        """Both halves, the first of all forms before the second: strokes [2 F LINES, POINTS, 3], mask, characters,
+        """Both halves, the first of all forms before the second: strokes [2 F LINES, T, 3], mask, characters,
         shapes [2 F, A, SIZE] and whether there is one [2 F, A]."""
         count = min(FORMS, len(self.forms))
         halves, changes = [], []
@@ -137,7 +138,9 @@ class HalfForms:
             width, height, slant = rng.normal(0, SPREAD, 3)
             changes.append((math.exp(width), math.exp(height), slant))
         parts = [self._half([half[side] for half in halves], changes, rng) for side in (0, 1)]
-        return [np.concatenate(values) for values in zip(*parts)]
+        strokes, mask, characters, shapes, there = (np.concatenate(values) for values in zip(*parts))
+        longest = int(mask.sum(axis=1).max())
+        return strokes[:, :longest], mask[:, :longest], characters[:, :longest], shapes, there
 
     def _half(self, groups, changes, rng):
         rows = len(groups) * LINES
@@ -244,9 +247,10 @@ def normalise(encoder, sums):
     of_all = (glyphs * seen).sum((0, 1)) / max(seen.sum(), 1.0)
     mean = np.where(number >= MIN_FORMS, (glyphs * seen).sum(0) / np.maximum(number, 1), of_all)
     encoder.vector_mean.assign(vectors.mean(0))
-    encoder.vector_scale.assign(vectors.std(0) + 1e-3)
+    encoder.vector_scale.assign(np.maximum(vectors.std(0), TINY))
     encoder.glyph_mean.assign(mean)
-    encoder.glyph_scale.assign(np.sqrt((((glyphs - mean) * seen) ** 2).sum((0, 1)) / max(seen.sum(), 1.0)) + 1e-3)
+    deviations = np.sqrt((((glyphs - mean) * seen) ** 2).sum((0, 1)) / max(seen.sum(), 1.0))
+    encoder.glyph_scale.assign(np.maximum(deviations, TINY))
 
 
 # -------------------------------------------------------------------------------------------------------- the command
