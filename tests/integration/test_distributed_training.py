@@ -17,6 +17,9 @@ import pytest
 
 import train
 from data_helpers import write_data
+from model_helpers import save_tiny_model
+from scribe.files.stroke_file import DATA_FILE, load_strokes
+from scripts import train_hand_encoder
 
 import tensorflow as tf  # isort: skip
 
@@ -133,6 +136,29 @@ def test_two_workers_take_the_steps_of_one_and_the_chief_alone_writes(data, tmp_
     said = messages(tmp_path / "worker").splitlines()
     assert said[-1] == "Worker 2 of 2: all are there, 2 replicas." and not any("Done" in line for line in said)
     assert "Done: 4 steps" in messages(tmp_path / "chief")
+
+
+def test_two_workers_in_hands_take_the_steps_of_one(data, tmp_path, start_pair):
+    """Each reads the hands for itself, by the encoder of the chief."""
+    strokes, texts = load_strokes(data / DATA_FILE)
+    names = [f"f{k // 6}-{k % 6:02d}" for k in range(len(texts))]
+    write_data(tmp_path / "data", strokes=strokes, texts=texts, names=names)
+    network = [
+        "--data_dir",
+        tmp_path / "data",
+        "--init_from",
+        save_tiny_model(tmp_path),
+        "--output",
+        tmp_path / "s" / "s",
+    ]
+    assert train_hand_encoder.main([str(flag) for flag in [*network, "--hand_size", 4, "--steps", 2]]) == 0
+    flags = ["--nepochs", "1", "--distort", "0.1", "--ema", "0.9", "--init_from", tmp_path / "s" / "s"]
+    pair = start_pair(tmp_path / "data", tmp_path, *flags, "--towers", "1")
+    expected = alone(tmp_path / "data", tmp_path / "alone", *flags, "--towers", "2")
+    assert codes(pair) == [0, 0], messages(tmp_path / "chief") + messages(tmp_path / "worker")
+    assert_same(state(tmp_path / "chief"), expected, atol=1e-5)
+    assert any("hand_kernel" in name and np.any(value) for name, value in expected.items())
+    assert "hands.npz" in os.listdir(tmp_path / "chief" / "run") and os.listdir(tmp_path / "worker") == ["stderr"]
 
 
 def test_devices_of_one_machine_take_the_steps_of_one(data, tmp_path, start):
