@@ -17,7 +17,7 @@ from tqdm import tqdm
 from model import load_model
 from scribe.console import UsageError, run_command
 from scribe.files.atomic import check_writable
-from scribe.hands.hand import CONSENT, HAND_ENDING, save_hand
+from scribe.hands.hand import CONSENT, EMPHASIS, HAND_ENDING, save_hand
 from scribe.learning.learn import Practice, learn_hand
 from scribe.learning.reading import read_hand
 from scribe.network.checkpoint import find_checkpoint
@@ -80,7 +80,7 @@ def learn(args, logger):
     for _, text in lines[:5]:
         logger.write(f"    {text}")
     if args.quick:
-        hand = read_hand(lines, model, args.name, CONSENT)
+        hand = read_hand(lines, model, args.name, CONSENT).scaled(EMPHASIS)
     else:
         with tqdm(total=args.steps, unit="step", disable=None) as bar:
             hand = learn_hand(

@@ -40,7 +40,7 @@ from scribe.hands.catalogue import (
     load_catalogue,
     turned,
 )
-from scribe.hands.hand import HAND_ENDING, Hand
+from scribe.hands.hand import EMPHASIS, HAND_ENDING, Hand
 from scribe.ink.alphabet import to_one_hot  # noqa: F401 - notebooks import to_one_hot from here
 from scribe.ink.segments import MAX_CHARACTERS, TAB
 from scribe.ink.writable import TRANSLITERATED, fit_text, foreign_scripts, transliterate
@@ -310,7 +310,7 @@ def write_files(args, logger):
     # What the encoder reads of a recording brings its line nearer to the hand than priming alone.
     read = None
     if args.style_file is not None and config.hand_size:
-        read = read_hand([styles[OWN_HAND]], model)
+        read = read_hand([styles[OWN_HAND]], model).scaled(EMPHASIS)
         logger.write("python3 learn_hand.py learns this hand, which is more like it.")
 
     def write(texts, bias, seed, style):
