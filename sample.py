@@ -416,7 +416,7 @@ class _Hands:
     def said(self, styles):
         """The hand of the job as a message says it."""
         turns = "".join(f", {name} {step:+g}" for name, step in self.steps.items())
-        return (f", hand {styles[HAND].name}" if HAND in styles else "") + turns
+        return (f", hand {self.args.hand or styles[HAND].name}" if HAND in styles else "") + turns
 
 
 def _style(number, args, config, logger):
