@@ -28,7 +28,7 @@ import tensorflow as tf  # isort: skip
 pytestmark = pytest.mark.xdist_group("hands")  # `start`
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
-SIZES = ["--rnn_size", "8", "--nmixtures", "2", "--batch_size", "4", "--warmup", "3"]
+SIZES = ["--rnn_size", "8", "--nmixtures", "2", "--batch_size", "4", "--warmup", "3", "--no_pictures"]
 D = 4
 
 
@@ -156,10 +156,8 @@ def test_a_run_in_hands_learns_them_keeps_its_encoder_and_says_both_losses(named
     assert train.main(flags_of(named_data, tmp_path, start, "--nepochs", 2, "--distort", 0.1, "--towers", 2)) == 0
     said = capsys.readouterr().err
     assert "Reading the hands of 47 lines" in said and said.count("without a hand and") == 2
-    log = (tmp_path / "logs" / "train_scribe.txt").read_text()
-    mean, without, within = (
-        float(part.split()[0]) for part in log.split("validation ")[1].replace("the mean of", "and").split("and ")[:3]
-    )
+    both = r"validation (\S+) nats/point.*, the mean of (\S+) without a hand and (\S+) in the hand"
+    mean, without, within = map(float, re.search(both, said).groups())
     assert mean == pytest.approx((without + within) / 2, abs=1e-4)
 
     model, before = load_model(find_checkpoint(str(tmp_path / "run"))), load_model(str(start / "hands" / "start"))
