@@ -26,6 +26,8 @@ import tempfile
 import time
 from pathlib import Path
 
+import numpy as np
+
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
@@ -145,7 +147,7 @@ def tensors(run):
         reader = tf.train.load_checkpoint(prefix)
         for name in reader.get_variable_to_shape_map():
             if "OBJECT_GRAPH" not in name and "save_counter" not in name:  # TensorFlow's own count of saves
-                found[f"{os.path.basename(prefix)} of {part}: {name}"] = reader.get_tensor(name).tobytes()
+                found[f"{os.path.basename(prefix)} of {part}: {name}"] = np.asarray(reader.get_tensor(name)).tobytes()
     return found
 
 
