@@ -37,7 +37,7 @@ def parse_args(argv=None):
     p.add_argument("--text", default=None, help="what is written in the recordings, if they do not say so themselves")
     p.add_argument("--sort", action="store_true", help="sort the strokes: they are not in the order of writing")
     p.add_argument("--output", default=None, help=f"file to write (default: NAME{HAND_ENDING})")
-    p.add_argument("--quick", action="store_true", help="read the hand, without training: seconds, and less like it")
+    p.add_argument("--quick", action="store_true", help="read the hand, without training: in seconds")
     p.add_argument("--steps", type=int, default=Practice.steps, help="steps of training, at most")
     p.add_argument("--seed", type=int, default=0, help="seed of the training; the same seed learns the same hand")
     p.add_argument("--save_path", default=None, help="checkpoint; as in sample.py")

@@ -311,7 +311,7 @@ def write_files(args, logger):
     read = None
     if args.style_file is not None and config.hand_size:
         read = read_hand([styles[OWN_HAND]], model).scaled(EMPHASIS)
-        logger.write("python3 learn_hand.py learns this hand, which is more like it.")
+        logger.write("python3 learn_hand.py learns this hand from all lines of the recording, and keeps it in a file.")
 
     def write(texts, bias, seed, style):
         how = {"hand": style} if isinstance(style, Hand) else {"style": style, "hand": read if style else None}

@@ -16,7 +16,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from scribe.hands.hand import Hand
+from scribe.hands.hand import EMPHASIS, Hand
 from scribe.ink.batch import make_batch
 from scribe.ink.strokes import transformed
 from scribe.learning.reading import read_hand
@@ -94,6 +94,7 @@ def learn_hand(
             elif step + 1 - best_step >= 2 * practice.check_every:
                 break
     description, weights = best if kept_back else lesson.state()
+    description = EMPHASIS * description
     glyphs = {c: description[1 + k] for c, k in lesson.index_of.items()}
     differences = low_rank(model, weights, practice.rank)
     return Hand(description[0], glyphs, name=name, notice=notice, differences=differences)
