@@ -51,7 +51,7 @@ class Devices:
         self.strategy = strategy
         self.replicas = strategy.num_replicas_in_sync if strategy else 1
         self.workers, self.chief = cluster.workers, cluster.rank == 0
-        self._first = tf.function(self._of_first_replica, reduce_retracing=True)
+        self._compiled = {}  # functions by the types and shapes that they take
 
     def sum(self, compute):
         """Adds up what every replica computes. To be called within a tf.function.
@@ -75,6 +75,14 @@ class Devices:
             return [tf.reshape(s, tf.shape(part)) for s, part in zip(sums, parts)]
 
         return [self.strategy.experimental_local_results(s)[0] for s in self.strategy.run(of_replica)]
+
+    def _first(self, tensors):
+        """The tensors as the chief has them. One function for each list of shapes: of one that is traced for many of
+        them, TensorFlow warns."""
+        shapes = tuple((tensor.dtype.name, *tensor.shape) for tensor in tensors)
+        if shapes not in self._compiled:
+            self._compiled[shapes] = tf.function(lambda values: self._of_first_replica(values))
+        return self._compiled[shapes](tensors)
 
     def _of_first_replica(self, tensors):
         return self.sum(lambda replica: [tf.where(replica == 0, t, tf.zeros_like(t)) for t in tensors])

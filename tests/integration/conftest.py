@@ -14,12 +14,12 @@ def checkpoint(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def data(tmp_path_factory):
-    """A folder with 24 lines of 3 or 4 characters: 22 to train on, 2 to validate."""
+    """A folder with 24 lines of 4 to 6 characters: 22 to train on, 2 to validate."""
     from data_helpers import make_line, write_data
 
     folder = tmp_path_factory.mktemp("data")
     rng = np.random.default_rng(0)
-    pairs = [make_line(rng, characters=3 + i % 2, points_per_character=15) for i in range(24)]
+    pairs = [make_line(rng, characters=4 + i % 3, points_per_character=9) for i in range(24)]
     write_data(folder, strokes=[points for points, _ in pairs], texts=[text for _, text in pairs])
     return folder
 

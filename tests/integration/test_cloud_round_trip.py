@@ -19,6 +19,7 @@ import download_results  # noqa: E402
 import monitor_training  # noqa: E402
 import submit_training  # noqa: E402
 from cloud_helpers import BUCKET  # noqa: E402
+from data_helpers import make_line, write_data  # noqa: E402
 from scribe.cloud import clients, file_sets  # noqa: E402
 from scribe.cloud.bucket import download_file, upload_file  # noqa: E402
 from scribe.cloud.errors import CloudError  # noqa: E402
@@ -38,6 +39,15 @@ def bucket(emulator, monkeypatch):
     for name in ("TF_CONFIG", "AIP_CHECKPOINT_DIR", "AIP_TENSORBOARD_LOG_DIR", "AIP_MODEL_DIR"):
         monkeypatch.delenv(name, raising=False)
     return clients.storage_client("a-project").bucket(BUCKET)
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory):
+    """A folder with 24 short lines, recorded at a usual rate: what is submitted is verified."""
+    folder, rng = tmp_path_factory.mktemp("data"), np.random.default_rng(0)
+    strokes, texts = zip(*(make_line(rng, characters=3 + i % 2, points_per_character=16) for i in range(24)))
+    write_data(folder, strokes=list(strokes), texts=list(texts))
+    return folder
 
 
 def submitted(bucket, data, capsys, job, *flags):

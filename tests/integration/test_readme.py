@@ -10,8 +10,13 @@ from pathlib import Path
 
 import pytest
 
+import ink_helpers
+from scribe.hands.catalogue import load_catalogue
+from scribe.hands.hand import save_hand
+
 ROOT = Path(__file__).resolve().parents[2]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
+WRITTEN = "a sample of my own hand"
 LETTER = "Dear Jon,\n\nyou know nothing.\n"
 
 # What is not run, and why; of all Python commands among them the flags are checked.
@@ -53,11 +58,14 @@ def test_every_reason_is_of_a_command_that_the_readme_has():
 @pytest.mark.parametrize("command", RUN)
 def test_a_command_of_the_readme_runs(command, tmp_path):
     (tmp_path / "letter.txt").write_text(LETTER, encoding="utf-8")
+    (tmp_path / "me.inkml").write_text(ink_helpers.inkml([ink_helpers.hand(WRITTEN)], [WRITTEN]), encoding="utf-8")
+    if "--hand me" in command:
+        save_hand(tmp_path / "me.hand.npz", load_catalogue(ROOT / "data" / "hands.npz").hands[0])
     assert command.startswith("python3 ")
     script, *flags = shlex.split(command)[1:]
     # In a folder of its own, so what it finds beside it has to be named.
     flags += ["--data_dir", str(ROOT / "data")]
-    flags += ["--save_path", str(ROOT / "saved" / "checkpoint")] if script == "sample.py" else []
+    flags += ["--save_path", str(ROOT / "saved" / "checkpoint")] if script != "verify_data.py" else []
     done = subprocess.run(
         [sys.executable, str(ROOT / script), *flags], cwd=tmp_path, capture_output=True, text=True, timeout=600
     )
