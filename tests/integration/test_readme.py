@@ -58,6 +58,8 @@ def test_every_reason_is_of_a_command_that_the_readme_has():
 @pytest.mark.parametrize("command", RUN)
 def test_a_command_of_the_readme_runs(command, tmp_path):
     (tmp_path / "letter.txt").write_text(LETTER, encoding="utf-8")
+    (tmp_path / "guests.csv").write_text("name\nAnn\nJon\n", encoding="utf-8")
+    (tmp_path / "invitation.txt").write_text("Dear {name},\n\nplease come.\n", encoding="utf-8")
     (tmp_path / "me.inkml").write_text(ink_helpers.inkml([ink_helpers.hand(WRITTEN)], [WRITTEN]), encoding="utf-8")
     if "--hand me" in command:
         save_hand(tmp_path / "me.hand.npz", load_catalogue(ROOT / "data" / "hands.npz").hands[0])
