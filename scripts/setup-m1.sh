@@ -141,7 +141,7 @@ for device in ["CPU:0"] + [f"GPU:{i}" for i in range(len(GPUS))]:
         sys.exit(f"{device} computes matrix products that are wrong.")
 
 from model import HandwritingModel
-from scribe.ink.batch import make_batch
+from scribe.ink.batch import make_batch, network_arrays
 from scribe.ink.alphabet import ALPHABET
 from scribe.training.run_state import WeightAverage
 from train import make_optimizer, make_train_step, parse_args
@@ -155,7 +155,7 @@ lines = [np.column_stack([rng.normal(0, 1, (60, 2)), rng.random(60) < 0.1]).asty
 batch = make_batch(lines, ["abc"] * 4, ALPHABET)
 losses = []
 for step in range(5):
-    total, count, _, applied = train_step(batch.x, batch.y, batch.mask, batch.one_hot, 1e-2, step, [0, step])
+    total, count, _, applied = train_step(*network_arrays(batch), 1e-2, step, [0, step])
     losses.append(float(total) / float(count))
     if not bool(applied):
         sys.exit("a training step gave a loss or a gradient that is not finite.")
