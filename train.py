@@ -265,7 +265,7 @@ def _train(args, loader, logger, curves, interrupt, devices):
     model.products = TYPES[args.precision]
     devices.from_chief(run.variables)
     run.start(vars(args))
-    if model.hand_size:
+    if model.hand_size and tells_of_hands(loader.names):
         loader.hands = read_hands(args, loader, model, logger, devices)
 
     steps_per_epoch = args.nbatches or loader.num_batches
@@ -355,10 +355,10 @@ def out_of_patience(args, run):
 def validate(args, run, average, evaluate_step, loader, curves, logger):
     """Validates the averaged weights, keeps them if they are the best so far, and shows what they write.
 
-    A network with hands is validated without a hand and in the hands of the lines; the mean of both decides.
+    A network that is told of hands is validated without a hand and in the hands of the lines; the mean of both decides.
     """
-    hand_size = run.model.hand_size
-    kinds = {"without_hand": False, "in_hand": True} if hand_size else {"": False}
+    hand_size, told_of_hands = run.model.hand_size, loader.hands is not None
+    kinds = {"without_hand": False, "in_hand": True} if told_of_hands else {"": False}
     with average.in_place():
         found = {}
         for kind, in_hands in kinds.items():
@@ -376,7 +376,7 @@ def validate(args, run, average, evaluate_step, loader, curves, logger):
     if run.noise:
         values["validation/nats_of_the_weights"] = float(run.noise.complexity())
     told = ""
-    if hand_size:
+    if told_of_hands:
         values |= {f"validation/nats_per_point_{kind}": nats for kind, (nats, _) in found.items()}
         values |= {f"validation/nats_per_line_{kind}": nats for kind, (_, nats) in found.items()}
         told = f", the mean of {found['without_hand'][0]:.4f} without a hand and {found['in_hand'][0]:.4f} in the hand"
@@ -398,13 +398,15 @@ def run(args):
     try:
         devices = join(args.distribute, cluster)
         logger = Logger(args) if devices.chief else NullLogger()
+        asked_for_hands = bool(args.hand_size)
         args.hand_size = same_hand_size(args, devices)
         loader = DataLoader(args, logger)
         if args.hand_size and not tells_of_hands(loader.names):
-            raise UsageError(
-                f"{loader.path} does not tell which lines are by one hand, which {args.init_from} has to learn from: "
-                "prepare_data.py keeps the names of the lines, --names adds them to an older data file."
-            )
+            untold = f"{loader.path} does not tell which lines are by one hand"
+            help = "prepare_data.py keeps the names of the lines, --names adds them to an older data file."
+            if asked_for_hands:
+                raise UsageError(f"{untold}, which --hand_size {args.hand_size} needs: {help}")
+            logger.write(f"{untold}, so the network is trained without hands, and keeps what it knows of them. {help}")
         devices.check(args, loader)
         return train(args, loader, logger, devices)
     except tf.errors.ResourceExhaustedError as error:

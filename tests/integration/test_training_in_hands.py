@@ -168,6 +168,24 @@ def test_a_run_in_hands_learns_them_keeps_its_encoder_and_says_both_losses(named
     assert not any("hand_encoder" in name for name in stored(tmp_path, "latest")[1] if "optimizer" in name)
 
 
+def test_a_network_of_hands_trains_on_lines_without_names_and_keeps_what_it_knows_of_hands(
+    data, start, tmp_path, capsys
+):
+    assert train.main(flags_of(data, tmp_path, start, "--nepochs", 1, "--towers", 1)) == 0
+    said = capsys.readouterr().err
+    assert "trained without hands" in said and "in the hand" not in said and "Reading the hands" not in said
+    model, before = load_model(find_checkpoint(str(tmp_path / "run"))), load_model(str(start / "hands" / "start"))
+    assert model.hand_size == D
+    for own, other in zip(model.hand_encoder.variables, before.hand_encoder.variables, strict=True):
+        np.testing.assert_array_equal(own, other)
+    changed = {
+        name
+        for name, value in vars(model.named_weights).items()
+        if hasattr(value, "assign") and np.any(value != getattr(before.named_weights, name))
+    }
+    assert "lstm1_kernel" in changed and not any("hand_kernel" in name or "glyph_kernel" in name for name in changed)
+
+
 @pytest.mark.slow
 def test_a_run_in_hands_that_is_killed_ends_as_one_that_never_was_and_reads_once(named_data, start, tmp_path):
     """Bit for bit; the second time also without what was kept of the reading."""
@@ -211,7 +229,7 @@ def test_a_run_in_hands_that_is_killed_ends_as_one_that_never_was_and_reads_once
         (["--hand_size", "0"], 2, "--hand_size is 0, but .* has hands of 4 numbers"),
         (["--init_from", "{start}/checkpoint", "--hand_size", "4"], 2, "train_hand_encoder.py"),
         (["--init_from", "", "--hand_size", "4"], 2, "train_hand_encoder.py"),
-        (["--data_dir", "{unnamed}"], 2, "prepare_data.py"),
+        (["--data_dir", "{unnamed}", "--hand_size", "4"], 2, "prepare_data.py"),
         (["--init_from", "{start}/nothing"], 1, "nothing"),
     ],
 )

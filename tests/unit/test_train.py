@@ -369,6 +369,8 @@ def test_the_mean_of_both_validations_decides_what_is_best(tmp_path, monkeypatch
     asked, written, logger = [], {}, Lines()
 
     class Loader:
+        hands = object()  # what is told of them
+
         def validation_batches(self, in_hands=False):
             asked.append(in_hands)
             return [in_hands]
