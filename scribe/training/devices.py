@@ -51,7 +51,7 @@ class Devices:
         self.strategy = strategy
         self.replicas = strategy.num_replicas_in_sync if strategy else 1
         self.workers, self.chief = cluster.workers, cluster.rank == 0
-        self._compiled = {}  # functions by the types and shapes that they take
+        self._firsts = {}  # by dtype: the function that gives a vector of any length as the chief has it
 
     def sum(self, compute):
         """Adds up what every replica computes. To be called within a tf.function.
@@ -77,15 +77,19 @@ class Devices:
         return [self.strategy.experimental_local_results(s)[0] for s in self.strategy.run(of_replica)]
 
     def _first(self, tensors):
-        """The tensors as the chief has them. One function for each list of shapes: of one that is traced for many of
-        them, TensorFlow warns."""
-        shapes = tuple((tensor.dtype.name, *tensor.shape) for tensor in tensors)
-        if shapes not in self._compiled:
-            self._compiled[shapes] = tf.function(lambda values: self._of_first_replica(values))
-        return self._compiled[shapes](tensors)
+        """The tensors, all of one dtype, as the chief has them. They travel as one vector, so that the function that
+        exchanges it is traced once for each dtype, and not for each list of shapes."""
+        dtype = tensors[0].dtype
+        if dtype not in self._firsts:
+            vector = tf.TensorSpec([None], dtype)
+            self._firsts[dtype] = tf.function(self._of_first_replica, input_signature=[vector])
+        together = self._firsts[dtype](tf.concat([tf.reshape(tensor, [-1]) for tensor in tensors], axis=0))
+        parts = tf.split(together, [tf.size(tensor) for tensor in tensors])
+        return [tf.reshape(part, tensor.shape) for part, tensor in zip(parts, tensors)]
 
-    def _of_first_replica(self, tensors):
-        return self.sum(lambda replica: [tf.where(replica == 0, t, tf.zeros_like(t)) for t in tensors])
+    def _of_first_replica(self, vector):
+        (first,) = self.sum(lambda replica: [tf.where(replica == 0, vector, tf.zeros_like(vector))])
+        return first
 
     def from_chief(self, variables):
         """Sets variables to the values that they have on the chief."""

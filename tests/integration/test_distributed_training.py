@@ -210,7 +210,9 @@ def test_a_run_whose_workers_die_and_are_stopped_ends_as_one_whose_workers_were_
     assert codes(whole) == [0, 0], messages(tmp_path / "whole" / "chief")
     for part in ("latest", "best"):
         found, expected = state(folder / "chief", part), state(tmp_path / "whole" / "chief", part)
-        assert_same(found, expected, atol=1e-5)
+        # Other noise or lines of one step change weights by thousandths; 160 steps of two processes whose products
+        # share the cores differ by up to 1.2e-4.
+        assert_same(found, expected, atol=5e-4)
 
 
 def test_a_worker_with_other_data_is_refused_and_the_others_do_not_wait_for_it(data, tmp_path, start):

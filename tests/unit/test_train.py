@@ -396,6 +396,7 @@ class FakeLoader:
     """Batches in memory; `spoil(step)` says which are not finite, `on_batch(step)` is told of each."""
 
     num_batches = 5
+    hands = None
 
     def __init__(self, spoil=lambda step: False, on_batch=lambda step: None):
         self.spoil, self.on_batch = spoil, on_batch
