@@ -4,11 +4,14 @@
     python3 evaluate.py --save_path saved/mine --json mine.json
     python3 evaluate.py --data_dir other --split all           # on every line of other/strokes_training_data.cpkl
     python3 evaluate.py --part sampling --texts texts.txt --biases 0 0.5 1 2 --seeds 1 2 3
+    python3 evaluate.py --part hands --data_dir people         # how like people's hands; people/ has lines with names
 
-Two parts, each a table on stdout. Likelihood: nats per point and per line, in the suite's units and in the paper's, the
-squared error of the predicted offset, and whether the pen lifts as often as predicted. Sampling: over texts, biases and
-seeds, the share of lines that came out without failures ("whole" in the table), what went wrong with the others, how
-many characters the recogniser (scribe/writing/recogniser.py) misreads, and how the attention moved.
+Three parts, each a table on stdout. Likelihood: nats per point and per line, in the suite's units and in the paper's,
+the squared error of the predicted offset, and whether the pen lifts as often as predicted. Sampling: over texts, biases
+and seeds, the share of lines that came out without failures ("whole" in the table), what went wrong with the others,
+how many characters the recogniser (scribe/writing/recogniser.py) misreads, and how the attention moved. Hands: of
+people whose lines are in --data_dir with the names of their forms, some lines are read and others are written in their
+hand; how often such a line is nearest to the right hand, and how well written lines are told from people's.
 """
 
 import argparse
@@ -23,8 +26,12 @@ import numpy as np
 from model import load_model
 from scribe.console import OneLineParser, UsageError, run_command
 from scribe.files.atomic import check_writable, save_json
+from scribe.hands.hand import EMPHASIS
+from scribe.hands.likeness import AMONG, HandSpace, likeness, realism, statistics_of
 from scribe.ink.batch import make_batch
 from scribe.ink.strokes import absolute_points
+from scribe.learning.forms import form_of, lines_of_forms, tells_of_hands
+from scribe.learning.reading import read_hand
 from scribe.network.checkpoint import find_checkpoint, load_config
 from scribe.network.config import POINT_SIZE
 from scribe.network.density import log_density
@@ -39,6 +46,8 @@ from utils import DataLoader, Logger
 TEXTS_FILE = os.path.join(os.path.dirname(os.path.abspath(__file__)), "data", "evaluation_texts.txt")
 PEN_LIFT_BINS = 10
 MAX_SHOWN = 20  # failed lines on stdout
+# Hands: how many are compared; lines of each that are read, and written; fewest points of a line that is compared.
+HANDS, LINES_READ, LINES_WRITTEN, SHORTEST_LINE = 40, 4, 4, 60
 
 
 # -------------------------------------------------------------------------------------------------------- likelihood
@@ -200,6 +209,47 @@ def read_lines(recogniser, texts, strokes):
     return [texts[i] for i in known], recogniser.read([strokes[i] for i in known])
 
 
+# ------------------------------------------------------------------------------------------------------------- hands
+
+
+def measure_hands(model, strokes, texts, names, to_write, bias, count=HANDS, seed=1):
+    """How like people's hands what is written in them is, and how like people's writing.
+
+    Args:
+        model: a HandwritingModel with a hand_size. strokes: list of [n, 3] in units of data_scale. texts, names: of the
+            lines; those of one form are by one hand. to_write: texts. bias, seed: of the lines that are written.
+        count: of hands that are compared, from forms of at least LINES_READ + 2 lines, evenly over the data.
+
+    Returns:
+        A dict: bias; hands, how many; the shares and the spread of `hands.likeness.Likeness`; auc, of `realism`.
+
+    Raises:
+        ValueError: there are not three such forms, or none beside them.
+    """
+    usable = [i for i, line in enumerate(strokes) if len(line) >= SHORTEST_LINE]
+    forms = {
+        form: [usable[k] for k in lines]
+        for form, lines in lines_of_forms([names[i] for i in usable]).items()
+        if len(lines) >= LINES_READ + 2
+    }
+    chosen = list(forms)[:: max(1, len(forms) // count)][:count]
+    if len(chosen) < 3:
+        raise ValueError(f"hands are compared on three forms or more that have {LINES_READ + 2} lines each.")
+    measured = {i: statistics_of(absolute_points(strokes[i])) for i in usable if names[i]}
+    others = [i for i in measured if form_of(names[i]) not in chosen]
+    space = HandSpace(np.array([measured[i] for i in others]), [form_of(names[i]) for i in others])
+
+    hands = [read_hand([(strokes[i], texts[i]) for i in forms[form][:LINES_READ]], model) for form in chosen]
+    hands = [hand.scaled(EMPHASIS) for hand in hands for _ in range(LINES_WRITTEN)]
+    lines = sample_batch(
+        [to_write[k % len(to_write)] for k in range(len(hands))], model, bias=bias, seed=seed, hand=hands
+    )
+    written = np.array([statistics_of(line.strokes) for line in lines])
+    real = [np.array([measured[i] for i in forms[form][LINES_READ:]]) for form in chosen]
+    found = likeness(space, real, np.split(written, len(chosen)))
+    return {"bias": bias, "hands": len(chosen), **found._asdict(), "auc": realism(np.concatenate(real), written)}
+
+
 # ------------------------------------------------------------------------------------------------------------ tables
 
 
@@ -260,6 +310,20 @@ def sampling_table(results, real_rate=None, real_misread=None):
     return "\n".join(["Sampling", head, *rows, *legend, *(["Failed first attempts:", *shown] if failed else [])])
 
 
+def hands_table(results):
+    """A list of what `measure_hands` returned, as text."""
+    head = f"{'bias':>5}{'own first':>11}{f'among {AMONG}':>9}{'spread':>8}{'AUC':>7}"
+    rows = [f"{r['bias']:>5g}{r['first']:>11.0%}{r['among']:>9.0%}{r['spread']:>8.2f}{r['auc']:>7.2f}" for r in results]
+    first, among = results[0]["real_first"], results[0]["real_among"]
+    legend = [
+        f"  own first, among {AMONG}: lines whose own hand, of {results[0]['hands']}, is the nearest or among the "
+        f"{AMONG} nearest; of people's lines {first:.0%} and {among:.0%}",
+        "  spread: how far the written hands lie apart; people's: 1",
+        "  AUC: how well written lines are told from people's: 0.5 not at all, 1 always",
+    ]
+    return "\n".join(["Hands", head, *rows, *legend])
+
+
 # ------------------------------------------------------------------------------------------------------ command line
 
 
@@ -270,7 +334,12 @@ def parse_args(argv=None):
         default=None,
         help="a checkpoint or the folder of a training run (default: the newest run in saved/, else saved/checkpoint)",
     )
-    p.add_argument("--part", choices=["likelihood", "sampling", "both"], default="both", help="part that is measured")
+    p.add_argument(
+        "--part",
+        choices=["likelihood", "sampling", "hands", "both"],
+        default="both",
+        help="part that is measured (both = likelihood and sampling)",
+    )
     p.add_argument("--json", metavar="FILE", default=None, help="file for all figures, with every failed line")
     g = p.add_argument_group("likelihood")
     g.add_argument("--data_dir", default="data", help="folder with strokes_training_data.cpkl")
@@ -324,6 +393,8 @@ def measure(args, logger):
         check_writable(args.json)
     prefix = find_checkpoint(args.save_path)
     config = load_config(prefix)
+    if args.part == "hands" and not config.hand_size:
+        raise UsageError(f"{prefix} knows of no hands: its hand_size is 0.")
     if not config.alphabet and args.part != "likelihood":
         raise UsageError(f"{prefix} is a prediction network, which writes no text: add --part likelihood.")
     report = {"checkpoint": prefix, "config": dataclasses.asdict(config)}
@@ -338,6 +409,7 @@ def measure(args, logger):
             data_dir=args.data_dir, data_scale=config.data_scale, alphabet=config.alphabet, tsteps=args.tsteps
         )
         loader = DataLoader(loader_args, logger)
+    if args.part in ("likelihood", "both"):
         strokes, line_texts = lines_of(loader, args.split)
         # The paper normalises by the training lines; a file that is not trained on stands for itself.
         deviations = np.concatenate(loader.stroke_data)[:, :2].std(axis=0, dtype=np.float64)
@@ -349,7 +421,17 @@ def measure(args, logger):
             "points_per_character": real_rate, "misread": real_misread, **measured,
         }  # fmt: skip
         print(likelihood_table(measured), flush=True)
-    if args.part != "likelihood":
+    if args.part == "hands":
+        if not tells_of_hands(loader.names):
+            raise UsageError(f"{loader.path} does not name the forms of its lines, so it tells nothing of hands.")
+        lines = loader.stroke_data, loader.ascii_data, loader.names
+        of_usual_length = [text for text in texts if 20 <= len(text) <= 40 and not text.isupper()] or texts
+        report["hands"] = []
+        for bias in args.biases:
+            logger.write(f"Writing in the hands of people with bias {bias:g}.")
+            report["hands"].append(measure_hands(model, *lines, of_usual_length, bias, seed=args.seeds[0]))
+        print(hands_table(report["hands"]), flush=True)
+    if args.part in ("sampling", "both"):
         report["sampling"] = []
         for bias in args.biases:
             logger.write(f"Writing {len(texts) * len(args.seeds)} lines with bias {bias:g}.")

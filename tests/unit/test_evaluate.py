@@ -1,5 +1,6 @@
 """evaluate.py: its figures equal what they claim to be, and its command does what its help says."""
 
+import dataclasses
 import json
 import math
 from types import SimpleNamespace
@@ -183,6 +184,48 @@ def test_a_part_needs_only_its_own_input(run, folder):
     assert run("--part", "sampling", "--texts", str(folder / "texts.txt"), "--biases", "1")[0] == 0
     code, _, err = run("--part", "likelihood")
     assert code == 1 and "Error:" in err and "strokes_training_data.cpkl" in err
+
+
+@pytest.fixture(scope="module")
+def model_of_hands(model):
+    """The tiny network, and an encoder of hands that has learned nothing."""
+    told = HandwritingModel(SimpleNamespace(**dataclasses.asdict(model.config) | {"hand_size": 4}))
+    for name in ("lstm0_kernel", "lstm1_kernel", "lstm2_kernel", "attention_kernel", "attention_bias"):
+        getattr(told.named_weights, name).assign(getattr(model.named_weights, name))
+    return told
+
+
+def named_lines(folder, forms=5, lines=8):
+    names = [f"form{k}-{i:02d}" for k in range(forms) for i in range(lines)]
+    write_data(folder, lines=len(names), names=names)
+
+
+def test_hands_are_read_from_some_lines_and_compared_with_others(run, folder, model_of_hands, monkeypatch):
+    save_model(str(folder / "checkpoint"), model_of_hands)
+    named_lines(folder)
+    read, real_read_hand = [], evaluate.read_hand
+    monkeypatch.setattr(evaluate, "read_hand", lambda lines, model: read.append(lines) or real_read_hand(lines, model))
+    monkeypatch.setattr(evaluate, "HANDS", 3)
+    monkeypatch.setattr(evaluate.measure_hands, "__defaults__", (3, 1))
+    report_file, texts = folder / "report.json", str(folder / "texts.txt")
+    code, out, err = run("--part", "hands", "--biases", "0", "1", "--texts", texts, "--json", str(report_file))
+    assert code == 0, err
+    assert "own first" in out and "Likelihood" not in out and "Sampling" not in out
+    found = json.loads(report_file.read_text())["hands"]
+    assert [(r["bias"], r["hands"]) for r in found] == [(0.0, 3), (1.0, 3)]
+    assert all(0 <= r["first"] <= r["among"] <= 1 and 0 <= r["auc"] <= 1 and r["spread"] > 0 for r in found)
+    assert [len(lines) for lines in read] == [evaluate.LINES_READ] * 6
+
+
+def test_hands_need_names_and_a_network_that_knows_of_them(run, folder, model_of_hands):
+    code, _, err = run("--part", "hands")
+    assert code == 2 and "hand_size is 0" in err
+    save_model(str(folder / "checkpoint"), model_of_hands)
+    code, _, err = run("--part", "hands")
+    assert code == 2 and "does not name the forms" in err
+    named_lines(folder, forms=20, lines=2)
+    code, _, err = run("--part", "hands")
+    assert code == 1 and "three forms or more" in err
 
 
 def test_wrong_flags_are_wrong_usage(run):
