@@ -34,8 +34,6 @@ def load_writer(
     one_thread_per_operation()
     model = load_model(prefix)
     catalogue = None if hands is None else load_catalogue(hands)
-    # Compiles the sampler once; threads that begin together would do it side by side.
-    sample_checked([model.config.alphabet.strip()[0]], model, tsteps=1, attempts=1)
 
     def write(texts, biases, seeds, style):
         how: dict[str, Any] = {"style": styles.get(style)}

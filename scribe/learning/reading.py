@@ -19,7 +19,7 @@ from scribe.ink.batch import make_batch
 from scribe.ink.point_characters import attended_characters
 from scribe.network.hand_encoder import InkSums
 from scribe.network.tf_setup import tf
-from scribe.writing.sampler import sampler_of
+from scribe.writing.whole_lines import whole_lines
 
 LINES_READ_TOGETHER = 48
 MIN_FRAMES = 1.5  # of ink: of a character with less nothing is known
@@ -58,7 +58,7 @@ def align(strokes: Sequence[NDArray], texts: Sequence[str], model) -> list[NDArr
     found: list = [None] * len(texts)
     for rows in _batches(strokes):
         batch = make_batch([strokes[i] for i in rows], [texts[i] for i in rows], model.config.alphabet)
-        phis = sampler_of(model).attend(batch.x, batch.one_hot).numpy()
+        phis = whole_lines(model).attend(batch.x, batch.one_hot).numpy()
         index_of = batch.one_hot.argmax(axis=-1)  # [B, U]
         for i, phi, index in zip(rows, phis, index_of, strict=True):
             # phi at a point is what the next one is written with.

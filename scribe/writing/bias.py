@@ -1,7 +1,8 @@
-"""The bias rule: what a bias does to the density that the next pen point is drawn from."""
+"""The bias rule: what a bias does to the density that the next pen point is drawn from. NumPy alone."""
 
-from scribe.network.density import split_head
-from scribe.network.tf_setup import tf
+import numpy as np
+
+from scribe.network.config import LOG_SIGMA_MAX, LOG_SIGMA_MIN, RHO_MAX
 
 # What a bias of b does besides dividing the deviations by exp(b). The values were chosen by how a recogniser reads the
 # lines, and how many are free of failures (docs/archive/RUNS.md).
@@ -32,32 +33,35 @@ def draw_point(y, nmixtures, bias, noise, resting=0.0, begins=0.0, inside=0.0):
         inside: 1 where the text goes on after this point, else 0; a number or [B, 1].
 
     Returns:
-        [B, 6]: dx, dy, sigma1, sigma2, rho of the component that was drawn, pen lift (0 or 1).
+        float32 [B, 6]: dx, dy, sigma1, sigma2, rho of the component that was drawn, pen lift (0 or 1).
     """
-    normal1, normal2, for_component, for_pen = tf.split(noise, 4, axis=-1)  # [B, 1] each
-    parts = tf.reshape(y[:, 1:], [-1, 6, nmixtures])  # [B, 6, M]
-    learned = tf.nn.softmax(parts[:, 0])
-    favour = (COMPONENT_BIAS + (STROKE_BIAS - COMPONENT_BIAS) * begins) * tf.minimum(bias, MAX_COMPONENT_BIAS)
-    sharp = tf.nn.softmax(parts[:, 0] * (1.0 + favour))
+    M = nmixtures
+    parts = y[:, 1:].reshape(-1, 6, M)  # [B, 6, M]
+    pi_hat, mu1, mu2, sigma1_hat, sigma2_hat, _ = parts.swapaxes(0, 1)  # [B, M] each
+    favour = (COMPONENT_BIAS + (STROKE_BIAS - COMPONENT_BIAS) * begins) * np.minimum(bias, MAX_COMPONENT_BIAS)
+    learned, sharp = _softmax(pi_hat), _softmax(pi_hat * (1.0 + favour))
     # What moves and what rests, each with its learned probability, shared out within it in favour of the likely.
-    square = tf.reduce_sum(tf.square(tf.concat([parts[:, 1:3], tf.exp(parts[:, 3:5])], axis=1)), axis=1)  # [B, M]
-    rests = tf.cast(square < resting * resting, y.dtype)
-    groups = tf.stack([1.0 - rests, rests], axis=1)  # [B, 2, M]
-    odds = tf.stack([tf.ones_like(bias), tf.exp(-REST_BIAS * bias)], axis=1)  # [B, 2, 1]
-    probability = tf.reduce_sum(learned[:, None] * groups, axis=-1, keepdims=True) * odds
-    within = sharp[:, None] * groups
-    shares = tf.math.divide_no_nan(within, tf.reduce_sum(within, axis=-1, keepdims=True))
-    weights = tf.reduce_sum(shares * probability, axis=1)  # [B, M]
+    square = mu1 * mu1 + mu2 * mu2 + np.exp(2 * sigma1_hat) + np.exp(2 * sigma2_hat)
+    rests = square < resting * resting
+    weights = np.zeros_like(sharp)
+    for group, odds in ((~rests, 1.0), (rests, np.exp(-REST_BIAS * bias))):
+        within = sharp * group
+        total = within.sum(axis=1, keepdims=True)
+        probability = odds * (learned * group).sum(axis=1, keepdims=True)
+        weights += within * np.divide(probability, total, out=np.zeros_like(total), where=total > 0)
     # The component whose share of the sum holds the number.
-    cumulated = tf.cumsum(weights, axis=-1)
-    index = tf.reduce_sum(tf.cast(cumulated <= for_component * cumulated[:, -1:], tf.int32), axis=-1)
-    chosen = tf.one_hot(tf.minimum(index, nmixtures - 1), nmixtures, dtype=y.dtype)
-    # What is left is a mixture of one component.
-    lift_logit = y[:, :1] * (1.0 + inside * tf.maximum(bias - LIFT_BIAS_FROM, 0.0))
-    one = tf.concat([lift_logit, tf.reduce_sum(parts * chosen[:, None, :], axis=-1)], axis=-1)  # [B, 7]
-    density = split_head(one, 1, bias)
-    mu1, mu2, sigma1, sigma2, rho = (density[name] for name in ("mu1", "mu2", "sigma1", "sigma2", "rho"))  # [B, 1]
-    dx = mu1 + sigma1 * normal1
-    dy = mu2 + sigma2 * (rho * normal1 + tf.sqrt(1.0 - rho * rho) * normal2)
-    lift = tf.cast(for_pen < density["eos"], y.dtype)
-    return tf.concat([dx, dy, sigma1, sigma2, rho, lift], axis=-1)
+    cumulated = np.cumsum(weights, axis=1)
+    index = (cumulated <= noise[:, 2:3] * cumulated[:, -1:]).sum(axis=1)
+    chosen = parts[np.arange(len(y)), :, np.minimum(index, M - 1)]  # [B, 6]: of the component that was drawn
+    sigma = np.exp(np.clip(chosen[:, 3:5] - bias, LOG_SIGMA_MIN, LOG_SIGMA_MAX))  # eq. 61
+    rho = np.clip(np.tanh(chosen[:, 5:]), -RHO_MAX, RHO_MAX)
+    dx = chosen[:, 1:2] + sigma[:, :1] * noise[:, :1]
+    dy = chosen[:, 2:3] + sigma[:, 1:] * (rho * noise[:, :1] + np.sqrt(1.0 - rho * rho) * noise[:, 1:2])
+    lift_logit = y[:, :1] * (1.0 + inside * np.maximum(bias - LIFT_BIAS_FROM, 0.0))
+    lift = noise[:, 3:] < 0.5 + 0.5 * np.tanh(0.5 * lift_logit)
+    return np.concatenate([dx, dy, sigma, rho, lift], axis=1, dtype=np.float32)
+
+
+def _softmax(x):
+    shares = np.exp(x - x.max(axis=1, keepdims=True))
+    return shares / shares.sum(axis=1, keepdims=True)

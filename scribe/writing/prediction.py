@@ -11,8 +11,9 @@ what is left are three LSTMs with skip connections from the pen point to each, a
 import numpy as np
 from numpy.typing import NDArray
 
+from scribe.network.blas import one_thread
 from scribe.network.config import POINT_SIZE
-from scribe.network.tf_setup import tf
+from scribe.network.point_network import PointNetwork
 from scribe.writing.bias import RESTING, draw_point
 
 POINTS = 700  # of a line, as in figure 11
@@ -39,25 +40,17 @@ def predict_lines(
         raise ValueError(f"count {count} and points {points} have to be 1 or more, and bias {bias} 0 or more.")
     random = np.random.default_rng(seed)
     noise = np.concatenate([random.standard_normal([points, count, 2]), random.random([points, count, 2])], axis=-1)
-    written = _write(model, tf.constant(noise, tf.float32), tf.constant(bias, tf.float32)).numpy()  # [T, B, 6]
+    network, resting = PointNetwork(model), RESTING / model.config.data_scale
+    state, biases = network.begin(count), np.repeat(network.biases(model.lstm_biases()), count, axis=0)
+    no_text, no_mask = np.zeros([count, 1, model.char_vec_len], np.float32), np.zeros([count, 1], np.float32)
+    point = np.tile(np.array([0, 0, model.config.first_pen], np.float32), [count, 1])
+    written = np.zeros([points, count, 2 * POINT_SIZE], np.float32)
+    with one_thread():
+        for t in range(points):
+            y, _ = network.step(state, point, no_text, no_mask, biases)
+            here = noise[t].astype(np.float32)
+            written[t] = draw_point(y, model.nmixtures, np.full([count, 1], bias), here, resting, begins=point[:, 2:])
+            point = written[t][:, [0, 1, 5]]
     written[0, :, :2] = 0.0  # the line starts at the origin
     written[:, :, :2] = np.cumsum(written[:, :, :2], axis=0)
     return list(written.swapaxes(0, 1))
-
-
-@tf.function(reduce_retracing=True)
-def _write(model, noise, bias):
-    """noise [T, B, 4] -> the points as `draw_point` returns them, [T, B, 6]."""
-    T, B = tf.shape(noise)[0], noise.shape[1]
-    weights, resting = model.step_weights(), RESTING / model.config.data_scale
-    no_text, no_mask = tf.zeros([B, 1, model.char_vec_len]), tf.zeros([B, 1])
-    first = tf.tile(tf.constant([[0.0, 0.0, float(model.config.first_pen)]]), [B, 1])
-
-    def body(t, x, state, points):
-        y, _, state = model.step(x, no_text, no_mask, state, weights)
-        drawn = draw_point(y, model.nmixtures, tf.fill([B, 1], bias), noise[t], resting, begins=x[:, 2:])
-        return t + 1, tf.stack([drawn[:, 0], drawn[:, 1], drawn[:, 5]], axis=-1), state, points.write(t, drawn)
-
-    points = tf.TensorArray(tf.float32, size=T, element_shape=[B, 2 * POINT_SIZE])
-    *_, points = tf.while_loop(lambda t, *_: t < T, body, (0, first, model.zero_state(B), points))
-    return points.stack()

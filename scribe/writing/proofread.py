@@ -8,21 +8,22 @@ A failure is a fault of the line that its attention shows, such as a skipped cha
 read as they should be is misread. See scribe/writing/failures.py and scribe/writing/recogniser.py.
 """
 
+import math
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-import numpy as np
 from numpy.typing import ArrayLike
 
 from scribe.hands.hand import Hand
 from scribe.ink.composed import compose_text
-from scribe.ink.writable import fit_text
 from scribe.writing.failures import Failure, find_failures
-from scribe.writing.lines import DEFAULT_BIAS, Line, Style, composed, hand_of_each, line_seeds, sample_batch
+from scribe.writing.line_writer import Line, Style
+from scribe.writing.lines import DEFAULT_BIAS, checked_texts, composed, hand_of_each, line_seeds, write_texts
 from scribe.writing.misread import count_errors, find_misread, tolerated_errors, wanted_errors
 from scribe.writing.recogniser import Recogniser
 
 DEFAULT_ATTEMPTS = 5
+NOT_WRITTEN = math.inf, math.inf  # worse than the faults of any line
 
 
 class Checked(NamedTuple):
@@ -62,31 +63,33 @@ def sample_checked(
     """
     if attempts < 1:
         raise ValueError(f"attempts is {attempts}: it has to be 1 or more.")
-    biases = np.broadcast_to(np.asarray(bias, float), [len(texts)])
-    seeds = line_seeds(seed, len(texts))
-    hands = hand_of_each(hand, len(texts))
     how: dict[str, Any] = {"tsteps": tsteps, "style": style, "eos_threshold": eos_threshold}
-    compositions = [compose_text(fit_text(text, model.config.alphabet).text, model.config.alphabet) for text in texts]
+    texts, biases = checked_texts(texts, model, bias, initial_states=None, **how)
+    seeds, hands = line_seeds(seed, len(texts)), hand_of_each(hand, len(texts))
+    compositions = [compose_text(text, model.config.alphabet) for text in texts]
     if not all(composition.is_plain for composition in compositions):
         return _sample_composed(
             compositions, model, biases, seeds, hands, attempts=attempts, recogniser=recogniser, **how
         )
-    lines = sample_batch(texts, model, bias=biases, seed=seeds, hand=hands, **how)
-    failures, faults = _judge(lines, biases, recogniser)
-    written = [1] * len(lines)
-    for k in range(1, attempts):
-        again = [i for i, found in enumerate(failures) if found or faults[i][1] > wanted_errors(texts[i], biases[i])]
-        if not again:
-            break
-        others = sample_batch(
-            [texts[i] for i in again], model, bias=biases[again], seed=[(*seeds[i], k) for i in again],
-            hand=[hands[i] for i in again], **how,
-        )  # fmt: skip
-        for i, line, found, fault in zip(again, others, *_judge(others, biases[again], recogniser), strict=True):
-            written[i] += 1
+    best = Checked([None] * len(texts), [[] for _ in texts], [0] * len(texts))  # type: ignore[list-item]
+    faults = [NOT_WRITTEN] * len(texts)
+
+    def judge(written):
+        """Keeps the lines that are the best so far; which texts to write again, with which seeds."""
+        numbers, lines = zip(*written, strict=True)
+        again = []
+        judged = zip(numbers, lines, *_judge(lines, biases[list(numbers)], recogniser), strict=True)
+        for i, line, failures, fault in judged:
             if fault < faults[i]:
-                lines[i], failures[i], faults[i] = line, found, fault
-    return Checked(lines, failures, written)
+                best.lines[i], best.failures[i], faults[i] = line, failures, fault
+            best.attempts[i] += 1
+            misread = faults[i][1] > wanted_errors(texts[i], biases[i])
+            if (best.failures[i] or misread) and best.attempts[i] < attempts:
+                again.append((i, (*seeds[i], best.attempts[i])))
+        return again
+
+    write_texts(texts, model, biases, hands, seeds, judge, **how)
+    return best
 
 
 def _sample_composed(compositions, model, biases, seeds, hands, **options):

@@ -14,7 +14,7 @@ import numpy as np
 from scribe.files.stroke_file import STYLES_FILE, load_strokes
 from scribe.ink.batch import make_batch
 from scribe.writing.lines import Style
-from scribe.writing.sampler import sampler_of
+from scribe.writing.whole_lines import whole_lines
 
 # `text_gain` of 300 real lines: 0.38 nats a point in half of them, and 0.1 in all but one; with the text of another
 # line, 3 in 100 have more.
@@ -74,5 +74,5 @@ def text_gain(style: Style, model) -> float:
 
     batch = make_batch([strokes] * len(texts), texts, model.config.alphabet)
     arrays = batch.x, batch.y, batch.mask, batch.one_hot
-    right, wrong = (sampler_of(model).loss(*(v[rows] for v in arrays)) for rows in (slice(0, 1), slice(1, None)))
+    right, wrong = (whole_lines(model).loss(*(v[rows] for v in arrays)) for rows in (slice(0, 1), slice(1, None)))
     return float(wrong - right)

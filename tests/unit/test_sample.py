@@ -1,6 +1,7 @@
 """The sampler: what it draws, when it stops, what it refuses."""
 
 import dataclasses
+import time
 import types
 
 import numpy as np
@@ -9,12 +10,10 @@ import pytest
 from model import HandwritingModel, load_model, split_head
 from sample import contradictions, parse_args, sample, sample_batch, to_one_hot
 from scribe.files.stroke_file import save_strokes
-from scribe.network.tf_setup import tf
-from scribe.writing import lines as written_lines
-from scribe.writing import proofread
+from scribe.network.point_network import NetworkState
+from scribe.writing import line_writer, proofread, sampler
 from scribe.writing.bias import COMPONENT_BIAS, STROKE_BIAS, draw_point
 from scribe.writing.proofread import sample_checked
-from scribe.writing.sampler import sampler_of
 from scribe.writing.styles import MIN_TEXT_GAIN, load_style, text_gain
 
 ALPHABET = " abcde."
@@ -42,7 +41,7 @@ def draw_many(y, nmixtures, bias=0.0, resting=0.0, n=200_000, **where):
     rng = np.random.default_rng(1)
     noise = np.concatenate([rng.standard_normal((n, 2)), rng.random((n, 2))], axis=1).astype(np.float32)
     biases = np.full((n, 1), bias, np.float32)
-    return draw_point(np.repeat(y, n, axis=0), nmixtures, biases, noise, resting, **where).numpy()
+    return draw_point(np.repeat(y, n, axis=0), nmixtures, biases, noise, resting, **where)
 
 
 def favoured(*shares, by):
@@ -100,13 +99,13 @@ def test_a_bias_chooses_among_components_that_move_and_makes_the_pen_rest_less()
 def test_a_component_is_drawn_even_where_rounding_ends_the_sum_below_one():
     y = hand([(1 / 3, j, 0, 0.1, 0.1, 0) for j in range(3)])
     noise = np.array([[0, 0, np.nextafter(np.float32(1), np.float32(0)), 0]], np.float32)
-    assert draw_point(y, 3, np.zeros((1, 1), np.float32), noise).numpy()[0, 0] == pytest.approx(2)
+    assert draw_point(y, 3, np.zeros((1, 1), np.float32), noise)[0, 0] == pytest.approx(2)
 
 
 def test_one_point_agrees_with_the_density_of_the_whole_network():
     y = hand([(1.0, 1.0, -2.0, 0.5, 2.0, 0.6)])
     density = split_head(y, 1, 0.7)
-    drawn = draw_point(y, 1, np.full((1, 1), 0.7, np.float32), np.zeros((1, 4), np.float32)).numpy()[0]
+    drawn = draw_point(y, 1, np.full((1, 1), 0.7, np.float32), np.zeros((1, 4), np.float32))[0]
     for column, name in enumerate(("mu1", "mu2", "sigma1", "sigma2", "rho")):
         assert drawn[column] == pytest.approx(float(density[name][0, 0]), rel=1e-6)
 
@@ -125,12 +124,21 @@ def test_sample_returns_strokes_phis_and_kappas_of_the_documented_shapes(model):
 def test_lines_that_wait_for_a_row_are_the_same_as_when_all_begin_at_once(model, monkeypatch):
     texts = ["a", "bc de", "abc", "de. abc", "ba", "cab de", "e", "d d"]
     at_once = sample_batch(texts, model, bias=0.5, seed=4)
-    monkeypatch.setattr(written_lines, "ROWS", 3)
+    monkeypatch.setattr(sampler, "ROWS", 3)
     waiting = sample_batch(texts, model, bias=0.5, seed=4)
     for line, same in zip(at_once, waiting, strict=True):
         assert line.text == same.text and line.finished == same.finished
         for name in ("strokes", "phis", "kappas"):
             np.testing.assert_allclose(getattr(line, name), getattr(same, name), rtol=1e-3, atol=1e-3)
+
+
+def test_the_same_call_gives_the_same_lines_bit_for_bit_however_long_each_thread_takes(model, monkeypatch):
+    texts = ["abcde"[: 1 + i % 5] * (1 + i % 3) for i in range(40)]  # two threads
+    first = sample_batch(texts, model, seed=2)
+    noise = line_writer._noise
+    monkeypatch.setattr(line_writer, "_noise", lambda seed, n: time.sleep(0.001 * (seed[1] % 3)) or noise(seed, n))
+    for line, same in zip(first, sample_batch(texts, model, seed=2), strict=True):
+        np.testing.assert_array_equal(line.strokes, same.strokes)
 
 
 @pytest.mark.smoke
@@ -246,27 +254,43 @@ def test_a_style_is_continued_and_not_returned(model):
     assert line.text == "abc" and line.phis.shape[1] == 3 and (line.strokes[0, :2] == 0).all()
     assert line.strokes.shape != plain.strokes.shape or not np.allclose(line.strokes, plain.strokes)
     # The window starts where the priming left it: the positions are counted from the first character of the text.
-    no_hand, no_glyphs = np.zeros([1, 0], np.float32), np.zeros([1, 8, 0], np.float32)
-    state = sampler_of(model).prime(
-        style[0][None, :-1].astype(np.float32),
-        to_one_hot("dead abc", None, ALPHABET)[None],
-        no_hand,
-        no_glyphs,
-        model.zero_state(1),
-    )
-    assert (line.kappas[0] > state[1].numpy()[0] - 5).all()
+    out = model({"stroke_data": style[0][None, :-1], "char_seq": to_one_hot("dead abc", None, ALPHABET)[None]})
+    assert (line.kappas[0] > out["kappa"].numpy()[0, :, 0] - 5).all()
 
 
-def test_a_style_that_is_read_in_stretches_primes_as_one_that_is_read_at_once(model, monkeypatch):
-    """All of it at once, for 32 lines, took more than a gigabyte."""
-    rng = np.random.default_rng(0)
-    style = (np.concatenate([rng.normal(0, 1, (20, 2)), np.zeros((20, 1))], axis=1), "dead")
-    at_once = sample_batch(["abc", "dd"], model, style=style, seed=1, tsteps=15)
-    monkeypatch.setattr(written_lines, "POINTS_PRIMED_TOGETHER", 7)
-    monkeypatch.setattr(written_lines, "LINES_PRIMED_TOGETHER", 1)
-    for line, other in zip(sample_batch(["abc", "dd"], model, style=style, seed=1, tsteps=15), at_once):
-        np.testing.assert_allclose(line.strokes, other.strokes, rtol=1e-3, atol=1e-4)
-        np.testing.assert_allclose(line.kappas, other.kappas, rtol=1e-3)
+def primed(texts, model, style):
+    """What each of the texts begins with: three h, three c, kappa and window."""
+    writer = line_writer.LineWriter(texts, model, np.ones(len(texts)), [None] * len(texts), style=style)
+    writer._start = used, _ = writer._common_start()
+    network, states = writer.network, writer.states_of(range(len(texts)))
+    hs = [[state.inputs[columns] for columns in network._outputs] for state in states]
+    return used, [(h, s.cells, s.kappa, s.inputs[network._window]) for h, s in zip(hs, states, strict=True)]
+
+
+STYLE_OF_MANY_LETTERS = (
+    np.random.default_rng(0).normal(0, 1, (20, 3)).astype(np.float32) * [1, 1, 0],
+    "dead " * 8,
+)
+
+
+def test_priming_lines_together_while_their_texts_have_no_weight_gives_each_the_state_of_its_own_text(model):
+    strokes, text = STYLE_OF_MANY_LETTERS
+    used, states = primed(["abc", "eeee"], model, (strokes, text))
+    assert used == 19  # the window has read a few characters of the forty
+    for (hs, cells, kappa, window), own in zip(states, ("abc", "eeee"), strict=True):
+        one_hot = to_one_hot(text.strip() + " " + own, None, ALPHABET)[None]
+        out = model({"stroke_data": strokes[None, :-1], "char_seq": one_hot})
+        for layer, (h, c) in enumerate(out["states"]):
+            np.testing.assert_allclose(hs[layer], h[0], atol=1e-5)
+            np.testing.assert_allclose(cells[layer], c[0], atol=1e-5)
+        np.testing.assert_allclose(kappa, out["kappa"][0, :, 0], atol=1e-5)
+        np.testing.assert_allclose(window, out["window"][0], atol=1e-5)
+
+
+def test_a_text_that_the_attention_sees_early_is_primed_on_its_own(model):
+    strokes, _ = STYLE_OF_MANY_LETTERS
+    used, states = primed(["abc", "eeee"], model, (strokes, "d"))  # the window has passed it after a few points
+    assert used < 3 and not np.allclose(states[0][1], states[1][1])
 
 
 @pytest.mark.smoke
@@ -356,10 +380,11 @@ def test_only_lines_that_failed_are_written_again(model, monkeypatch):
     texts = ["abc", "bad", "cab"]
     seen = failing(monkeypatch, lambda line, count: line.text != "bad" or count > 4)
     lines, failures, written = sample_checked(texts, model, seed=3, tsteps=20)
-    assert [line.text for line in seen] == ["abc", "bad", "cab", "bad", "bad"]
+    assert sorted(line.text for line in seen[:3]) == sorted(texts) and [line.text for line in seen[3:]] == ["bad"] * 2
     assert written == [1, 3, 1] and failures == [[], [], []]
     first = sample_batch(texts, model, seed=3, tsteps=20)
-    assert np.array_equal(lines[0].strokes, first[0].strokes) and np.array_equal(lines[2].strokes, first[2].strokes)
+    for k in (0, 2):
+        np.testing.assert_allclose(lines[k].strokes, first[k].strokes, atol=1e-3)  # rows of a product round differently
     assert not np.array_equal(lines[1].strokes, first[1].strokes)
 
 
@@ -446,37 +471,44 @@ def test_tries_have_to_be_one_or_more(model):
 
 
 class ScriptedModel:
-    """Plays a script instead of a network: at point t, how far the pen moves, whether it lifts, where the window is."""
+    """Stands for a model: its network plays a script."""
 
     rnn_size, nmixtures, kmixtures, hand_size = 1, 1, 1, 0
 
     def __init__(self, script):
         self.config = types.SimpleNamespace(alphabet=ALPHABET, data_scale=50.0, first_pen=0, hand_size=0)
-        self.char_vec_len = len(ALPHABET) + 1
         self.script = np.array([(*row, 0)[:3] for row in script], np.float32)
-
-    def zero_state(self, batch):
-        lstms = tuple((tf.zeros([batch, 1]),) * 2 for _ in range(3))
-        return lstms, tf.zeros([batch, 1]), tf.zeros([batch, self.char_vec_len])
-
-    def step_weights(self):
-        return ()
-
-    def text_with_glyphs(self, char_seq, glyphs):
-        return char_seq
 
     def lstm_biases(self, hand):
         return ()
 
-    def step(self, x, char_seq, mask, state, weights):
-        states, time, window = state
-        row = tf.gather(self.script, tf.minimum(tf.cast(time[:, 0], tf.int32), len(self.script) - 1))
-        dx, lift, position = (row[:, k : k + 1] for k in range(3))
-        zero = tf.zeros_like(dx)
-        y = tf.concat([lift * 80 - 40, zero, dx, zero, zero - 9, zero - 9, zero], axis=-1)
-        places = tf.range(tf.shape(char_seq)[1], dtype=tf.float32)
-        phi = tf.exp(-4 * (places - position) ** 2) * mask
-        return y, phi, (states, time + 1, window)
+
+class ScriptedNetwork:
+    """At point t, how far the pen moves, whether it lifts, where the window is."""
+
+    def __init__(self, model):
+        self.script = model.script
+
+    def begin(self, rows):
+        nothing = np.zeros([rows, 0], np.float32)
+        return NetworkState(nothing, nothing, np.zeros([rows, 1], np.float32))
+
+    def biases(self, lstm_biases):
+        return np.zeros([1, 0], np.float32)
+
+    def step(self, state, points, text, mask, biases):
+        dx, lift, position = self.script[np.minimum(state.kappa[:, 0].astype(int), len(self.script) - 1)].T
+        state.kappa[:] += 1
+        zero = np.zeros_like(dx)
+        y = np.stack([lift * 80 - 40, zero, dx, zero, zero - 9, zero - 9, zero], axis=-1)
+        return y, np.exp(-4 * (np.arange(mask.shape[1], dtype=np.float32) - position[:, None]) ** 2) * mask
+
+
+@pytest.fixture
+def scripted(monkeypatch):
+    """Makes a model that plays a script."""
+    monkeypatch.setattr(line_writer, "PointNetwork", ScriptedNetwork)
+    return ScriptedModel
 
 
 DOWN, UP = 0, 1
@@ -496,16 +528,15 @@ DOWN, UP = 0, 1
         pytest.param([(1, DOWN, 2)] * 7 + [(1, UP, 2)], 8, id="the pen is down"),
     ],
 )
-def test_a_line_ends_after_the_last_stroke_of_its_last_character(script, expected):
-    line = sample_batch(["aa"], ScriptedModel(script), bias=5, tsteps=12)[0]
+def test_a_line_ends_after_the_last_stroke_of_its_last_character(scripted, script, expected):
+    line = sample_batch(["aa"], scripted(script), bias=5, tsteps=12)[0]
     assert line.finished and len(line.strokes) == expected
 
 
-def test_a_dotted_character_gets_its_dot_though_it_stands_to_the_right_and_no_other_gets_more():
+def test_a_dotted_character_gets_its_dot_though_it_stands_to_the_right_and_no_other_gets_more(scripted):
     script = [(1, DOWN, 1), (1, UP, 1.3), (1, DOWN, 1.3), (1, UP, 1.8), (1, DOWN, 1.8)]
-    model = ScriptedModel(script)
+    model = scripted(script)
     model.config.alphabet = " aix"
-    model.char_vec_len = 5
     lengths = [len(sample_batch([text], model, bias=5, tsteps=12)[0].strokes) for text in ("aa", "ai", "ax")]
     assert lengths == [2, 4, 2]
 
@@ -515,7 +546,7 @@ def test_what_a_primed_line_still_writes_of_its_style_is_cut_off():
     points[[1, 3], 5] = 1  # strokes of 2, 2 and 2 points
     phis = np.zeros((6, 4))
     phis[[0, 1, 2, 3, 4, 5], [1, 1, 2, 2, 2, 3]] = 1
-    assert written_lines._own_start(points, phis, first=2) == 2
-    assert written_lines._own_start(points, phis, first=1) == 0
+    assert line_writer._own_start(points, phis, first=2) == 2
+    assert line_writer._own_start(points, phis, first=1) == 0
     points[:, 5] = 0  # the pen never lifted: nothing can be cut
-    assert written_lines._own_start(points, phis, first=2) == 0
+    assert line_writer._own_start(points, phis, first=2) == 0

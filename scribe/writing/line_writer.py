@@ -1,0 +1,275 @@
+"""What writes the lines of `sample_batch` and `sample_checked`: prepares texts, deals them out to threads, primes.
+
+    writer = LineWriter(["Hello World", "Dear Jon,"], load_model(), bias=1.0)
+    writer.write([(7, 0), (7, 1)], judge)
+
+Letters: N texts, n points of a line, U characters, A alphabet + 1, D numbers of a hand, K window components.
+"""
+
+import dataclasses
+import math
+import os
+import threading
+from collections import deque
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from scribe.console import shortened
+from scribe.hands.hand import hand_arrays
+from scribe.ink.alphabet import fit_to_alphabet, to_one_hot
+from scribe.ink.composing import ComposedInk
+from scribe.network.blas import one_thread
+from scribe.network.config import POINT_SIZE
+from scribe.network.point_network import NetworkState, PointNetwork
+from scribe.writing.sampler import (
+    LATE_DOT,
+    MAYBE_PASSED,
+    PLACES_AFTER,
+    Drawing,
+    LineText,
+    LineToWrite,
+    RowState,
+    stack_rows,
+    take_rows,
+    write_lines,
+)
+
+# Real handwriting has about 21 pen points a character and rarely more than 36; a line that is not finished after this
+# many has gone astray.
+LIMIT_POINTS_PER_CHARACTER, LIMIT_EXTRA_POINTS = 45, 100
+LINES_PER_GROUP = 128  # lines that one thread writes
+LINES_FOR_TWO_GROUPS = 8  # more lines than this are worth a second thread
+LINES_PRIMED_TOGETHER = 32
+# Lines that have ended are judged so many together, which takes half as long as one by one; fewer where no line waits
+# and the lines to judge are this share of those that are still being written.
+JUDGED_TOGETHER, IDLE_ROWS = 8, 0.25
+NO_WEIGHT = 1e-7  # beside weights of about 1 lost in the rounding of float32
+
+Style = tuple[NDArray[Any], str]  # strokes [n, 3], offsets in units of data_scale, and their text
+
+
+@dataclasses.dataclass
+class Line:
+    """One written line; n points, U characters, K window components.
+
+    Attributes:
+        text: what was to be written, in the characters of the model's alphabet and composed ones.
+        strokes: float32 [n, 6]: x, y (absolute, y grows downwards), sigma1, sigma2, rho of the component that the point
+            was drawn from, pen lift (1 where the pen lifts after the point). Lengths in units of data_scale.
+        phis: float32 [n, U], the weight of every character at every point (eq. 46).
+        kappas: float32 [n, K], the window positions in characters; 0 is the first character of `text`.
+        finished: whether the line ended after its last character, within the limit.
+        ink: of a line with composed characters: which points were added, and the character of each (`ComposedInk`);
+            None: the attention tells it (`scribe/ink/point_characters.py`).
+        base: of such a line: the line as the network wrote it, without what was composed.
+    """
+
+    text: str
+    strokes: NDArray[np.float32]
+    phis: NDArray[np.float32]
+    kappas: NDArray[np.float32]
+    finished: bool
+    ink: ComposedInk | None = None
+    base: "Line | None" = None
+
+
+# Takes lines that have ended with the numbers of their texts; returns the numbers and seeds of texts to write again.
+Judge = Callable[[list[tuple[int, Line]]], list[tuple[int, tuple]]]
+
+
+class LineWriter:
+    """Texts that one network writes together, each perhaps several times.
+
+    Args: as those of `sample_batch`, checked, with a hand for each text.
+    """
+
+    def __init__(
+        self, texts, model, biases, hands, *, tsteps=None, style=None, initial_states=None, eos_threshold=None
+    ):
+        self.texts, self.biases, self.hands = list(texts), np.asarray(biases, np.float32), hands
+        self.model, self.network, self.drawing = model, PointNetwork(model), Drawing.of(model)
+        self.tsteps, self.eos_threshold = tsteps, eos_threshold
+        self.given = None if initial_states is None else _given_states(initial_states, model, self.network)
+        self.prime_strokes, self.prime_text = np.array([[0, 0, model.config.first_pen]], np.float32), ""
+        if style is not None:
+            self.prime_strokes, self.prime_text = _checked_style(style, model.config.alphabet)
+        self._biases: dict[int, NDArray] = {}  # of each hand, by its id
+        self.places = len(self.prime_text) + max(map(len, self.texts)) + PLACES_AFTER
+
+    def write(self, seeds: Sequence[tuple], judge: Judge) -> None:
+        """Writes every text once, and again where `judge` asks for it.
+
+        Args:
+            seeds: of each text.
+            judge: called as lines come to their end, from several threads.
+        """
+        # The groups run side by side, each with lines of all lengths, the longest first: at the end, when no line is
+        # left to begin, short ones fill the batch.
+        longest_first = sorted(range(len(self.texts)), key=lambda i: -len(self.texts[i]))
+        count = groups_of(len(self.texts))
+
+        def write_group(members):
+            queue = _Queue(self, [(i, seeds[i]) for i in members])
+            unjudged: list = []
+            for ended, left in write_lines(self.network, self.drawing, queue):
+                unjudged += [(line.key, self._as_line(line)) for line in ended]
+                if len(unjudged) >= JUDGED_TOGETHER or not queue and len(unjudged) >= left * IDLE_ROWS:
+                    queue.waiting.extend(judge(unjudged))
+                    unjudged = []
+                if stopped.is_set():
+                    return
+
+        stopped = threading.Event()
+        with one_thread(), ThreadPoolExecutor(min(count, os.cpu_count() or 1)) as pool:
+            self._start = self._common_start()
+            try:
+                for _ in pool.map(write_group, [longest_first[k::count] for k in range(count)]):
+                    pass
+            except BaseException:  # Ctrl-C, too
+                stopped.set()
+                raise
+
+    def limit(self, i):
+        """Most points of a text."""
+        return self.tsteps or LIMIT_POINTS_PER_CHARACTER * len(self.texts[i]) + LIMIT_EXTRA_POINTS
+
+    def line_to_write(self, i, seed, network):
+        """A text as a row of the sampler takes it; `network` is the `NetworkState` that it begins with, without B."""
+        noise = _noise(seed, self.limit(i))
+        if self.eos_threshold is not None:
+            noise[:, 3] = self.eos_threshold  # the number that the probability of a pen lift has to exceed
+        zero = np.float32(0)
+        start = RowState(network, self.prime_strokes[-1], np.int64(0), zero, zero, np.bool_(False))
+        return LineToWrite(i, self.line_text(i), start, noise)
+
+    def line_text(self, i):
+        """The `LineText` of a text, without B."""
+        text, last, places = self.prime_text + self.texts[i], self.texts[i][-1], np.arange(self.places)
+        vectors, glyphs = hand_arrays([self.hands[i]], [text], self.model.config.hand_size, self.places)
+        hand = id(self.hands[i])
+        if hand not in self._biases:
+            self._biases[hand] = self.network.biases(self.model.lstm_biases(vectors))[0]
+        one_hot = to_one_hot(text, self.places, self.model.config.alphabet)
+        return LineText(
+            char_seq=np.concatenate([one_hot, glyphs[0]], axis=1),
+            mask=(places < len(text) + PLACES_AFTER).astype(np.float32),
+            past_end=(places - len(text) + 1).astype(np.float32),
+            biases=self._biases[hand],
+            bias=self.biases[i : i + 1],
+            passed_at=np.float32(np.inf if last in LATE_DOT else MAYBE_PASSED),
+            limit=np.int64(self.limit(i)),
+        )
+
+    # ---- priming
+
+    def _common_start(self):
+        """How many points of the style are the same work for all texts, and the state of the network after them, B = 1.
+
+        The texts begin after that of the style, and have no weight until the attention comes near.
+        """
+        network = self.network.begin(1)
+        if len(set(map(id, self.hands))) > 1:
+            return 0, network
+        text = stack_rows([self.line_text(0)])
+        for used, point in enumerate(self.prime_strokes[:-1]):
+            before = take_rows(network, slice(None))
+            _, phi = self._read(network, point, text)
+            if phi[:, len(self.prime_text) :].max() > NO_WEIGHT:
+                return used, before
+        return len(self.prime_strokes) - 1, network
+
+    def states_of(self, which):
+        """The `NetworkState` that some of the texts begin with, each without B: after all points of the style but the
+        last, the first input."""
+        if self.given is not None:
+            return [take_rows(self.given, i) for i in which]
+        used, network = self._start
+        states = stack_rows([take_rows(network, 0)] * len(which))
+        if used < len(self.prime_strokes) - 1:
+            text = stack_rows([self.line_text(i) for i in which])
+            for point in self.prime_strokes[used:-1]:
+                self._read(states, point, text)
+        return [take_rows(states, row) for row in range(len(which))]
+
+    def _read(self, states, point, text):
+        points = np.broadcast_to(point, [len(text.mask), POINT_SIZE])
+        return self.network.step(states, points, text.char_seq, text.mask, text.biases)
+
+    def _as_line(self, written):
+        """The `Line` of what a row has written, without what it still wrote of the style."""
+        text, first = self.texts[written.key], len(self.prime_text)
+        start = _own_start(written.points, written.phis, first) if first else 0
+        strokes, phis, kappas = (part[start:].copy() for part in (written.points, written.phis, written.kappas))
+        strokes[0, :2] = 0.0  # the line starts at the origin, wherever the style ended
+        strokes[:, :2] = np.cumsum(strokes[:, :2], axis=0)
+        return Line(text, strokes, phis[:, first : first + len(text)].copy(), kappas - first, written.finished)
+
+
+class _Queue:
+    """Texts that wait for a row, each made ready when a row takes it."""
+
+    def __init__(self, writer, waiting):
+        self.writer, self.waiting = writer, deque(waiting)  # of (number of the text, seed); may be added to
+        self.states: dict[int, NetworkState] = {}  # what a text begins with; one that is written again, with the same
+
+    def __len__(self):
+        return len(self.waiting)
+
+    def popleft(self):
+        i, seed = self.waiting[0]
+        if i not in self.states:
+            new = list(dict.fromkeys(j for j, _ in self.waiting if j not in self.states))[:LINES_PRIMED_TOGETHER]
+            self.states |= zip(new, self.writer.states_of(new), strict=True)
+        self.waiting.popleft()
+        return self.writer.line_to_write(i, seed, self.states[i])
+
+
+def groups_of(lines: int) -> int:
+    """In how many groups so many lines are written; as many cores are used at least.
+
+    It must not depend on the machine: it changes the rounding of the products, and with it the lines.
+    """
+    return max(math.ceil(lines / LINES_PER_GROUP), min(2, math.ceil(lines / LINES_FOR_TWO_GROUPS)))
+
+
+def _given_states(initial_states, model, network):
+    """`initial_states` of `sample_batch` as a `NetworkState`."""
+    given = initial_states if isinstance(initial_states, dict) else {"states": initial_states}
+    pairs = [tuple(map(np.asarray, pair)) for pair in given["states"]]
+    if [len(pair) for pair in pairs] != [2, 2, 2]:
+        raise ValueError("initial_states has to hold the states of the three LSTMs, a pair (h, c) of each.")
+    rows = len(pairs[0][0])
+    kappa = np.asarray(given["kappa"])[:, :, 0] if "kappa" in given else np.zeros([rows, model.kmixtures])
+    return network.given(pairs, kappa, np.asarray(given.get("window", 0.0)))
+
+
+def _noise(seed, tsteps):
+    """[tsteps, 4] two normals, two uniforms; the first rows do not depend on how many there are."""
+    normal, uniform = (np.random.default_rng([*seed, stream]) for stream in (0, 1))
+    parts = [g([tsteps, 2], dtype=np.float32) for g in (normal.standard_normal, uniform.random)]
+    return np.concatenate(parts, axis=1)
+
+
+def _checked_style(style, alphabet):
+    """A style as float32 strokes, and its text with a space after it."""
+    strokes, text = style
+    strokes = np.asarray(strokes, np.float32)
+    text = fit_to_alphabet(text.strip(), alphabet)[0]
+    if strokes.ndim != 2 or strokes.shape[1] != POINT_SIZE or not len(strokes) or not text:
+        raise ValueError(
+            f"a style is (strokes [n, 3], text), but this one has {strokes.shape} strokes and {shortened(repr(text))}."
+        )
+    return strokes, text + " "
+
+
+def _own_start(points, phis, first):
+    """Where a primed line begins: after the strokes that still belong to the style's text, its first characters."""
+    reached = np.flatnonzero(np.argmax(phis, axis=1) >= first)
+    if not len(reached):
+        return 0
+    lifts = np.flatnonzero(points[: reached[0], 5] > 0.5)
+    return int(lifts[-1]) + 1 if len(lifts) else 0
