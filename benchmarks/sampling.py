@@ -1,15 +1,20 @@
-"""Measures sampling: points per second for few and many lines against the machine's own limit, and the cold start.
+"""Measures sampling as it is used, against the machine's own limits, and the cold start.
 
-    python3 benchmarks/sampling.py                          # the shipped model, about two minutes
+    python3 benchmarks/sampling.py                          # the shipped model, about three minutes
     python3 benchmarks/sampling.py --lines 1 64 --repeats 5 --json sampling.json
+    python3 benchmarks/sampling.py --against ../before      # in turns with another checkout of the suite
 
-For many lines the limit is the rate of large float32 matrix products, with 2 x parameters operations for each point, on
-as many cores as there are groups of lines; for one line it is the rate at which the weights can be read, once for each
-point. Both are measured in the same run; medians count. The cold start is that of
-`sample.py --text "Hello World"` in a new process, and the time of its parts.
+Three tables. Lines written: `sample_batch` of so many varied texts, each to its end, and the inner loop alone: as many
+lines of 300 points that all end together. Letters: characters a second that are kept, with the checks of
+`sample_checked` on, all lines primed with one. Cold start: `sample.py --text "Hello World"` in a new process against
+TensorFlow's bare import. Medians count. Whatever is compared runs in turns, each in a process of its own.
+
+For many lines the limit is the rate of large float32 matrix products, with 2 x parameters operations for each point;
+for one line it is the rate at which the weights can be read, once for each point. Both are measured in the same run.
 """
 
 import argparse
+import json
 import os
 import statistics
 import subprocess
@@ -22,22 +27,59 @@ import numpy as np
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 sys.path.insert(0, ROOT)
 
-TEXT = "What I cannot create I do not understand"
-POINTS = 300  # of every line
+TEXTS = os.path.join(ROOT, "data", "evaluation_texts.txt")
+INNER_TEXT = "What I cannot create I do not understand"
+INNER_POINTS = 300  # of every line of the inner loop
+LETTER_LINES = 48
 SQUARE = 2048  # side of the matrices whose products give the machine's rate
-PARTS = """
-import time; start = time.perf_counter(); times = []
-def lap(name):
-    global start
-    now = time.perf_counter(); times.append((name, now - start)); start = now
-import sample; lap("import")
+# What a worker does for each line of its stdin, [kind, texts, seed]; it runs in any checkout since the first one.
+WORKER = """
+import json, os, sys, time
+sys.path.insert(0, os.getcwd())
 from model import load_model
-sample.one_thread_per_operation(); model = load_model({prefix!r}); lap("restore")
-sample.sample_batch(["H"], model, tsteps=1); lap("trace")
-lines = sample.sample_batch(["Hello World"], model, bias=1.5, seed=1); lap("sample")
-sample.draw(lines, {folder!r}, "x"); lap("draw")
-print(" ".join(f"{{name}}={{seconds:.3f}}" for name, seconds in times))
+from scribe.network.tf_setup import one_thread_per_operation
+from scribe.pages.letter import as_style
+from scribe.writing.lines import sample_batch
+from scribe.writing.proofread import sample_checked
+from scribe.writing.recogniser import load_recogniser
+one_thread_per_operation()
+model, recogniser = load_model({prefix!r}), load_recogniser()
+for request in sys.stdin:
+    kind, texts, seed = json.loads(request)
+    start = time.perf_counter()
+    if kind == "letter":
+        first = sample_batch(texts[:1], model, seed=seed)[0]
+        checked = sample_checked(texts[1:], model, seed=seed, style=as_style(first), recogniser=recogniser)
+        amount = sum(len(line.text) for line, found in zip(checked.lines, checked.failures) if not found)
+    else:
+        lines = sample_batch(texts, model, seed=seed, tsteps={points} if kind == "inner" else None)
+        amount = sum(len(line.strokes) for line in lines)
+    print(json.dumps(amount / (time.perf_counter() - start)), flush=True)
 """
+
+
+class Worker:
+    """A process that writes each time it is asked to, and answers with points or characters a second."""
+
+    def __init__(self, script, folder, prefix):
+        script = script.format(prefix=prefix, points=INNER_POINTS)
+        environment = {**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3"}
+        self.process = subprocess.Popen(
+            [sys.executable, "-c", script], cwd=folder, env=environment, text=True,
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+        )  # fmt: skip
+
+    def __call__(self, kind, texts, seed):
+        self.process.stdin.write(json.dumps([kind, texts, seed]) + "\n")
+        self.process.stdin.flush()
+        answer = self.process.stdout.readline()
+        if not answer:
+            raise SystemExit(f"a worker ended with exit code {self.process.wait()}")
+        return json.loads(answer)
+
+    def close(self):
+        self.process.stdin.close()
+        self.process.wait()
 
 
 def seconds_of(function):
@@ -46,77 +88,96 @@ def seconds_of(function):
     return time.perf_counter() - start
 
 
-def measure_rates(model, counts, repeats):
-    """For each number of lines a dict: points per second, that of the limit, and the share of it."""
-    from scribe.network.tf_setup import tf
-    from scribe.writing.lines import groups_of, sample_batch
+def texts_for(count, seed):
+    """So many of the texts that evaluate.py uses, other ones for each seed."""
+    with open(TEXTS, encoding="utf-8") as file:
+        texts = [line.strip() for line in file if line.strip()]
+    return [texts[(seed * count + i) % len(texts)] for i in range(count)]
 
-    parameters = sum(int(np.prod(v.shape)) for v in model.trainable_variables)
+
+def in_turns(workers, kind, count, repeats):
+    """The median rate of each worker for so many lines; the same lines go to all, one after the other. The first lines
+    are not timed."""
+    rates = {name: [] for name in workers}
+    for seed in range(repeats + 1):
+        texts = [INNER_TEXT] * count if kind == "inner" else texts_for(count, seed)
+        for name, worker in workers.items():
+            rates[name].append(worker(kind, texts, seed))
+    return {name: statistics.median(values[1:]) for name, values in rates.items()}
+
+
+def measure_limits(prefix):
+    """(points a second by the rate of matrix products, points a second of one line by the rate of reading weights)."""
+    from scribe.network.checkpoint import load_config
+    from scribe.network.tf_setup import tf
+
+    parameters = load_config(prefix).weights
     a, b = (tf.random.normal([SQUARE, SQUARE]) for _ in range(2))
     # As large as the weights; two, so that none stays in the cache alone. NumPy's product with a vector reads fastest.
     weights = [np.ones([parameters // 1024, 1024], np.float32) for _ in range(2)]
     vector = np.ones(1024, np.float32)
-    product = tf.function(lambda: tf.matmul(a, b))
-    product()
-    # Before the sampling, since the threads of NumPy's products go on waiting for work for a while.
-    flops = statistics.median(2 * SQUARE**3 / seconds_of(lambda: product().numpy()) for _ in range(repeats))
-    reads = statistics.median(20 / seconds_of(lambda: [w @ vector for w in 10 * weights]) for _ in range(repeats))
-    time.sleep(1)
-    results = []
-    for count in counts:
-        rates = []
-        for seed in range(repeats + 1):
-            start = time.perf_counter()
-            points = sum(len(line.strokes) for line in sample_batch([TEXT] * count, model, seed=seed, tsteps=POINTS))
-            rates.append(points / (time.perf_counter() - start))
-        rate = statistics.median(rates[1:])  # the first one warms up
-        groups = min(os.cpu_count() or 1, groups_of(count))
-        # A product runs on one core here, as within the sampler.
-        limit = min(flops * groups / (2 * parameters), reads * count)
-        results.append({"lines": count, "points_per_second": rate, "limit": limit, "share": rate / limit})
-    return results
+    flops = max(2 * SQUARE**3 / seconds_of(lambda: tf.matmul(a, b).numpy()) for _ in range(5))
+    reads = max(20 / seconds_of(lambda: [w @ vector for w in 10 * weights]) for _ in range(5))
+    return flops / (2 * parameters), reads
 
 
-def measure_cold_start(prefix, repeats):
-    """Median seconds of the whole command in a new process, and of its parts in another."""
-    whole, parts = [], {}
-    with tempfile.TemporaryDirectory() as folder:
-        command = [sys.executable, os.path.join(ROOT, "sample.py"), "--text", "Hello World", "--bias", "1.5"]
-        command += ["--seed", "1", "--save_path", prefix, "--log_dir", folder]
-        script = PARTS.format(prefix=prefix, folder=folder)
+def measure_cold_start(folders, prefix, repeats):
+    """Median seconds of TensorFlow's bare import, and of the whole command in each folder, in turns."""
+    environment = {**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3"}
+    commands = {"import tensorflow": ([sys.executable, "-c", "import tensorflow"], ROOT)}
+    with tempfile.TemporaryDirectory() as pictures:
+        flags = ["--text", "Hello World", "--bias", "1.5", "--seed", "1", "--save_path", prefix, "--log_dir", pictures]
+        for name, folder in folders.items():
+            commands[name] = [sys.executable, "sample.py", *flags], folder
+        seconds = {name: [] for name in commands}
         for _ in range(repeats):
-            whole.append(seconds_of(lambda: subprocess.run(command, check=True, capture_output=True)))
-            done = subprocess.run([sys.executable, "-c", script], check=True, capture_output=True, text=True, cwd=ROOT)
-            for part in done.stdout.split():
-                name, seconds = part.split("=")
-                parts.setdefault(name, []).append(float(seconds))
-    return statistics.median(whole), {name: statistics.median(values) for name, values in parts.items()}
+            for name, (command, folder) in commands.items():
+                start = time.perf_counter()
+                subprocess.run(command, check=True, capture_output=True, cwd=folder, env=environment)
+                seconds[name].append(time.perf_counter() - start)
+    return {name: statistics.median(values) for name, values in seconds.items()}
 
 
 def main(argv=None):
     p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     p.add_argument("--save_path", default=os.path.join(ROOT, "saved", "checkpoint"), help="prefix of the checkpoint")
     p.add_argument("--lines", type=int, nargs="+", default=[1, 8, 64, 256], help="numbers of lines written at once")
-    p.add_argument("--repeats", type=int, default=5, help="runs, of which the median counts")
+    p.add_argument("--repeats", type=int, default=3, help="runs, of which the median counts")
+    p.add_argument("--against", metavar="FOLDER", help="another checkout of the suite, measured in turns with this one")
     p.add_argument("--json", metavar="FILE", help="file for everything that was measured")
     args = p.parse_args(argv)
-    whole, parts = measure_cold_start(args.save_path, min(3, args.repeats))
-    print(
-        f"Cold start: {whole:.1f} s in all; " + ", ".join(f"{name} {seconds:.1f} s" for name, seconds in parts.items())
-    )
+    prefix = os.path.abspath(args.save_path)
+    folders = {"suite": ROOT} | ({"against": os.path.abspath(args.against)} if args.against else {})
 
-    from model import load_model
-    from scribe.files.atomic import save_json
-    from scribe.network.tf_setup import one_thread_per_operation
+    results = {"cold_start": measure_cold_start(folders, prefix, args.repeats)}
+    bare = results["cold_start"]["import tensorflow"]
+    print("Cold start: " + ", ".join(f"{name} {s:.1f} s ({s / bare:.2f})" for name, s in results["cold_start"].items()))
 
-    one_thread_per_operation()
-    results = measure_rates(load_model(args.save_path), args.lines, args.repeats)
-    print(f"{'lines':>6}{'points/s':>10}{'limit':>10}{'share':>8}")
-    for r in results:
-        print(f"{r['lines']:>6}{r['points_per_second']:>10.0f}{r['limit']:>10.0f}{r['share']:>8.0%}")
+    workers = {name: Worker(WORKER, folder, prefix) for name, folder in folders.items()}
+    product_limit, read_limit = measure_limits(prefix)
+    print(f"Limits: {product_limit:.0f} points/s by products, {read_limit:.0f} for one line by reading the weights.")
+    results |= {"limits": {"products": product_limit, "reads": read_limit}, "lines": [], "letter": {}}
+    print(f"{'lines':>6}  points/s to the end of varied texts, and in the inner loop")
+    for count in args.lines:
+        ends = in_turns(workers, "ends", count, args.repeats)
+        inner = in_turns(workers, "inner", count, args.repeats)
+        results["lines"].append({"lines": count, "ends": ends, "inner": inner})
+        print(f"{count:>6}  {_row(ends)}   inner: {_row(inner)}")
+    results["letter"] = in_turns(workers, "letter", LETTER_LINES, args.repeats)
+    print(f"letter  {_row(results['letter'])} kept characters/s, {LETTER_LINES} lines")
+    for worker in workers.values():
+        worker.close()
     if args.json:
-        save_json(args.json, {"cold_start": {"whole": whole, **parts}, "sampling": results})
+        from scribe.files.atomic import save_json
+
+        save_json(args.json, results)
     return 0
+
+
+def _row(rates):
+    """Rates beside one another, the ratio of the first to each of the others behind them."""
+    (_, first), *others = rates.items()
+    return f"{first:.0f}" + "".join(f", {name} {rate:.0f} ({first / rate:.2f} x)" for name, rate in others)
 
 
 if __name__ == "__main__":

@@ -26,8 +26,10 @@ from scribe.files.atomic import written_aside
 from scribe.files.needed_files import ROOT
 from scribe.ink.alphabet import ALPHABET
 from scribe.ink.strokes import stroke_slices
+from scribe.network.blas import one_thread
 from scribe.network.recurrent import lstm_sequence
 from scribe.network.tf_setup import tf
+from scribe.writing.fast_reading import frame_logits
 
 SHIPPED_RECOGNISER = os.path.join(ROOT, "data", "reader.npz")
 FEATURES = 6  # numbers for each step of the path
@@ -37,7 +39,7 @@ MAX_STEPS = 4000  # in a line of a single stroke; 50 characters have about 800
 MIDDLE_HALF_HEIGHT = 0.79
 FILTERS, UNITS = 128, 128  # of each convolution, of each LSTM in each direction
 BLOCKS = 3  # convolutions with a residual connection
-LINES_READ_TOGETHER = 32
+LINES_READ_TOGETHER = 8
 LARGEST_FILE = 16_000_000  # bytes of the weights, unpacked; the shipped ones have 2 million
 
 
@@ -151,9 +153,6 @@ class Recogniser(tf.Module):
                 self._kernel(f"lstm{layer}_{way}", [inputs, 4 * UNITS])
                 self._kernel(f"lstm{layer}_{way}_recurrent", [UNITS, 4 * UNITS], bias=False)
         self._kernel("characters", [2 * UNITS, len(alphabet) + 1])
-        self.logits = tf.function(
-            self._logits, input_signature=[tf.TensorSpec([None, None, FEATURES]), tf.TensorSpec([None], tf.int32)]
-        )
 
     def _kernel(self, name, shape, bias=True):
         deviation = np.sqrt(2.0 / np.prod(shape[:-1])) if len(shape) == 3 else np.sqrt(1.0 / shape[0])
@@ -199,8 +198,11 @@ class Recogniser(tf.Module):
             h = drop(tf.concat(ways, axis=-1), 2 + layer)
         return tf.einsum("tbi,ij->tbj", h, v["characters"]) + v["characters_bias"], lengths
 
-    def _logits(self, x, lengths):
-        return self(x, lengths)
+    def logits(self, x: NDArray, lengths: NDArray) -> tuple[NDArray[np.float32], NDArray]:
+        """What `__call__` returns without dropout, as NumPy arrays and without TensorFlow."""
+        weights = {name: variable.numpy() for name, variable in self._variables.items()}
+        with one_thread():
+            return frame_logits(weights, BLOCKS, x, lengths)
 
     def _convolve(self, h, name, lengths, stride=1):
         """[B, T, I] -> [B, T / stride, O], zero after the end of each line."""
@@ -232,8 +234,8 @@ class Recogniser(tf.Module):
         for start in range(0, len(order), LINES_READ_TOGETHER):
             rows = order[start : start + LINES_READ_TOGETHER]
             logits, lengths = self.logits(*pad([features[i] for i in rows]))
-            best = np.argmax(logits.numpy(), axis=-1).T
-            for i, codes, length in zip(rows, best, lengths.numpy()):
+            best = np.argmax(logits, axis=-1).T
+            for i, codes, length in zip(rows, best, lengths):
                 codes = codes[:length]
                 new = np.concatenate([[True], codes[1:] != codes[:-1]]) & (codes != blank)
                 texts[i] = "".join(self.alphabet[c] for c in codes[new]).strip()

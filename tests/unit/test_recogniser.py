@@ -95,6 +95,15 @@ def test_a_line_is_read_alike_whatever_it_is_read_with(recogniser):
         assert np.allclose(alone[: count[0], 0], together[: count[0], k], atol=1e-5)
 
 
+def test_what_reads_is_the_network_that_was_trained(recogniser):
+    """`logits` computes in NumPy what `__call__` trains in TensorFlow."""
+    x, lengths = pad([path_features(line) for line in LINES])
+    found, frames = recogniser.logits(x, lengths)
+    expected, counts = recogniser(x, lengths)
+    np.testing.assert_array_equal(frames, counts)
+    np.testing.assert_allclose(found, expected, atol=1e-4)
+
+
 def test_lines_come_back_in_the_order_in_which_they_were_given(recogniser):
     lines = [write_text(ALPHABET[10 : 10 + n], seed=n)[0] for n in (9, 2, 14, 5)] * 10
     assert recogniser.read(lines) == [recogniser.read([line])[0] for line in lines]
