@@ -17,9 +17,8 @@ from tqdm import tqdm
 from model import load_model
 from scribe.console import UsageError, run_command
 from scribe.files.atomic import check_writable
-from scribe.hands.hand import CONSENT, EMPHASIS, HAND_ENDING, save_hand
-from scribe.learning.learn import Practice, learn_hand
-from scribe.learning.reading import read_hand
+from scribe.hands.hand import CONSENT, HAND_ENDING, save_hand
+from scribe.learning.learn import Practice, learn_hand, quick_hand
 from scribe.network.checkpoint import find_checkpoint
 from scribe.network.tf_setup import one_thread_per_operation
 from scribe.writing.own_hand import load_own_lines
@@ -80,7 +79,7 @@ def learn(args, logger):
     for _, text in lines[:5]:
         logger.write(f"    {text}")
     if args.quick:
-        hand = read_hand(lines, model, args.name, CONSENT).scaled(EMPHASIS)
+        hand = quick_hand(lines, model, args.name, CONSENT)
     else:
         with tqdm(total=args.steps, unit="step", disable=None) as bar:
             hand = learn_hand(

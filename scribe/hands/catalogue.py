@@ -12,16 +12,13 @@ which lead from hands that are, say, upright to hands that slant.
 import dataclasses
 import os
 import re
-import zipfile
-import zlib
 
 import numpy as np
 
 from scribe.files.atomic import written_aside
-from scribe.hands.hand import HAND_ENDING, Hand, HandError, load_hand, mix_hands
+from scribe.hands.hand import FORMAT, HAND_ENDING, Hand, HandError, load_hand, mix_hands, opened_hands
 
 HANDS_FILE = "hands.npz"
-FORMAT = 1
 LARGEST_FILE = 64 << 20  # bytes
 DIRECTIONS = ("slant", "joined", "size", "width")
 LARGEST_STEP = 3.0  # in a direction: further out there are no hands
@@ -64,16 +61,13 @@ def load_catalogue(path: str | os.PathLike) -> Catalogue:
     Raises:
         HandError: it is missing, damaged, or something else.
     """
-    try:
-        if os.path.getsize(path) > LARGEST_FILE:
-            raise HandError(f"{path} is larger than any catalogue of hands: it is something else.")
-        with np.load(path, allow_pickle=False) as file:
-            if int(file["format"]) != FORMAT:
-                raise HandError(f"{path} was written by a newer version of the suite.")
-            names = [*map(str, file["names"]), *map(str, file["directions"])]
-            characters, known = str(file["characters"]), file["known"]
-            vectors, glyphs = file["vectors"].astype(np.float32), file["glyphs"].astype(np.float32)
-            count = len(file["names"])
+    missing = f"{path} does not exist: restore it, or write without --hand."
+    with opened_hands(
+        path, LARGEST_FILE, "a catalogue of hands", "restore it, or write without --hand", missing
+    ) as file:
+        names = [*map(str, file["names"]), *map(str, file["directions"])]
+        characters, known, count = str(file["characters"]), file["known"], len(file["names"])
+        vectors, glyphs = file["vectors"].astype(np.float32), file["glyphs"].astype(np.float32)
         if not np.isfinite(vectors).all() or not np.isfinite(glyphs).all():
             raise HandError(f"{path} holds numbers that are not finite: restore it.")
         everything = [
@@ -81,13 +75,6 @@ def load_catalogue(path: str | os.PathLike) -> Catalogue:
             for vector, row, is_known, name in zip(vectors, glyphs, known, names, strict=True)
         ]
         return Catalogue(everything[:count], {hand.name: hand for hand in everything[count:]})
-    except FileNotFoundError:
-        raise HandError(f"{path} does not exist: restore it, or write without --hand.") from None
-    except (OSError, EOFError, ValueError, KeyError, TypeError, zipfile.BadZipFile, zlib.error) as error:
-        reason = "".join(str(error).strip().splitlines()[:1])[:120]
-        raise HandError(
-            f"{path} is not a catalogue of hands ({reason}): restore it, or write without --hand."
-        ) from None
 
 
 def find_hand(asked: str, catalogue: Catalogue) -> Hand:

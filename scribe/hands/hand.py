@@ -7,11 +7,12 @@
 scribe/learning/reading.py makes a Hand of ink. Letters: D numbers of a description, U characters of a text.
 """
 
+import contextlib
 import dataclasses
 import os
 import zipfile
 import zlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -51,6 +52,8 @@ class Hand:
         differences: what the weights of the network differ by in this hand, by their names: float16 factors of a
             matrix, (a x rank, rank x b), or one vector; none for a hand that was only read. See
             scribe/writing/adapted.py.
+        line: (strokes [n, 3], text), a line by the person to go on from, as from a style; offsets in units of
+            data_scale. None: what is written begins with nothing, and is told of the hand by the numbers alone.
     """
 
     vector: NDArray[np.float32]
@@ -58,6 +61,7 @@ class Hand:
     name: str = ""
     notice: str = ""
     differences: dict[str, tuple[NDArray, ...]] = dataclasses.field(default_factory=dict)
+    line: tuple[NDArray, str] | None = None
 
     def __post_init__(self):
         shapes = {np.shape(v) for v in (self.vector, *self.glyphs.values())}
@@ -82,7 +86,8 @@ class Hand:
 def mix_hands(parts: Sequence[tuple[Hand, float]], name: str = "") -> Hand:
     """A hand between hands: the sum of their descriptions, each times its weight.
 
-    A character that a hand does not show counts there as the average of all people does, which is 0.
+    A character that a hand does not show counts there as the average of all people does, which is 0. The line of a
+    single hand is kept; between hands there is none.
 
     Raises:
         ValueError: there are no hands, or they have different sizes.
@@ -95,7 +100,8 @@ def mix_hands(parts: Sequence[tuple[Hand, float]], name: str = "") -> Hand:
     glyphs = {c: weights @ np.concatenate([hand.glyphs_of(c) for hand, _ in parts]) for c in characters}
     notices = dict.fromkeys(hand.notice for hand, _ in parts if hand.notice)
     differences = _mixed_differences([(hand.differences, weight) for hand, weight in parts])
-    return Hand(vector, glyphs, name or "+".join(hand.name for hand, _ in parts), "\n".join(notices), differences)
+    line = parts[0][0].line if len(parts) == 1 else None
+    return Hand(vector, glyphs, name or "+".join(hand.name for hand, _ in parts), "\n".join(notices), differences, line)
 
 
 def _mixed_differences(parts):
@@ -145,6 +151,9 @@ def save_hand(path: str | os.PathLike, hand: Hand) -> None:
     }
     arrays |= {"vector": hand.vector.astype(np.float32), "glyphs": hand.glyphs_of(characters).astype(np.float16)}
     texts = {"characters": characters, "name": hand.name, "notice": hand.notice}
+    if hand.line is not None:
+        strokes, texts["line_text"] = hand.line
+        arrays["line"] = np.asarray(strokes, np.float16)
     arrays |= {key: np.array(value) for key, value in texts.items()} | {"format": np.int64(FORMAT)}
     with written_aside(path) as aside, open(aside, "wb") as file:
         np.savez_compressed(file, **arrays)
@@ -156,24 +165,40 @@ def load_hand(path: str | os.PathLike) -> Hand:
     Raises:
         HandError: it is missing, damaged, or something else.
     """
+    missing = f"there is no hand {path}: learn one with python3 learn_hand.py."
+    with opened_hands(path, LARGEST_FILE, "the file of a hand", "learn the hand again", missing) as file:
+        vector, glyphs = file["vector"].astype(np.float32), file["glyphs"].astype(np.float32)
+        characters, name, notice = (str(file[key]) for key in ("characters", "name", "notice"))
+        differences: dict[str, tuple] = {}
+        for key in sorted(key for key in file.files if key.startswith(DIFFERENCE)):
+            weight = key[len(DIFFERENCE) + 1 :]
+            differences[weight] = *differences.get(weight, ()), file[key]
+        line = (file["line"].astype(np.float32), str(file["line_text"])) if "line" in file.files else None
+        if line and (line[0].ndim != 2 or line[0].shape[1] != 3 or not len(line[0])):
+            raise ValueError(f"its line has the shape {line[0].shape}")
+        factors = [factor for factors in differences.values() for factor in factors]
+        if not all(np.isfinite(values).all() for values in (vector, glyphs, *factors, *(line or ())[:1])):
+            raise HandError(f"{path} holds numbers that are not finite: learn the hand again.")
+        return Hand(vector, dict(zip(characters, glyphs, strict=True)), name, notice, differences, line)
+
+
+@contextlib.contextmanager
+def opened_hands(path: str | os.PathLike, largest: int, what: str, remedy: str, missing: str) -> Iterator[Any]:
+    """An .npz file of hands, checked and open to be read; whatever is wrong with it or its arrays is a `HandError`.
+
+    Args:
+        largest: bytes. what: it should be, as "the file of a hand". remedy: what to do about a damaged one.
+        missing: the message where there is no file.
+    """
     try:
-        if os.path.getsize(path) > LARGEST_FILE:
-            raise HandError(f"{path} is larger than any hand: it is something else.")
+        if os.path.getsize(path) > largest:
+            raise HandError(f"{path} is larger than any such file: it is something else.")
         with np.load(path, allow_pickle=False) as file:
             if int(file["format"]) != FORMAT:
                 raise HandError(f"{path} was written by a newer version of the suite.")
-            vector, glyphs = file["vector"].astype(np.float32), file["glyphs"].astype(np.float32)
-            characters, name, notice = (str(file[key]) for key in ("characters", "name", "notice"))
-            differences: dict[str, tuple] = {}
-            for key in sorted(key for key in file.files if key.startswith(DIFFERENCE)):
-                weight = key[len(DIFFERENCE) + 1 :]
-                differences[weight] = *differences.get(weight, ()), file[key]
-        factors = [factor for factors in differences.values() for factor in factors]
-        if not all(np.isfinite(values).all() for values in (vector, glyphs, *factors)):
-            raise HandError(f"{path} holds numbers that are not finite: learn the hand again.")
-        return Hand(vector, dict(zip(characters, glyphs, strict=True)), name, notice, differences)
+            yield file
     except FileNotFoundError:
-        raise HandError(f"there is no hand {path}: learn one with python3 learn_hand.py.") from None
+        raise HandError(missing) from None
     except (OSError, EOFError, ValueError, KeyError, TypeError, zipfile.BadZipFile, zlib.error) as error:
-        reason = str(error).strip().splitlines()[:1]
-        raise HandError(f"{path} is not the file of a hand ({''.join(reason)[:120]}).") from None
+        reason = "".join(str(error).strip().splitlines()[:1])[:120]
+        raise HandError(f"{path} is not {what} ({reason}): {remedy}.") from None

@@ -25,6 +25,9 @@ from scribe.network.density import loss_sum_and_count
 from scribe.network.hand_encoder import DEVIATION
 from scribe.network.tf_setup import tf
 from scribe.writing.adapted import ADAPTED_WEIGHTS, adapted_copy, low_rank
+from scribe.writing.styles import text_gain
+
+MOST_POINTS_TO_GO_ON_FROM, LINES_TO_CHOOSE_FROM = 800, 4
 
 Sample = tuple[NDArray, str]  # strokes [n, 3], offsets in units of data_scale, and their text
 
@@ -97,7 +100,26 @@ def learn_hand(
     description = EMPHASIS * description
     glyphs = {c: description[1 + k] for c, k in lesson.index_of.items()}
     differences = low_rank(model, weights, practice.rank)
-    return Hand(description[0], glyphs, name=name, notice=notice, differences=differences)
+    line = line_to_go_on_from(lines, model)
+    return Hand(description[0], glyphs, name=name, notice=notice, differences=differences, line=line)
+
+
+def quick_hand(lines: Sequence[Sample], model, name: str = "", notice: str = "") -> Hand:
+    """As `learn_hand`, without practice: what the encoder reads, and a line to go on from. Arguments as there."""
+    hand = read_hand(lines, model, name, notice).scaled(EMPHASIS)
+    return dataclasses.replace(hand, line=line_to_go_on_from(lines, model))
+
+
+def line_to_go_on_from(lines: Sequence[Sample], model) -> Sample:
+    """Of some lines of a hand, the one that shows best how it writes: its text is where the network expects it, and it
+    is long enough to show the hand and short enough to be gone through before every job."""
+    usual = [line for line in lines if len(line[0]) <= MOST_POINTS_TO_GO_ON_FROM] or [min(lines, key=_points)]
+    longest = sorted(usual, key=_points)[-LINES_TO_CHOOSE_FROM:]
+    return max(longest, key=lambda line: text_gain(line, model))
+
+
+def _points(line):
+    return len(line[0])
 
 
 class _Lesson:

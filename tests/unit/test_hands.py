@@ -12,9 +12,10 @@ from scribe.hands.catalogue import Catalogue, drawn_hand, find_hand, load_catalo
 from scribe.hands.hand import Hand, HandError, hand_arrays, load_hand, mix_hands, save_hand
 from scribe.ink.batch import network_arrays
 from scribe.ink.strokes import transformed
+from scribe.learning import learn
 from scribe.learning.forms import form_of, lines_of_forms, names_of_lines, tells_of_hands
 from scribe.learning.hand_batches import HandBatches
-from scribe.learning.learn import Practice, learn_hand
+from scribe.learning.learn import Practice, learn_hand, line_to_go_on_from, quick_hand
 from scribe.learning.reading import add_sums, align, hand_of_sums, read_hand, read_lines
 from scribe.network.hand_encoder import InkSums
 from scribe.network.tf_setup import tf
@@ -72,6 +73,31 @@ def test_a_hand_comes_back_from_its_file_as_it_was(tmp_path):
     for name, factors in differences.items():
         for one, other in zip(factors, back.differences[name], strict=True):
             np.testing.assert_array_equal(one, other)
+
+
+def test_the_line_of_a_hand_comes_back_from_its_file(tmp_path):
+    assert make_hand().line is None
+    strokes, text = make_line(np.random.default_rng(0))
+    save_hand(tmp_path / "me.npz", make_hand(line=(strokes, text)))
+    back, text_back = load_hand(tmp_path / "me.npz").line
+    assert text_back == text and back.dtype == np.float32
+    np.testing.assert_allclose(back, strokes, atol=2e-3)
+    np.testing.assert_array_equal(back[:, 2], strokes[:, 2])
+
+
+def test_a_line_that_is_none_makes_a_file_no_hand(tmp_path):
+    save_hand(tmp_path / "me.npz", make_hand(line=(np.ones([5, 2]), "abc")))
+    with pytest.raises(HandError, match="not the file of a hand"):
+        load_hand(tmp_path / "me.npz")
+    save_hand(tmp_path / "me.npz", make_hand(line=(np.full([5, 3], np.nan), "abc")))
+    with pytest.raises(HandError, match="not finite"):
+        load_hand(tmp_path / "me.npz")
+
+
+def test_a_hand_keeps_its_line_and_a_mixture_of_hands_has_none():
+    hand = make_hand(line=make_line(np.random.default_rng(0)))
+    assert hand.scaled(1.4).line is hand.line
+    assert mix_hands([(hand, 0.7), (make_hand(1), 0.3)]).line is None
 
 
 @pytest.mark.parametrize("content", [b"", b"PK\x03\x04broken", b"not a zip file at all" * 20])
@@ -371,6 +397,17 @@ def test_learning_brings_a_network_nearer_to_a_hand_and_does_not_change_it():
         return float(total / count)
 
     assert nats(hand) < nats(read_hand(lines, model)) - 0.05
+
+
+def test_a_hand_goes_on_from_a_long_line_that_the_network_expects(monkeypatch, model):
+    rng = np.random.default_rng(0)
+    lines = [make_line(rng, n) for n in (900, 30, 50, 60, 70, 80)]
+    gains = {900: 9.0, 30: 8.0, 50: 1.0, 60: 3.0, 70: 2.0, 80: 0.0}
+    monkeypatch.setattr(learn, "text_gain", lambda line, model: gains[len(line[0])])
+    assert len(line_to_go_on_from(lines, model)[0]) == 60
+    assert len(line_to_go_on_from(lines[:1], model)[0]) == 900
+    hand = quick_hand(lines, model, "me", "mind")
+    assert len(hand.line[0]) == 60 and (hand.name, hand.notice) == ("me", "mind")
 
 
 def test_learning_a_hand_twice_gives_the_same_hand():
