@@ -26,12 +26,11 @@ import numpy as np
 from model import load_model
 from scribe.console import OneLineParser, UsageError, run_command
 from scribe.files.atomic import check_writable, save_json
-from scribe.hands.hand import EMPHASIS
 from scribe.hands.likeness import AMONG, HandSpace, likeness, realism, statistics_of
 from scribe.ink.batch import make_batch
 from scribe.ink.strokes import absolute_points
 from scribe.learning.forms import form_of, lines_of_forms, tells_of_hands
-from scribe.learning.reading import read_hand
+from scribe.learning.learn import quick_hand
 from scribe.network.checkpoint import find_checkpoint, load_config
 from scribe.network.config import POINT_SIZE
 from scribe.network.density import log_density
@@ -239,8 +238,8 @@ def measure_hands(model, strokes, texts, names, to_write, bias, count=HANDS, see
     others = [i for i in measured if form_of(names[i]) not in chosen]
     space = HandSpace(np.array([measured[i] for i in others]), [form_of(names[i]) for i in others])
 
-    hands = [read_hand([(strokes[i], texts[i]) for i in forms[form][:LINES_READ]], model) for form in chosen]
-    hands = [hand.scaled(EMPHASIS) for hand in hands for _ in range(LINES_WRITTEN)]
+    hands = [quick_hand([(strokes[i], texts[i]) for i in forms[form][:LINES_READ]], model) for form in chosen]
+    hands = [hand for hand in hands for _ in range(LINES_WRITTEN)]
     lines = sample_batch(
         [to_write[k % len(to_write)] for k in range(len(hands))], model, bias=bias, seed=seed, hand=hands
     )

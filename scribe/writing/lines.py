@@ -48,7 +48,8 @@ def sample_batch(
         seed: the same seed gives the same lines for the same texts. Line i draws its numbers from (seed, i); a sequence
             gives each line a seed of its own, a number or a tuple of numbers.
         tsteps: most points of a line; None: 45 for each character and 100 more.
-        style: (strokes [n, 3], text): a line to go on from in the same hand; offsets in units of data_scale.
+        style: (strokes [n, 3], text): a line to go on from in the same hand; offsets in units of data_scale. None: the
+            line of the hand, if it has one.
         hand: the hand to write in, or one for each line; None: any.
         initial_states: instead of a style, what `model()` returned for other points: its "states", "kappa" [B, K, 1]
             and "window" [B, A] are gone on from. The text is read on from where kappa stands in it. Without kappa and
@@ -124,13 +125,15 @@ def write_texts(
         judge: gets each text with its number as it has been written; see `line_writer.Judge`.
     """
     biases = np.asarray(biases, np.float32)
-    for adapted, rows in _rows_by_model(model, hands):
+    begins_with_nothing = how.get("style") is None and how.get("initial_states") is None
+    for adapted, line, rows in _rows_that_go_together(model, hands):
+        begins = {"style": line} if begins_with_nothing else {}
         place = {i: k for k, i in enumerate(rows)}  # of each text among those of this network
 
         def judge_some(written, rows=rows, place=place):
             return [(place[i], seed) for i, seed in judge([(rows[k], line) for k, line in written])]
 
-        writer = LineWriter([texts[i] for i in rows], adapted, biases[rows], [hands[i] for i in rows], **how)
+        writer = LineWriter([texts[i] for i in rows], adapted, biases[rows], [hands[i] for i in rows], **how | begins)
         writer.write([seeds[i] for i in rows], judge_some)
 
 
@@ -142,12 +145,13 @@ def hand_of_each(hand: Hand | Sequence[Hand | None] | None, count: int) -> list[
     return hands
 
 
-def _rows_by_model(model, hands):
-    """(network, numbers of the lines that it writes): hands with differences have networks of their own."""
-    groups: dict[int, tuple[Any, list[int]]] = {}
+def _rows_that_go_together(model, hands):
+    """(network, line that it goes on from, numbers of the lines that it writes): hands with differences have networks
+    of their own, and hands with a line of ink begin with that."""
+    groups: dict[tuple[int, int], tuple[Any, Style | None, list[int]]] = {}
     for i, hand in enumerate(hands):
-        adapted = model_for(model, hand)
-        groups.setdefault(id(adapted), (adapted, []))[1].append(i)
+        adapted, line = model_for(model, hand), None if hand is None else hand.line
+        groups.setdefault((id(adapted), id(line)), (adapted, line, []))[2].append(i)
     return list(groups.values())
 
 

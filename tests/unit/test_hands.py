@@ -348,6 +348,26 @@ def test_lines_that_are_written_again_keep_their_hands(model):
 # ----------------------------------------------------------------------------------------------------- learning a hand
 
 
+def test_lines_go_on_from_the_line_of_their_hand_unless_a_style_is_given(model):
+    rng = np.random.default_rng(5)
+    style, other = make_line(rng), make_line(rng, text="cab")
+    plain = make_hand(3)
+    with_line = dataclasses.replace(plain, line=style)
+    texts = ["abc", "de"]
+
+    def written(**how):
+        return [line.strokes for line in sample_batch(texts, model, seed=2, tsteps=30, **how)]
+
+    def same(one, two):
+        return all(a.shape == b.shape and np.allclose(a, b, atol=1e-4) for a, b in zip(one, two, strict=True))
+
+    from_line, from_nothing = written(hand=with_line), written(hand=plain)
+    assert same(from_line, written(hand=plain, style=style)) and not same(from_line, from_nothing)
+    assert same(written(hand=with_line, style=other), written(hand=plain, style=other))
+    mixed = written(hand=[with_line, plain])
+    assert same(mixed[:1], from_line[:1]) and same(mixed[1:], from_nothing[1:])
+
+
 def test_differences_of_low_rank_come_back_as_they_were(model):
     rng = np.random.default_rng(0)
     weights = {name: getattr(model.named_weights, name).numpy() for name in ADAPTED_WEIGHTS}
