@@ -116,8 +116,12 @@ def test_misread_characters_are_counted_on_first_tries_and_on_those_that_are_kep
     texts = ["abcdefghij", "klmno"]
     firsts = sample_batch(texts, model, bias=9.0, seed=3)
     seconds = sample_batch(texts, model, bias=9.0, seed=[(3, i, 1) for i in range(2)])
-    known = {line.strokes.tobytes(): line.text[3:] for line in firsts}
-    known |= {line.strokes.tobytes(): line.text for line in seconds}
+
+    def key(strokes):  # lines that are written together with others differ in rounding
+        return tuple(np.round(strokes[1:4, :2], 2).ravel())
+
+    known = {key(line.strokes): line.text[3:] for line in firsts}
+    known |= {key(line.strokes): line.text for line in seconds}
 
     class Reads:
         """Reads first attempts as the texts without their first three letters, the others as the texts."""
@@ -126,7 +130,7 @@ def test_misread_characters_are_counted_on_first_tries_and_on_those_that_are_kep
             return True
 
         def read(self, lines):
-            return [known[line.tobytes()] for line in lines]
+            return [known[key(line)] for line in lines]
 
     result = measure_sampling(model, texts, 9.0, [3], Reads(), attempts=2)
     assert (result["misread"], result["misread_after_tries"]) == (6 / 15, 0.0)
