@@ -138,8 +138,13 @@ class Composition:
 
 
 def _drawn(text, alphabet):
-    """For each character whether it is drawn between words: signs, and punctuation that stands between signs alone."""
+    """For each character whether it is drawn between words: signs, and punctuation that stands between signs alone.
+
+    So is a text of nothing but punctuation: the network needs letters to know where a hyphen is and where a full stop.
+    """
     drawn = [c not in alphabet and getattr(recipe_of(c), "base", None) == "" for c in text]
+    if all(sign or c in PUNCTUATION or c == " " for sign, c in zip(drawn, text, strict=True)):
+        return [c != " " for c in text]
     for match in re.finditer(r"[^ ]+", text):
         start, end = match.span()
         for sign, run in itertools.groupby(range(start, end), lambda u: drawn[u]):

@@ -36,7 +36,7 @@ BODY_GAP = 0.75  # x-heights between the middles of two letters that are moved t
 SLOWEST, FASTEST = 0.6, 1.5  # times the usual number of points
 # x-heights from a sign to its neighbours: letters and what is raised or lowered stand close.
 SIGN_GAP, CLOSE_GAP = 0.28, 0.14
-CLOSE = frozenset("ßẞþÞðŋŊſĸÆŒ°′″⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻₀₁₂₃₄₅₆₇₈₉₊₋ªº")
+CLOSE = frozenset("ßẞþÞðŋŊſĸÆŒ′″⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻₀₁₂₃₄₅₆₇₈₉₊₋ªº")
 BAND = 0.3  # x-heights: ink that is no further above or below a sign than this keeps its distance to it
 
 

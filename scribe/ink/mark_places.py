@@ -24,6 +24,7 @@ REACH = 2.5  # of the ink around a letter that counts
 STEP = 0.07  # between places on a stroke whose distance to others is measured
 # What moving a mark costs, for each x-height, beside its being too near to other ink.
 ASIDE_COST, UPWARDS_COST, SMALLER_COST, TOUCHING_COST = 1.6, 0.7, 0.8, 14.0
+UNDER_ITS_LETTER_COST = 1.2  # of a mark over a letter that has ink of it above itself: the letter is larger than usual
 TALL_MARK = 0.88  # size of a mark over a tall letter
 DOT_APART = 0.22  # between the two dots of a diaeresis, at least
 
@@ -154,8 +155,17 @@ def place_mark(
         cost = ASIDE_COST * abs(aside) + UPWARDS_COST * abs(up) + SMALLER_COST * (1 - shrink)
         if cost < best[0]:
             cost += TOUCHING_COST * max(CLEAR - _distance(placed, near), 0.0)
+            if place == OVER and _is_under(placed, letter.ink):
+                cost += UNDER_ITS_LETTER_COST
             best = min(best, (cost, placed), key=lambda pair: pair[0])
     return best[1]
+
+
+def _is_under(strokes, ink):
+    """Whether some of the ink [n, 2] is above strokes, at their place in the line."""
+    mark = np.concatenate(strokes)
+    beside = (ink[:, 0] < mark[:, 0].min() - CLEAR) | (ink[:, 0] > mark[:, 0].max() + CLEAR)
+    return bool((ink[~beside, 1] < mark[:, 1].min()).any())
 
 
 def _anchor(mark, letter):

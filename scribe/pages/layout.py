@@ -12,6 +12,7 @@ anew, an empty one for a blank line. It returns the Pages that `formats.write` w
 """
 
 import dataclasses
+import re
 from collections.abc import Callable, Iterable
 
 import numpy as np
@@ -36,6 +37,10 @@ BIN = 0.4  # x-heights: width of a column in which the ink of two lines is compa
 UNDERLINE, CROSSING, WAVER = 0.42, -0.5, 0.05  # x-heights from the baseline, and how much such a stroke wavers
 SLIGHT = 0.05  # of the line spacing: letters that would be nearer than LINE_GAP by so much do not touch yet
 MAX_INDENT = 0.5  # of the width of a line
+# No line breaks between a number and its sign (20 °C, 5 €, § 5), nor within a short calculation (3 × 4 = 12).
+_BEFORE_NUMBER, _AFTER_NUMBER = re.compile(r"[£$€¥§№×÷±=+<>≤≥·]$|^No\.$"), re.compile(r"[°%€£$¥¢§×÷±=+<>≤≥·′″]")
+_NUMBER_FIRST, _NUMBER_LAST = re.compile(r"[-+±(]?[.\d¼½¾]"), re.compile(r"[\d¼½¾²³][.)]?$")
+MOST_KEPT = 4  # words that go to the next line with the one that follows them
 
 
 @dataclasses.dataclass
@@ -109,14 +114,37 @@ def _break_lines(words, width, style, warn, indent):
                 continue
             if word.joint == "-":
                 row.words[-1] = _hyphenated(row.words[-1], style)
-            if word.joint != " ":
-                word = dataclasses.replace(word, joint=" ")
-            rows.append(_Row([], []))
-        rows[-1].words.append(word)
-        rows[-1].x.append(0.0)
+            rows.append(_kept_together(row, word, room, style))
+        else:
+            rows[-1] = _Row([word], [0.0])
     for row in rows:
         row.x = [x + indent for x in row.x]
     return rows
+
+
+def _kept_together(row, word, room, style):
+    """The line after `row`: a word, and before it the words that belong to it, which `row` loses."""
+    words = [word]
+    for before in row.words[:0:-1][:MOST_KEPT]:  # the first one stays
+        if words[0].joint != " " or not _belong(before.text, words[0].text):
+            break
+        words.insert(0, before)
+    below = _Row(words[:1], [0.0])
+    for before, after in zip(words, words[1:]):
+        below.x.append(_next_x(before, below.x[-1], after, style))
+        below.words.append(after)
+    if words[0].joint != " " or below.width > room:
+        return _Row([dataclasses.replace(word, joint=" ")], [0.0])
+    kept = len(row.words) + 1 - len(words)
+    del row.words[kept:], row.x[kept:]
+    return below
+
+
+def _belong(before, after):
+    """Whether people keep two words on a line: a number and its sign."""
+    if _NUMBER_LAST.search(before) and _AFTER_NUMBER.match(after):
+        return True
+    return bool(_BEFORE_NUMBER.search(before) and _NUMBER_FIRST.match(after))
 
 
 def _hyphenated(word, style):

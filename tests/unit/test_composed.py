@@ -31,7 +31,7 @@ def test_the_network_writes_base_letters_and_a_space_where_something_is_drawn():
     for text, base in (
         ("Zoë", "Zoe"), ("Łódź", "Lodz"), ("cœur", "coeur"), ("anna@example.org", "anna example.org"),
         ("5 €, please", "5 please"), ("2½ cups", "2 cups"), ("sister’s", "sister's"), ("“yes” – no", "yes no"),
-        ("½", ""), ("x² + y²", "x + y"), ("3 - 4", "3 - 4"),
+        ("½", ""), ("x² + y²", "x + y"), ("3 - 4", "3 - 4"), ("-", ""), ("- ?!", ""), ("€ -", ""), ("- a", "- a"),
     ):  # fmt: skip
         assert compose_text(text).base == base
     assert compose_text("plain, 1-2").is_plain and not compose_text("é").is_plain
@@ -78,6 +78,23 @@ def test_marks_are_written_after_the_word_in_a_hand_that_joins_its_letters_else_
     assert set(apart.index[:first]) == {0}
     assert joined.added.any() and not joined.added[joined.index == 1].any()
     assert len(stroke_slices(joined.points)) > 1
+
+
+def test_a_mark_stands_above_a_letter_that_is_larger_than_the_others():
+    """It stood within the loop of the letter, where a small letter of the line would have ended."""
+    composition = compose_text("on é nnnnnn")
+    strokes, index = write_text(composition.base)
+    large = index == 3
+    strokes[large, 1] *= 1.7
+    ink = compose_ink(composition, strokes, np.eye(len(composition.base))[index], np.random.default_rng(0))
+    assert ink.points[ink.added, 1].max() < strokes[large, 1].min()
+
+
+def test_the_ring_of_a_degree_does_not_touch_its_letter():
+    for text in ("5 °C", "7 °F", "20°"):
+        ink = composed(text, slant=0.3)
+        ring, letters = ink.points[ink.added, :2], ink.points[~ink.added, :2]
+        assert np.sqrt(((ring[:, None] - letters[None]) ** 2).sum(axis=2)).min() > 0.25 * 1.5
 
 
 def test_marks_do_not_touch_an_ascender_beside_them():

@@ -309,6 +309,20 @@ def test_pieces_of_a_word_stand_side_by_side_or_get_a_hyphen_at_the_end_of_a_lin
     assert (first.text, second.text) == ("so unbe-", "lievable") and (first.index == 7).any()
 
 
+def test_a_number_stays_on_the_line_of_its_sign_and_its_calculation():
+    text = "we paid 5 + 7 = 12 for it and 20 % more than 3 - 4 as we had seen"
+    for width in range(60, 150, 4):
+        lines = [
+            line.text
+            for line in lines_of(compose(segments(text), PageStyle(size=(width, 200), margin_mm=5, x_height_mm=3)))
+        ]
+        assert " ".join(lines) == text
+        assert sum("5 + 7 = 12" in line for line in lines) == 1, lines
+        assert sum("20 %" in line for line in lines) == 1, lines
+    narrow = compose(segments(text), PageStyle(size=(40, 300), margin_mm=5, x_height_mm=3))
+    assert " ".join(line.text for line in lines_of(narrow)) == text
+
+
 def test_marked_words_are_underlined_or_crossed_out_in_one_stroke():
     strokes, index = write_text("one two no")
     marks = ["underlined", "underlined", "crossed"]
