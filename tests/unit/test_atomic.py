@@ -168,6 +168,7 @@ def test_a_name_as_long_as_the_disk_takes_it_can_be_written(tmp_path, name):
         ("n" * 251 + ".png", (".tmp-", ".png")),
         ("n" * 20 + "." + "e" * 98, ("n" * 20 + ".tmp-", "." + "e" * 98)),
         ("n" * 150 + "." + "e" * 99, (".tmp-",)),  # no extension that a writer would choose its format by
+        ("n" * 150 + "." + "e" * 103, (".tmp-",)),
         ("n" * 150 + "." + "e" * 98, (".tmp-", "." + "e" * 98)),
     ],
 )
@@ -179,6 +180,15 @@ def test_a_temporary_file_keeps_the_extension_and_fits(tmp_path, name, kept):
         assert "e" * 99 not in found
         write(aside, "x")
     assert os.listdir(tmp_path) == [name]
+
+
+def test_a_temporary_name_is_another_one_only_where_it_would_be_too_long(tmp_path):
+    longest = 255 - len(f".tmp-{os.getpid()}")
+    for length, kept in ((longest, True), (longest + 1, False)):
+        name = "n" * length
+        with written_aside(str(tmp_path / name)) as aside:
+            assert os.path.basename(aside).startswith(name) == kept and len(os.path.basename(aside)) <= 255
+            write(aside, "x")
 
 
 # -------------------------------------------------------------------------------------------- before a job that is long

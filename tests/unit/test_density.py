@@ -54,6 +54,12 @@ def test_the_head_is_split_as_in_the_paper(bias):
         np.testing.assert_array_equal(out[name], value)  # without the bias
 
 
+def test_without_a_bias_the_density_is_the_one_that_was_learned():
+    y = head(2)
+    for name, value in expected_split(y).items():
+        np.testing.assert_allclose(split_head(y, M)[name], value, rtol=1e-5, atol=1e-7, err_msg=name)
+
+
 def test_the_head_is_bounded_where_float32_is_not():
     y = np.full([2, 1 + 6 * M], 50, np.float32) * [[1], [-1]]
     out = split_head(y.astype(np.float32), M)
