@@ -446,6 +446,10 @@ def _proposed_text(args):
 def texts_of(args, alphabet, logger):
     """The lines that the flags ask for, as they can be written; args.pages where they need pages."""
     asked = flags.asked_texts(args) or list(TEST_STRINGS)
+    if not any(text.strip() for text in asked):
+        raise UsageError(
+            f"{shortened(args.file, 120) if args.file else 'the text'} is empty: there is nothing to write."
+        )
     texts = fit_texts(asked, alphabet, args, logger)
     if not any(texts):
         known = shortened(repr(alphabet), 120)

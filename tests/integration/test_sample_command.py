@@ -193,6 +193,16 @@ def test_a_text_of_another_script_or_kind_is_one_clear_line(run, tmp_path):
     assert code == 1 and not names and "none.txt" in err
 
 
+def test_an_empty_text_is_said_to_be_empty(run, tmp_path):
+    (tmp_path / "letter.txt").write_text("\n\n  \n", encoding="utf-8")
+    for flags, told in (
+        (["--file", str(tmp_path / "letter.txt")], "letter.txt is empty"),
+        (["--lines", "", " "], "empty"),
+    ):
+        code, names, err = run(*flags)
+        assert code == 2 and not names and told in err and "the model knows" not in err
+
+
 def test_nothing_writable_is_wrong_usage(run):
     code, names, err = run("--text", "🦄🦄")
     assert code == 2 and not names and "nothing of '🦄🦄' can be written" in err
