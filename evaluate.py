@@ -290,7 +290,7 @@ def sampling_table(results, real_rate=None, real_misread=None):
         for r in results
     ]  # fmt: skip
     legend = [
-        f"  @1: first attempts; @{n}: the best of up to {n} attempts per line, as sample.py keeps it",
+        f"  @1: first attempts; @{n}: with up to {n} tries of each word, as sample.py keeps it",
         "  whole: lines without failures; legible: whole, and not misread more than sample.py tolerates",
         f"  {KINDS[0]} ... {KINDS[-1]}: lines with such a failure, of first attempts",
         "  misread: characters that the recogniser misreads, of all characters",
@@ -359,7 +359,9 @@ def parse_args(argv=None):
     g.add_argument(
         "--seeds", type=int, nargs="+", default=[1], help="seeds; every text is written once with each of them"
     )
-    g.add_argument("--tries", type=int, default=DEFAULT_ATTEMPTS, help="attempts per line before the best one is kept")
+    g.add_argument(
+        "--tries", type=int, default=DEFAULT_ATTEMPTS, help="tries of each word of a line before the best one is kept"
+    )
     args = p.parse_args(argv)
     if args.tries < 1:
         p.error(f"--tries is {args.tries}: it has to be 1 or more")

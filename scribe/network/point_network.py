@@ -93,10 +93,10 @@ class PointNetwork:
         inputs[:, self._point] = points
         self._lstm(0, state, biases)
         kernel, bias = self._attention
-        alpha, beta, distance = np.split(np.exp(inputs[:, self._outputs[0]] @ kernel + bias), 3, axis=1)  # eq. 48-51
-        np.add(kappa, distance, out=kappa)
+        abk = np.exp(inputs[:, self._outputs[0]] @ kernel + bias).reshape(len(points), 3, -1)  # eq. 48-51
+        np.add(kappa, abk[:, 2], out=kappa)
         away = kappa[:, :, None] - np.arange(mask.shape[1], dtype=np.float32)  # [B, K, U]
-        phi = np.einsum("bk,bku->bu", alpha, np.exp(-beta[:, :, None] * away * away)) * mask  # eq. 46
+        phi = (abk[:, 0, :, None] * np.exp(-abk[:, 1, :, None] * away * away)).sum(axis=1) * mask  # eq. 46
         inputs[:, self._window] = np.matmul(phi[:, None], text)[:, 0]  # eq. 47
         self._lstm(1, state, biases)
         self._lstm(2, state, biases)

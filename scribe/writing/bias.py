@@ -10,6 +10,7 @@ MAX_COMPONENT_BIAS = 1.0  # likely components are favoured by min(b, MAX_COMPONE
 COMPONENT_BIAS, STROKE_BIAS = 1.0, 3.0  # the first within a stroke, the second where a stroke begins
 LIFT_BIAS_FROM = 1.0  # a larger bias also makes the pen lift where that is likely, and only there
 RESTING = 3.0  # raw units: in IAM-OnDB one point in twenty moves by less, the median one by 24
+TINY = 1e-30  # instead of a sum that is zero
 REST_BIAS = 2.0  # the bias makes it exp(REST_BIAS b) times less likely that the pen rests
 
 
@@ -36,23 +37,20 @@ def draw_point(y, nmixtures, bias, noise, resting=0.0, begins=0.0, inside=0.0):
         float32 [B, 6]: dx, dy, sigma1, sigma2, rho of the component that was drawn, pen lift (0 or 1).
     """
     M = nmixtures
-    parts = y[:, 1:].reshape(-1, 6, M)  # [B, 6, M]
-    pi_hat, mu1, mu2, sigma1_hat, sigma2_hat, _ = parts.swapaxes(0, 1)  # [B, M] each
+    pi_hat, mu1, mu2, sigma1_hat, sigma2_hat = (y[:, 1 + k * M : 1 + (k + 1) * M] for k in range(5))  # [B, M] each
+    scores = pi_hat - pi_hat.max(axis=1, keepdims=True)
     favour = (COMPONENT_BIAS + (STROKE_BIAS - COMPONENT_BIAS) * begins) * np.minimum(bias, MAX_COMPONENT_BIAS)
-    learned, sharp = _softmax(pi_hat), _softmax(pi_hat * (1.0 + favour))
+    learned, sharp = np.exp(scores), np.exp(scores * (1.0 + favour))
     # What moves and what rests, each with its learned probability, shared out within it in favour of the likely.
-    square = mu1 * mu1 + mu2 * mu2 + np.exp(2 * sigma1_hat) + np.exp(2 * sigma2_hat)
-    rests = square < resting * resting
-    weights = np.zeros_like(sharp)
-    for group, odds in ((~rests, 1.0), (rests, np.exp(-REST_BIAS * bias))):
-        within = sharp * group
-        total = within.sum(axis=1, keepdims=True)
-        probability = odds * (learned * group).sum(axis=1, keepdims=True)
-        weights += within * np.divide(probability, total, out=np.zeros_like(total), where=total > 0)
+    rests = mu1 * mu1 + mu2 * mu2 + np.exp(2 * sigma1_hat) + np.exp(2 * sigma2_hat) < resting * resting
+    learned_rest, sharp_rest = ((shares * rests).sum(axis=1, keepdims=True) for shares in (learned, sharp))
+    learned_move, sharp_move = learned.sum(axis=1, keepdims=True) - learned_rest, (sharp * ~rests).sum(1, keepdims=True)
+    of_rest = learned_rest * np.exp(-REST_BIAS * bias) / np.maximum(sharp_rest, TINY)
+    weights = sharp * np.where(rests, of_rest, np.maximum(learned_move, 0) / np.maximum(sharp_move, TINY))
     # The component whose share of the sum holds the number.
     cumulated = np.cumsum(weights, axis=1)
     index = (cumulated <= noise[:, 2:3] * cumulated[:, -1:]).sum(axis=1)
-    chosen = parts[np.arange(len(y)), :, np.minimum(index, M - 1)]  # [B, 6]: of the component that was drawn
+    chosen = y[:, 1:].reshape(-1, 6, M)[np.arange(len(y)), :, np.minimum(index, M - 1)]  # [B, 6]: of the one drawn
     sigma = np.exp(np.clip(chosen[:, 3:5] - bias, LOG_SIGMA_MIN, LOG_SIGMA_MAX))  # eq. 61
     rho = np.clip(np.tanh(chosen[:, 5:]), -RHO_MAX, RHO_MAX)
     dx = chosen[:, 1:2] + sigma[:, :1] * noise[:, :1]
@@ -60,8 +58,3 @@ def draw_point(y, nmixtures, bias, noise, resting=0.0, begins=0.0, inside=0.0):
     lift_logit = y[:, :1] * (1.0 + inside * np.maximum(bias - LIFT_BIAS_FROM, 0.0))
     lift = noise[:, 3:] < 0.5 + 0.5 * np.tanh(0.5 * lift_logit)
     return np.concatenate([dx, dy, sigma, rho, lift], axis=1, dtype=np.float32)
-
-
-def _softmax(x):
-    shares = np.exp(x - x.max(axis=1, keepdims=True))
-    return shares / shares.sum(axis=1, keepdims=True)

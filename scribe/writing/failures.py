@@ -47,11 +47,14 @@ class Failure(NamedTuple):
         """In words, for a message: 'skipped "l" in "Hello"'."""
         if self.kind in (UNFINISHED, OFF_BASELINE):
             return {UNFINISHED: "not finished", OFF_BASELINE: "left its baseline"}[self.kind]
+        word, part = self.word_of(text), text[self.start : self.end]
+        return f'{self.kind} "{part}"' + (f' in "{word}"' if word != part else "")
+
+    def word_of(self, text: str) -> str:
+        """The word, or the words, that it concerns."""
         word_start = text.rfind(" ", 0, self.start) + 1
         word_end = text.find(" ", self.end)
-        word = text[word_start : word_end if word_end >= 0 else len(text)]
-        part = text[self.start : self.end]
-        return f'{self.kind} "{part}"' + (f' in "{word}"' if word != part else "")
+        return text[word_start : word_end if word_end >= 0 else len(text)]
 
 
 def find_failures(line):

@@ -13,7 +13,7 @@ import threading
 from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -33,6 +33,7 @@ from scribe.writing.sampler import (
     LineText,
     LineToWrite,
     RowState,
+    WrittenLine,
     stack_rows,
     take_rows,
     write_lines,
@@ -42,7 +43,7 @@ from scribe.writing.sampler import (
 # many has gone astray.
 LIMIT_POINTS_PER_CHARACTER, LIMIT_EXTRA_POINTS = 45, 100
 LINES_PER_GROUP = 128  # lines that one thread writes
-LINES_FOR_TWO_GROUPS = 8  # more lines than this are worth a second thread
+LINES_FOR_TWO_GROUPS = 4  # more lines than this are worth a second thread
 LINES_PRIMED_TOGETHER = 32
 # Lines that have ended are judged so many together, which takes half as long as one by one; fewer where no line waits
 # and the lines to judge are this share of those that are still being written.
@@ -77,22 +78,43 @@ class Line:
     base: "Line | None" = None
 
 
-# Takes lines that have ended with the numbers of their texts; returns the numbers and seeds of texts to write again.
-Judge = Callable[[list[tuple[int, Line]]], list[tuple[int, tuple]]]
+class Again(NamedTuple):
+    """What to write of a text whose line has been judged."""
+
+    number: int  # of the text
+    seed: tuple
+    before: WrittenLine | None = None  # the line that is gone on from; None: the text is written anew
+    word: int = 0  # place in the text of the first character that is written anew
+
+
+# Takes lines that have ended with the numbers of their texts, and as they were written; returns what to write again.
+Judge = Callable[[list[tuple[int, Line, WrittenLine]]], list[Again]]
 
 
 class LineWriter:
     """Texts that one network writes together, each perhaps several times.
 
-    Args: as those of `sample_batch`, checked, with a hand for each text.
+    Args:
+        rewinds: whether lines will be gone on from their words. The others: as those of `sample_batch`, checked, with a
+            hand for each text.
     """
 
     def __init__(
-        self, texts, model, biases, hands, *, tsteps=None, style=None, initial_states=None, eos_threshold=None
+        self,
+        texts,
+        model,
+        biases,
+        hands,
+        *,
+        tsteps=None,
+        style=None,
+        initial_states=None,
+        eos_threshold=None,
+        rewinds=False,
     ):
         self.texts, self.biases, self.hands = list(texts), np.asarray(biases, np.float32), hands
         self.model, self.network, self.drawing = model, PointNetwork(model), Drawing.of(model)
-        self.tsteps, self.eos_threshold = tsteps, eos_threshold
+        self.tsteps, self.eos_threshold, self.rewinds = tsteps, eos_threshold, rewinds
         self.given = None if initial_states is None else _given_states(initial_states, model, self.network)
         self.prime_strokes, self.prime_text = np.array([[0, 0, model.config.first_pen]], np.float32), ""
         if style is not None:
@@ -113,10 +135,10 @@ class LineWriter:
         count = groups_of(len(self.texts))
 
         def write_group(members):
-            queue = _Queue(self, [(i, seeds[i]) for i in members])
+            queue = _Queue(self, [Again(i, seeds[i]) for i in members])
             unjudged: list = []
             for ended, left in write_lines(self.network, self.drawing, queue):
-                unjudged += [(line.key, self._as_line(line)) for line in ended]
+                unjudged += [(line.key, self._as_line(line), line) for line in ended]
                 if len(unjudged) >= JUDGED_TOGETHER or not queue and len(unjudged) >= left * IDLE_ROWS:
                     queue.waiting.extend(judge(unjudged))
                     unjudged = []
@@ -139,12 +161,27 @@ class LineWriter:
 
     def line_to_write(self, i, seed, network):
         """A text as a row of the sampler takes it; `network` is the `NetworkState` that it begins with, without B."""
+        start = RowState(network, self.prime_strokes[-1], *(np.zeros([], kind) for kind in (int, "f4", "f4", bool)))
+        return LineToWrite(i, self.line_text(i), start, self._noise(i, seed), self._words(i))
+
+    def line_to_go_on(self, i, seed, before, word):
+        """The same for a line that shares what comes before a word with one that was written; None where that one has
+        no mark before this word."""
+        start = before.marks.get(len(self.prime_text) + word)
+        if start is None:
+            return None
+        noise = np.concatenate([np.zeros([start.points, 4], np.float32), self._noise(i, seed)])[: self.limit(i)]
+        return LineToWrite(i, self.line_text(i), start, noise, self._words(i), before)
+
+    def _noise(self, i, seed):
         noise = _noise(seed, self.limit(i))
         if self.eos_threshold is not None:
             noise[:, 3] = self.eos_threshold  # the number that the probability of a pen lift has to exceed
-        zero = np.float32(0)
-        start = RowState(network, self.prime_strokes[-1], np.int64(0), zero, zero, np.bool_(False))
-        return LineToWrite(i, self.line_text(i), start, noise)
+        return noise
+
+    def _words(self, i):
+        """Places of the first characters of all words of a text but the first."""
+        return tuple(len(self.prime_text) + k for k in word_places(self.texts[i])[1:]) if self.rewinds else ()
 
     def line_text(self, i):
         """The `LineText` of a text, without B."""
@@ -213,19 +250,27 @@ class _Queue:
     """Texts that wait for a row, each made ready when a row takes it."""
 
     def __init__(self, writer, waiting):
-        self.writer, self.waiting = writer, deque(waiting)  # of (number of the text, seed); may be added to
+        self.writer, self.waiting = writer, deque(waiting)  # of `Again`; may be added to
         self.states: dict[int, NetworkState] = {}  # what a text begins with; one that is written again, with the same
 
     def __len__(self):
         return len(self.waiting)
 
     def popleft(self):
-        i, seed = self.waiting[0]
+        i, seed, before, word = self.waiting.popleft()
+        line = self.writer.line_to_go_on(i, seed, before, word) if before is not None else None
+        if line is not None:
+            return line
         if i not in self.states:
-            new = list(dict.fromkeys(j for j, _ in self.waiting if j not in self.states))[:LINES_PRIMED_TOGETHER]
+            new = list(dict.fromkeys([i, *(one.number for one in self.waiting if one.number not in self.states)]))
+            new = new[:LINES_PRIMED_TOGETHER]
             self.states |= zip(new, self.writer.states_of(new), strict=True)
-        self.waiting.popleft()
         return self.writer.line_to_write(i, seed, self.states[i])
+
+
+def word_places(text: str) -> list[int]:
+    """Where the words of a text begin."""
+    return [k for k in range(len(text)) if text[k] != " " and (not k or text[k - 1] == " ")]
 
 
 def groups_of(lines: int) -> int:

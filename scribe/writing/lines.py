@@ -81,7 +81,7 @@ def sample_batch(
     lines: list[Line] = [None] * len(texts)  # type: ignore[list-item]
 
     def keep(written):
-        for i, line in written:
+        for i, line, _ in written:
             lines[i] = line
         return []
 
@@ -131,7 +131,8 @@ def write_texts(
         place = {i: k for k, i in enumerate(rows)}  # of each text among those of this network
 
         def judge_some(written, rows=rows, place=place):
-            return [(place[i], seed) for i, seed in judge([(rows[k], line) for k, line in written])]
+            again = judge([(rows[k], *line) for k, *line in written])
+            return [one._replace(number=place[one.number]) for one in again]
 
         writer = LineWriter([texts[i] for i in rows], adapted, biases[rows], [hands[i] for i in rows], **how | begins)
         writer.write([seeds[i] for i in rows], judge_some)

@@ -8,8 +8,10 @@ A failure is a fault of the line that its attention shows, such as a skipped cha
 read as they should be is misread. See scribe/writing/failures.py and scribe/writing/recogniser.py.
 """
 
+import bisect
 import math
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 from numpy.typing import ArrayLike
@@ -17,12 +19,13 @@ from numpy.typing import ArrayLike
 from scribe.hands.hand import Hand
 from scribe.ink.composed import compose_text
 from scribe.writing.failures import Failure, find_failures
-from scribe.writing.line_writer import Line, Style
+from scribe.writing.line_writer import Again, Line, Style, word_places
 from scribe.writing.lines import DEFAULT_BIAS, checked_texts, composed, hand_of_each, line_seeds, write_texts
 from scribe.writing.misread import count_errors, find_misread, tolerated_errors, wanted_errors
 from scribe.writing.recogniser import Recogniser
 
 DEFAULT_ATTEMPTS = 5
+LINE_BUDGET = 2  # a line gets so many times the attempts of one word in all
 NOT_WRITTEN = math.inf, math.inf  # worse than the faults of any line
 
 
@@ -46,16 +49,20 @@ def sample_checked(
     hand: Hand | Sequence[Hand | None] | None = None,
     eos_threshold: float | None = None,
     recogniser: Recogniser | None = None,
+    progress: Callable[[int], object] | None = None,
 ) -> Checked:
-    """Writes many lines, and those that failed again with other random numbers.
+    """Writes many lines; those with slips are gone on from their first faulty word with other random numbers.
+
+    What comes before the word stays. What follows it is written anew, since it depends on it.
 
     Args:
         texts, model, bias, tsteps, style, hand, eos_threshold: as in `lines.sample_batch`.
-        seed: as there; attempt k > 0 (from 0) draws from the numbers of the line and k.
-        attempts: per line, the first included.
+        seed: as there; try k > 0 (from 0) of a word draws from the numbers of the line, of the word and k.
+        attempts: most tries of each word, the first included; a line gets LINE_BUDGET times as many.
         recogniser: reads texts whose characters it knows: a line of which it misreads more than
             `misread.wanted_errors` is written again, and one with more than `misread.tolerated_errors` has
             failed. None: only the attention decides what failed.
+        progress: called with the number of texts that are done, each time that some are; from several threads.
 
     Returns:
         the best attempt of each line: the one with the fewest failures of the attention, among those with equally many
@@ -68,28 +75,63 @@ def sample_checked(
     seeds, hands = line_seeds(seed, len(texts)), hand_of_each(hand, len(texts))
     compositions = [compose_text(text, model.config.alphabet) for text in texts]
     if not all(composition.is_plain for composition in compositions):
-        return _sample_composed(
-            compositions, model, biases, seeds, hands, attempts=attempts, recogniser=recogniser, **how
-        )
-    best = Checked([None] * len(texts), [[] for _ in texts], [0] * len(texts))  # type: ignore[list-item]
-    faults = [NOT_WRITTEN] * len(texts)
+        how |= {"attempts": attempts, "recogniser": recogniser, "progress": progress}
+        return _sample_composed(compositions, model, biases, seeds, hands, **how)
+    written = [_Attempts(text, bias, seed) for text, bias, seed in zip(texts, biases, seeds, strict=True)]
 
-    def judge(written):
-        """Keeps the lines that are the best so far; which texts to write again, with which seeds."""
-        numbers, lines = zip(*written, strict=True)
+    def judge(lines):
+        """Keeps the lines that are the best so far; what to write again."""
+        verdicts = _judge([line for _, line, _ in lines], biases[[i for i, _, _ in lines]], recogniser)
         again = []
-        judged = zip(numbers, lines, *_judge(lines, biases[list(numbers)], recogniser), strict=True)
-        for i, line, failures, fault in judged:
-            if fault < faults[i]:
-                best.lines[i], best.failures[i], faults[i] = line, failures, fault
-            best.attempts[i] += 1
-            misread = faults[i][1] > wanted_errors(texts[i], biases[i])
-            if (best.failures[i] or misread) and best.attempts[i] < attempts:
-                again.append((i, (*seeds[i], best.attempts[i])))
+        for (i, line, as_written), verdict in zip(lines, verdicts, strict=True):
+            written[i].take(line, as_written, verdict)
+            again += written[i].go_on(i, attempts)
+        if progress is not None:
+            progress(len(lines) - len(again))
         return again
 
-    write_texts(texts, model, biases, hands, seeds, judge, **how)
-    return best
+    write_texts(texts, model, biases, hands, seeds, judge, rewinds=attempts > 1, **how)
+    return Checked([one.line for one in written], [one.failures for one in written], [one.count for one in written])
+
+
+class _Verdict(NamedTuple):
+    """What is wrong with a line."""
+
+    failures: list[Failure]
+    fault: tuple[float, float]  # how bad it is: number of failures of the attention, misread characters
+    slips: list[int]  # where something is wrong: places in the text
+
+
+class _Attempts:
+    """The best line of a text so far, and which of its words have been written again how often."""
+
+    def __init__(self, text, bias, seed):
+        self.wanted, self.seed, self.words = wanted_errors(text, bias), seed, word_places(text)
+        self.line: Any = None
+        self.as_written: Any = None
+        self.failures: list[Failure] = []
+        self.fault, self.slips = NOT_WRITTEN, [0]
+        self.count = 0  # attempts
+        self.tries: Counter[int] = Counter()  # of each word, by its number; the first not counted
+
+    def take(self, line, as_written, verdict):
+        """Keeps a line if it is better than the best so far, or as good and right further on."""
+        self.count += 1
+        if (verdict.fault, -min(verdict.slips, default=0)) < (self.fault, -min(self.slips, default=0)):
+            self.line, self.as_written = line, as_written
+            self.failures, self.fault, self.slips = verdict
+
+    def go_on(self, number, attempts):
+        """[] if the best line is good enough, or nothing is left to try; else what to write again, one `Again`: the
+        first word with a slip that has been tried less than `attempts` times, and what follows it."""
+        if (self.failures or self.fault[1] > self.wanted) and self.count < LINE_BUDGET * attempts:
+            for word in sorted({max(0, bisect.bisect_right(self.words, slip) - 1) for slip in self.slips}):
+                if self.tries[word] < attempts - 1:
+                    self.tries[word] += 1
+                    seed = (*self.seed, word, self.tries[word])
+                    return [Again(number, seed, self.as_written, self.words[word])]
+        self.as_written = None  # it takes much memory
+        return []
 
 
 def _sample_composed(compositions, model, biases, seeds, hands, **options):
@@ -113,13 +155,15 @@ def _sample_composed(compositions, model, biases, seeds, hands, **options):
 
 
 def _judge(lines, biases, recogniser):
-    """The failures of each line, and how bad it is: (number of failures of the attention, misread characters)."""
+    """A `_Verdict` on each line."""
     failures = [find_failures(line) for line in lines]
-    faults = [(len(found), 0) for found in failures]
+    verdicts = [_Verdict(found, (len(found), 0), [failure.start for failure in found]) for found in failures]
     if recogniser is not None:
         for i, (line, read) in enumerate(zip(lines, recogniser.read([line.strokes for line in lines]), strict=True)):
             if recogniser.knows(line.text):
-                faults[i] = len(failures[i]), count_errors(line.text, read)
-                if faults[i][1] > tolerated_errors(line.text, biases[i]):
-                    failures[i] += find_misread(line.text, read)
-    return failures, faults
+                errors, misread = count_errors(line.text, read), find_misread(line.text, read)
+                slips = verdicts[i].slips + [failure.start for failure in misread]
+                tolerated = errors <= tolerated_errors(line.text, biases[i])
+                found = failures[i] + ([] if tolerated else misread)
+                verdicts[i] = _Verdict(found, (len(failures[i]), errors), slips)
+    return verdicts

@@ -30,6 +30,9 @@ from scribe.writing.bias import RESTING, draw_point
 # go on to the right of all ink: left of it are dots and crossings.
 SURELY_PASSED, MAYBE_PASSED = 0.55, 0.1
 INSIDE_BEFORE = -1.0  # up to here the text goes on
+# A word begins at the last pen lift at which the attention is this near to its first character, in characters: where it
+# joins the word before, a few letters of that are written again, too.
+BEFORE_WORD, INTO_WORD = 3.0, -0.15
 LATE_DOT = set("ij!:")  # as last characters: their dot may stand to the right of all ink; only SURELY_PASSED counts
 PLACES_AFTER = 2  # see `LineText`
 ROWS = 32  # of a batch; more do not write more points a second
@@ -88,6 +91,8 @@ class LineToWrite(NamedTuple):
     text: LineText
     start: RowState
     noise: NDArray[np.float32]  # [limit, 4], as `draw_point` takes it
+    words: tuple[int, ...] = ()  # places of the first characters of the words that it may be gone on from
+    before: "WrittenLine | None" = None  # the line whose first points it shares: as many as `start` has
 
 
 class WrittenLine(NamedTuple):
@@ -98,6 +103,7 @@ class WrittenLine(NamedTuple):
     phis: NDArray[np.float32]  # [n, U]
     kappas: NDArray[np.float32]  # [n, K]
     finished: bool  # the line ended after its last character, within its limit
+    marks: dict[int, RowState]  # the state before words, by the places of `LineToWrite.words`
 
 
 class Drawing(NamedTuple):
@@ -138,6 +144,8 @@ class _Page(NamedTuple):
     points: NDArray[np.float32]  # [limit, 6], and so on as in `WrittenLine`
     phis: NDArray[np.float32]
     kappas: NDArray[np.float32]
+    marks: dict[int, RowState]
+    ahead: list[int]  # words that the pen has not come to
 
 
 class _Batch:
@@ -158,7 +166,14 @@ class _Batch:
         self.state = join_rows(self.state, state) if self.pages else state
         for line in lines:
             sizes = 6, len(line.text.mask), len(line.start.network.kappa)
-            self.pages.append(_Page(line, *(np.empty([line.text.limit, size], np.float32) for size in sizes)))
+            points, phis, kappas = (np.empty([line.text.limit, size], np.float32) for size in sizes)
+            marks: dict[int, RowState] = {}
+            if line.before is not None:
+                n, before = int(line.start.points), line.before
+                points[:n], phis[:n], kappas[:n] = before.points[:n], before.phis[:n], before.kappas[:n]
+                marks |= {word: mark for word, mark in before.marks.items() if mark.points <= n}
+            ahead = [word for word in line.words if word not in marks]
+            self.pages.append(_Page(line, points, phis, kappas, marks, ahead))
 
     def advance(self):
         """Writes until a line ends, and returns those that have ended; their rows are taken out."""
@@ -171,7 +186,7 @@ class _Batch:
         for row in np.flatnonzero(done):
             page, n = self.pages[row], self.state.points[row]
             written = page.points[:n], page.phis[:n], page.kappas[:n]
-            ended.append(WrittenLine(page.line.key, *written, bool(finished[row])))
+            ended.append(WrittenLine(page.line.key, *written, bool(finished[row]), page.marks))
         left = np.flatnonzero(~done)
         self.pages = [self.pages[row] for row in left]
         self.text, self.state = take_rows(self.text, left), take_rows(self.state, left)
@@ -203,4 +218,14 @@ class _Batch:
             right=np.maximum(state.right, x),
             may_end=lifts & (position > text.passed_at),
         )
+        for row in np.flatnonzero(lifts & ~finished):
+            self._mark_word(row, position[row] + len(text.mask[row]) - 1 - text.past_end[row, -1])
         return finished, finished | (points >= text.limit)
+
+    def _mark_word(self, row, place):
+        """Keeps the state of a row whose pen is lifted, with the attention at `place`, if a word begins there."""
+        page = self.pages[row]
+        while page.ahead and place > page.ahead[0] + INTO_WORD:
+            del page.ahead[0]
+        if page.ahead and place > page.ahead[0] - BEFORE_WORD:
+            page.marks[page.ahead[0]] = take_rows(self.state, row)

@@ -3,6 +3,7 @@
 import dataclasses
 import time
 import types
+from collections import Counter
 
 import numpy as np
 import pytest
@@ -13,6 +14,7 @@ from scribe.files.stroke_file import save_strokes
 from scribe.network.point_network import NetworkState
 from scribe.writing import line_writer, proofread, sampler
 from scribe.writing.bias import COMPONENT_BIAS, STROKE_BIAS, draw_point
+from scribe.writing.failures import Failure
 from scribe.writing.proofread import sample_checked
 from scribe.writing.styles import MIN_TEXT_GAIN, load_style, text_gain
 
@@ -146,6 +148,16 @@ def test_same_seed_same_line_and_other_seed_other_line(model):
     first, again, other = (sample("abc de", model, seed=seed)[0] for seed in (5, 5, 6))
     np.testing.assert_array_equal(first, again)
     assert first.shape != other.shape or not np.array_equal(first, other)
+
+
+def test_candidates_are_different_lines_of_which_the_first_is_that_without_n(model):
+    candidates = sample("abcde", model, seed=5, tsteps=20, n=3)
+    one = sample("abcde", model, seed=5, tsteps=20)
+    assert len(candidates) == 3 and len({strokes.tobytes() for strokes, _, _ in candidates}) == 3
+    for part, same in zip(candidates[0], one, strict=True):
+        np.testing.assert_allclose(part, same, atol=1e-3)
+    with pytest.raises(ValueError, match="n is 0"):
+        sample("abcde", model, n=0)
 
 
 def test_without_a_seed_every_line_is_another(model):
@@ -364,13 +376,16 @@ def test_wrong_flags_end_with_exit_code_2(flags, capsys):
 # --------------------------------------------------------------------------------------------- lines that failed
 
 
+FAILURE = Failure("skipped", 0, 1)
+
+
 def failing(monkeypatch, is_whole):
     """Makes a line whole where is_whole(line) says so; counts what was written."""
     seen = []
 
     def find(line):
         seen.append(line)
-        return [] if is_whole(line, len(seen)) else ["failure"]
+        return [] if is_whole(line, len(seen)) else [FAILURE]
 
     monkeypatch.setattr(proofread, "find_failures", find)
     return seen
@@ -391,11 +406,68 @@ def test_only_lines_that_failed_are_written_again(model, monkeypatch):
 def test_tries_are_other_lines_and_repeatable(model, monkeypatch):
     seen = failing(monkeypatch, lambda line, count: False)
     lines, failures, written = sample_checked(["abcde"], model, seed=3, attempts=3, tsteps=20)
-    assert written == [3] and failures == [["failure"]]
+    assert written == [3] and failures == [[FAILURE]]
     assert np.array_equal(lines[0].strokes, seen[0].strokes)  # none was better than the first
     assert len({line.strokes.tobytes() for line in seen}) == 3
     sample_checked(["abcde"], model, seed=3, attempts=3, tsteps=20)
     assert [line.strokes.tobytes() for line in seen[:3]] == [line.strokes.tobytes() for line in seen[3:]]
+
+
+def test_a_line_is_gone_on_from_its_faulty_word_and_what_comes_before_stays(model, monkeypatch):
+    seen = []
+
+    def find(line):
+        seen.append(line)
+        return [Failure("skipped", 4, 5)] if len(seen) < 3 else []
+
+    monkeypatch.setattr(proofread, "find_failures", find)
+    lines, failures, written = sample_checked(["abc dea bc"], model, seed=3)
+    assert written == [3] and failures == [[]] and lines[0] is seen[2]
+    (first,) = sample_batch(["abc dea bc"], model, seed=3)
+    assert np.array_equal(seen[0].strokes, first.strokes)
+    for other in seen[1:]:
+        shared = np.flatnonzero(
+            (other.strokes[: len(first.strokes)] != first.strokes[: len(other.strokes)]).any(axis=1)
+        )
+        begins = shared[0]  # the first point that differs
+        assert first.strokes[begins - 1, 5] == 1 and begins > 1  # a pen lift
+        assert 2 <= np.argmax(first.phis[begins - 1]) <= 4  # before the second word
+    assert not np.array_equal(seen[1].strokes[-1], seen[2].strokes[-1])
+    again = sample_checked(["abc dea bc"], model, seed=3)
+    assert written == [3] and again.attempts == [1]  # the third try was good; nothing is wrong any more
+
+
+def test_a_word_that_never_passes_is_left_and_later_ones_are_still_written_again(model, monkeypatch):
+    places = []
+
+    def find(line):
+        places.append(line)
+        return [Failure("skipped", 0, 1)] + ([Failure("skipped", 4, 5)] if len(places) < 4 else [])
+
+    monkeypatch.setattr(proofread, "find_failures", find)
+    _, failures, written = sample_checked(["abc dea"], model, seed=3, attempts=3)
+    # The first try, two more of the first word, one of the second, which is better.
+    assert written == [4] and failures == [[Failure("skipped", 0, 1)]]
+
+
+@pytest.mark.parametrize("style", [None, (np.zeros((8, 3)), "dead")])
+def test_lines_with_rewinds_repeat_bit_for_bit(model, monkeypatch, style):
+    texts = ["abc dea bc", "de abc", "a b c d"]
+
+    def checked():
+        counts = Counter()
+
+        def find(line):
+            counts[line.text] += 1
+            return [Failure("skipped", 4, 5)] if counts[line.text] < 3 else []
+
+        monkeypatch.setattr(proofread, "find_failures", find)
+        return sample_checked(texts, model, seed=3, style=style)
+
+    first, second = checked(), checked()
+    assert first.attempts == second.attempts == [3, 3, 3]
+    for line, same in zip(first.lines, second.lines, strict=True):
+        assert np.array_equal(line.strokes, same.strokes)
 
 
 class FakeRecogniser:
@@ -512,6 +584,22 @@ def scripted(monkeypatch):
 
 
 DOWN, UP = 0, 1
+
+
+def test_a_word_begins_at_the_last_pen_lift_before_its_ink(scripted):
+    script = [(1, DOWN, 0), (1, UP, 0.6), (1, DOWN, 1), (1, UP, 1.7), (-1, UP, 2.1), (1, DOWN, 3), (1, UP, 3.3)]
+    script += [(1, UP, 4.7), (1, UP, 5), (1, DOWN, 6)]
+    written = []
+
+    def judge(lines):
+        written.extend(as_written for _, _, as_written in lines)
+        return []
+
+    model = scripted(script)
+    LineWriter = line_writer.LineWriter
+    LineWriter(["ab cd e"], model, np.full(1, 5.0), [None], tsteps=12, rewinds=True).write([(1,)], judge)
+    marks = written[0].marks
+    assert {word: int(mark.points) for word, mark in marks.items()} == {3: 5, 6: 9}
 
 
 @pytest.mark.parametrize(
