@@ -22,11 +22,14 @@ import argparse
 import os
 import sys
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from importlib import import_module
 from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+from tqdm import tqdm
 
 from model import load_model
 from scribe.console import OneLineParser, UsageError, run_command, shortened
@@ -49,6 +52,7 @@ from scribe.network.checkpoint import SAVED, find_checkpoint, load_config
 from scribe.network.tf_setup import one_thread_per_operation
 from scribe.pages import cards, flags
 from scribe.pages.job import Job, file_name, text_name
+from scribe.writing.failures import MISREAD
 from scribe.writing.lines import DEFAULT_BIAS, Style, sample_batch
 from scribe.writing.own_hand import UnknownTextError, lines_in, load_own_hand
 from scribe.writing.prediction import POINTS, predict_lines
@@ -64,10 +68,14 @@ TEST_STRINGS = (
     "What I cannot create I do not understand",
     "You know nothing Jon Snow",
 )
+MAX_HARD = 8  # places that may be hard to read; of more of them the first are named
 MAX_NAMED = 5  # characters that may turn the meaning of a text; of more of them the first are named
 PREDICTED_LINES = 3
+BAR_AFTER = 2.0  # seconds of writing that need no progress bar
 OWN_HAND = "own"  # stands for the number of a style: that of --style_file
 HAND = "hand"  # the same: that of --hand, or the one that is drawn for the job
+
+Sample = tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float32]]
 
 
 def sample(
@@ -83,8 +91,9 @@ def sample(
     tsteps: int | None = None,
     eos_threshold: float | None = None,
     tries: int = DEFAULT_ATTEMPTS,
-) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float32]]:
-    """Writes one line; if it failed or cannot be read, further attempts, of which the best is kept.
+    n: int | None = None,
+) -> Sample | list[Sample]:
+    """Writes one line; a word that failed or cannot be read is written again, and the best attempt kept.
 
     Args:
         text: what to write. model: a HandwritingModel, see `model.load_model`.
@@ -93,11 +102,12 @@ def sample(
         seed: the same seed gives the same line; without one, every call gives another line, drawn from NumPy's global
             generator: `np.random.seed` makes these repeatable.
         initial_states, style, hand, tsteps, eos_threshold: as in `scribe.writing.lines.sample_batch`.
-        tries: attempts before the best one is kept, as the flag --tries; 1 returns the first line as it is. With
+        tries: of each word before the best one is kept, as the flag --tries; 1 returns the first line as it is. With
             initial_states there is one.
+        n: so many different candidates, of which the first is the line without n; None: one line.
 
     Returns:
-        strokes [n, 6], phis [n, U], kappas [n, K]; see `scribe.writing.lines.Line`.
+        strokes [points, 6], phis [points, U], kappas [points, K]; see `scribe.writing.lines.Line`. With n, a list.
     """
     bias = _first_given(bias, getattr(args, "bias", None), DEFAULT_BIAS)
     seed = _first_given(seed, getattr(args, "seed", None))
@@ -108,11 +118,18 @@ def sample(
         "tsteps": _first_given(tsteps, getattr(args, "tsteps", None)),
         "eos_threshold": _first_given(eos_threshold, getattr(args, "eos_threshold", None)),
     }  # fmt: skip
+    if n is not None:
+        if n < 1:
+            raise ValueError(f"n is {n}: it has to be 1 or more.")
+        if initial_states is not None and n > 1:
+            raise ValueError("initial_states are those of one line: leave n out.")
+    texts = [text] * (n or 1)
     if tries == 1 or initial_states is not None:
-        (line,) = sample_batch([text], model, initial_states=initial_states, **how)
+        lines = sample_batch(texts, model, initial_states=initial_states, **how)
     else:
-        (line,), _, _ = sample_checked([text], model, attempts=tries, recogniser=load_recogniser(), **how)
-    return line.strokes, line.phis, line.kappas
+        lines = sample_checked(texts, model, attempts=tries, recogniser=load_recogniser(), **how).lines
+    samples = [(line.strokes, line.phis, line.kappas) for line in lines]
+    return samples[0] if n is None else samples
 
 
 def random_seed() -> int:
@@ -140,6 +157,13 @@ def parse_args(argv=None):
     what.add_argument("--cards", metavar="FILE", help="CSV whose first row names its fields: a page for each other row")
     p.add_argument(
         "--template", metavar="FILE", help="text of --cards, with fields such as {name}; without: field text"
+    )
+    p.add_argument(
+        "--samples",
+        type=int,
+        default=None,
+        metavar="N",
+        help="N candidates of --text, each as a file, and a sheet of all",
     )
     p.add_argument("--overwrite", action="store_true", help="replace files that another text or other flags made")
     p.add_argument(
@@ -169,7 +193,9 @@ def parse_args(argv=None):
         help="no text: three lines of a prediction network, of --tsteps points (default: 700), from its --save_path",
     )
     p.add_argument("--style_sort", action="store_true", help="sort its strokes: they are not in the order of writing")
-    p.add_argument("--tries", type=int, default=DEFAULT_ATTEMPTS, help="attempts per line before the best one is kept")
+    p.add_argument(
+        "--tries", type=int, default=DEFAULT_ATTEMPTS, help="tries of each word of a line before the best one is kept"
+    )
     p.add_argument(
         "--no_proofread", action="store_true", help="do without the recogniser: only the attention shows what failed"
     )
@@ -209,6 +235,10 @@ def parse_args(argv=None):
         p.error(f"--tsteps is {args.tsteps}: it has to be 1 or more")
     if args.tries < 1:
         p.error(f"--tries is {args.tries}: it has to be 1 or more")
+    if args.samples is not None and args.samples < 1:
+        p.error(f"--samples is {args.samples}: it has to be 1 or more")
+    if args.samples is not None and args.text is None:
+        p.error("--samples are candidates of one line: give it with --text")
     if args.eos_threshold is not None and not 0 <= args.eos_threshold <= 1:
         p.error(f"--eos_threshold is {args.eos_threshold}: it is a probability, from 0 to 1")
     if args.seed is not None and args.seed < 0:
@@ -273,13 +303,17 @@ def write_files(args, logger):
     hands = _Hands(args, config)
     if args.style is None and not args.styles and not args.any_hand and hands.known:
         args.style = HAND
+    job = None
     if args.cards is not None:
         card_batch = cards.Batch(args, lambda lines: fit_texts(lines, config.alphabet, args, logger), logger.write)
         numbers = card_batch.styles()
     else:
         texts = texts_of(args, config.alphabet, logger)
         job = Job(args, texts) if args.pages else None
+        if job and args.samples:
+            raise UsageError(f"--samples writes one line of up to {MAX_CHARACTERS} characters, without flags of pages.")
         if not job:
+            texts = [text for text in texts if text]
             check_folder_writable(os.path.join(args.log_dir, "figures"))
         numbers = {paragraph.style for paragraph in job.paragraphs} if job else {args.style}
         if job and job.breaking.forced:
@@ -297,13 +331,18 @@ def write_files(args, logger):
         f"Writing with {prefix}{newest if own_run else ''}, {_biases_of(args)}{hands.said(styles)}, seed {seed}."
     )
     one_thread_per_operation()
+    # What is needed after the writing gets ready beside it.
+    beside = ThreadPoolExecutor(2)
+    reading = None if args.no_proofread else beside.submit(load_recogniser)
+    if args.cards is None and not job:
+        beside.submit(import_module, "scribe.pages.figures")  # Matplotlib costs a second
     model = load_model(prefix)
     if args.style_file is not None and not text_gain(styles[OWN_HAND], model) > MIN_TEXT_GAIN:
         logger.write(
             f"Warning: {args.style_file} does not look like {styles[OWN_HAND][1]!r} to the model. If something "
             "else is written there, the lines fail: tell it with --style_text, and see docs/STYLES.md."
         )
-    recogniser = None if args.no_proofread else load_recogniser()
+    recogniser = reading.result() if reading else None
 
     written = Checked([], [], [])  # of the whole job: told once, at its end
 
@@ -317,7 +356,7 @@ def write_files(args, logger):
         how = {"hand": style} if isinstance(style, Hand) else {"style": style, "hand": read if style else None}
         checked = sample_checked(
             texts, model, bias=bias, seed=seed, tsteps=args.tsteps, attempts=args.tries,
-            eos_threshold=args.eos_threshold, recogniser=recogniser, **how,
+            eos_threshold=args.eos_threshold, recogniser=recogniser, progress=bar.update, **how,
         )  # fmt: skip
         # Their texts alone: the attention of many lines takes gigabytes.
         texts_written = [SimpleNamespace(text=line.text) for line in checked.lines]
@@ -325,6 +364,11 @@ def write_files(args, logger):
             total += part
         return checked.lines
 
+    if job:
+        total = sum(len(paragraph.texts) for paragraph in job.paragraphs)
+    else:
+        total = None if args.cards is not None else len(texts) * (args.samples or 1)
+    bar = tqdm(total=total, unit="line", disable=None, delay=BAR_AFTER, leave=False)  # on a terminal alone
     suffix = _suffix_of(args, seed)
     workers = (os.cpu_count() or 1) if args.workers is None else args.workers
     if args.cards is not None:
@@ -332,8 +376,10 @@ def write_files(args, logger):
     elif job:
         names = job.run(write, seed, styles, suffix, workers, lambda text: logger.write(f"Warning: {text}"))
     else:
-        lines = write([text for text in texts if text], args.bias, seed, styles.get(args.style))
-        names = draw(lines, os.path.join(args.log_dir, "figures"), suffix)
+        lines = write(texts * (args.samples or 1), args.bias, seed, styles.get(args.style))
+        drawing = draw_samples if args.samples else draw
+        names = drawing(lines, os.path.join(args.log_dir, "figures"), suffix)
+    bar.close()
     report(*written, logger)
     for name in names:
         print_name(name)
@@ -510,12 +556,22 @@ def report(lines, failures, attempts, logger):
         most = max(times for _, times in fixed)
         logger.write(f"{len(fixed)} of {len(lines)} lines were written up to {most} times, and the best attempts kept.")
     for line, found, times in rows:
-        if found:
+        lost = [failure.describe(line.text) for failure in found if failure.kind != MISREAD]
+        if lost:
             again = f" after {times} attempts" if times > 1 else ""
-            what = "; ".join(failure.describe(line.text) for failure in found)
-            logger.write(f"Warning: {line.text!r} has failures{again}: {what}.")
+            logger.write(f"Warning: {line.text!r} has failures{again}: {'; '.join(lost)}.")
+    hard = [hard_to_read(failure, line.text) for line, found, _ in rows for failure in found if failure.kind == MISREAD]
+    if hard:
+        more = f" and {len(hard) - MAX_HARD} other places" if len(hard) > MAX_HARD else ""
+        logger.write(f"Warning: {', '.join(hard[:MAX_HARD])}{more} may be hard to read.")
     if any(failures):
         logger.write("For lines with failures try another --seed, a higher --bias, or more --tries.")
+
+
+def hard_to_read(failure, text):
+    """What of a text a stranger may read as something else: 'the "O" of "Oslo"'."""
+    part, word = text[failure.start : failure.end].strip(), failure.word_of(text)
+    return f'"{word}"' if part in (word, "") else f'the "{part}" of "{word}"'
 
 
 def draw(lines, folder, suffix):
@@ -535,6 +591,20 @@ def draw(lines, folder, suffix):
         draw_density(line.strokes, stem + "_density.png")
         names += [f"{stem}{part}.png" for part in ("", "_attention", "_density")]
     return names
+
+
+def draw_samples(lines, folder, suffix):
+    """Draws candidates of a text, and a sheet of them with their numbers. Returns the names of the pictures."""
+    from scribe.pages.figures import draw_line, draw_lines  # late: Matplotlib costs a second
+
+    os.makedirs(folder, exist_ok=True)
+    stem = os.path.join(folder, f"{text_name([lines[0].text])}_{suffix}")
+    names = [f"{stem}_{k}.png" for k in range(1, len(lines) + 1)]
+    for line, name in zip(lines, names, strict=True):
+        draw_line(line.strokes, name)
+    sheet = f"{stem}_samples.png"
+    draw_lines([line.strokes for line in lines], sheet, labels=range(1, len(lines) + 1))
+    return [sheet, *names]
 
 
 if __name__ == "__main__":
