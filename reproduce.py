@@ -4,9 +4,9 @@
     python3 reproduce.py --figures 13 14 --output mine
     python3 reproduce.py --tables 4 --data_dir FOLDER       # measured on the validation lines of FOLDER
 
-Figures 10 and 11 and table 3 are of the prediction network, which knows no text; they are left out, with a message,
-where --prediction names none (python3 train.py --unconditional --save_path saved/prediction trains one). Names of files
-and tables go to stdout, messages to stderr. docs/PAPER.md shows what comes out beside what the paper says.
+Figures 10 and 11 and table 3 are of the prediction network, which knows no text (train.py --unconditional trains one);
+they are left out, with a message, where --prediction names none. Names of files and tables go to stdout, messages to
+stderr. docs/PAPER.md shows what comes out beside what the paper says.
 """
 
 import argparse
@@ -21,7 +21,7 @@ from model import load_model
 from scribe.console import UsageError, run_command
 from scribe.ink.alphabet import to_one_hot
 from scribe.ink.strokes import absolute_points
-from scribe.network.checkpoint import SHIPPED, CheckpointError, find_checkpoint
+from scribe.network.checkpoint import PREDICTION, SHIPPED, CheckpointError, find_checkpoint
 from scribe.network.tf_setup import one_thread_per_operation
 from scribe.pages.figures import draw_lines
 from scribe.pages.paper_figures import Density, draw_blocks, draw_mixture, draw_window
@@ -36,7 +36,7 @@ from utils import DataLoader, Logger
 WORD = "under"  # figures 10 and 14
 WINDOW_TEXT = "a thought which had never"  # figure 13
 UNBIASED_TEXT = "from his travels it might have been"  # figure 15
-BIASED_TEXT = "take the breath away when they are"  # figure 16
+BIASED_TEXT = "until they all look exactly the same"  # figure 16
 SLIGHTLY_BIASED_TEXT = "more of national temperament"  # figure 17
 PRIMED_TEXTS = ("when the network is primed", "and writes in the same hand")  # figures 18 to 21
 LINES, BIASES, SLIGHT_BIAS, PRIMED_BIAS = 8, (0.1, 0.5, 2, 5, 10), 0.15, 1.0
@@ -198,9 +198,7 @@ def parse_args(argv=None):
     p.add_argument("--tables", choices=TABLES, help=f"numbers of tables: {', '.join(map(str, TABLES))}", **numbers)
     p.add_argument("--output", default=os.path.join("logs", "paper"), help="folder for the figures")
     p.add_argument("--save_path", default=SHIPPED, help="checkpoint or run of the synthesis network")
-    p.add_argument(
-        "--prediction", default=os.path.join("saved", "prediction"), help="checkpoint or run of the prediction network"
-    )
+    p.add_argument("--prediction", default=PREDICTION, help="checkpoint or run of the prediction network")
     p.add_argument("--data_dir", default="data", help="folder with the lines that the tables are measured on")
     p.add_argument("--styles_dir", default="data", help="folder with the styles.p that figures 18 to 21 begin with")
     p.add_argument("--seed", type=int, default=1, help="seed of all lines")
@@ -225,7 +223,7 @@ def reproduce(args, logger):
     if left_out:
         logger.write(
             f"{', '.join(left_out)} left out: there is no prediction network {args.prediction} "
-            "(python3 train.py --unconditional --rnn_size 200 --save_path saved/prediction)."
+            "(python3 train.py --unconditional --rnn_size 200 --save_path saved/own_prediction)."
         )
     for name, make in wanted:
         if name in left_out:

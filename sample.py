@@ -48,7 +48,7 @@ from scribe.ink.alphabet import to_one_hot  # noqa: F401 - notebooks import to_o
 from scribe.ink.segments import MAX_CHARACTERS, TAB
 from scribe.ink.writable import TRANSLITERATED, fit_text, foreign_scripts, transliterate
 from scribe.learning.reading import read_hand
-from scribe.network.checkpoint import SAVED, find_checkpoint, load_config
+from scribe.network.checkpoint import PREDICTION, SAVED, find_checkpoint, load_config
 from scribe.network.tf_setup import one_thread_per_operation
 from scribe.pages import cards, flags
 from scribe.pages.job import Job, file_name, text_name
@@ -190,7 +190,7 @@ def parse_args(argv=None):
     what.add_argument(
         "--unconditional",
         action="store_true",
-        help="no text: three lines of a prediction network, of --tsteps points (default: 700), from its --save_path",
+        help="no text: three lines of a prediction network, of --tsteps points (default: 700)",
     )
     p.add_argument("--style_sort", action="store_true", help="sort its strokes: they are not in the order of writing")
     p.add_argument(
@@ -289,7 +289,7 @@ def main(argv=None):
 
 def write_files(args, logger):
     """Writes what the flags ask for, and prints the names of the files. Returns the exit code."""
-    prefix = find_checkpoint(args.save_path)
+    prefix = find_checkpoint(args.save_path or (PREDICTION if args.unconditional else None))
     config = load_config(prefix)
     if args.unconditional != (config.alphabet == ""):
         needs = "is a prediction network, which writes no text: add --unconditional, or"

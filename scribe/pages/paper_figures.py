@@ -15,6 +15,8 @@ from scribe.pages.page import INK
 
 PRIME_INK = "#b03a2e"  # what a person wrote, or stands for it
 DPI = 130
+# The density of a point within a stroke is a hundred times that of the first one of the next: logarithms show both.
+FAINT = 1 / 30  # density, in points for each square unit, from which on a place is seen
 
 
 class Density(NamedTuple):
@@ -66,8 +68,7 @@ def draw_mixture(strokes: NDArray, density: Density, path: str) -> None:
     map_height = width * heat.shape[0] / heat.shape[1]
     figure = new_figure(width, map_height + 0.14 * M + 1.4)
     above, below = figure.subplots(2, 1, height_ratios=[map_height, 0.14 * M])
-    # Densities reach over orders of magnitude: without the logarithm the ends of strokes are all that is seen.
-    above.imshow(np.log1p(heat), extent=extent, cmap="magma", aspect="equal")
+    above.imshow(np.log1p(heat / FAINT), extent=extent, cmap="magma", aspect="equal")
     above.set_xticks([])
     above.set_yticks([])
     above.set_title("density of the next pen location", fontsize=9, loc="left")

@@ -1,5 +1,6 @@
 """python3 reproduce.py: figures and tables from small networks that nobody trained, and the way to prediction lines."""
 
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
@@ -8,6 +9,7 @@ import evaluate
 import reproduce
 import sample
 import train
+from conftest import ROOT
 from data_helpers import write_data
 from model import HandwritingModel
 from model_helpers import save_tiny_model
@@ -74,6 +76,13 @@ def test_a_prediction_network_is_trained_measured_and_writes(networks, tmp_path,
     assert sample.main(["--text", "abc", *flags]) == 2
     assert "add --unconditional" in capsys.readouterr().err
     assert evaluate.main(["--save_path", "saved/prediction", *data]) == 2
+
+
+def test_the_shipped_prediction_network_writes_without_being_named(tmp_path, capsys, monkeypatch):
+    monkeypatch.chdir(ROOT)
+    assert sample.main(["--unconditional", "--tsteps", "60", "--seed", "1", "--log_dir", str(tmp_path)]) == 0
+    names = capsys.readouterr().out.split()
+    assert len(names) == 3 and all((tmp_path / "figures").samefile(Path(name).parent) for name in names)
 
 
 def test_a_network_that_writes_texts_cannot_write_without(networks, capsys):
