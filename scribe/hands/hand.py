@@ -9,11 +9,12 @@ scribe/learning/reading.py makes a Hand of ink. Letters: D numbers of a descript
 
 import contextlib
 import dataclasses
+import io
 import os
 import zipfile
 import zlib
 from collections.abc import Iterator, Sequence
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
@@ -143,8 +144,8 @@ def hand_arrays(hands: Sequence[Hand | None], texts: Sequence[str], hand_size: i
 # ------------------------------------------------------------------------------------------------------------- files
 
 
-def save_hand(path: str | os.PathLike, hand: Hand) -> None:
-    """Writes a hand to an .npz file, whole or not at all."""
+def hand_bytes(hand: Hand) -> bytes:
+    """A hand as the content of an .npz file."""
     characters = "".join(hand.glyphs)
     arrays: dict[str, Any] = {
         f"{DIFFERENCE}{n}{name}": f for name, factors in hand.differences.items() for n, f in enumerate(factors)
@@ -155,12 +156,20 @@ def save_hand(path: str | os.PathLike, hand: Hand) -> None:
         strokes, texts["line_text"] = hand.line
         arrays["line"] = np.asarray(strokes, np.float16)
     arrays |= {key: np.array(value) for key, value in texts.items()} | {"format": np.int64(FORMAT)}
+    content = io.BytesIO()
+    np.savez_compressed(content, **arrays)
+    return content.getvalue()
+
+
+def save_hand(path: str | os.PathLike, hand: Hand) -> None:
+    """Writes a hand to an .npz file, whole or not at all."""
+    content = hand_bytes(hand)
     with written_aside(path) as aside, open(aside, "wb") as file:
-        np.savez_compressed(file, **arrays)
+        file.write(content)
 
 
-def load_hand(path: str | os.PathLike) -> Hand:
-    """Reads a hand that `save_hand` wrote; no code in a file is run.
+def load_hand(path: str | os.PathLike | BinaryIO) -> Hand:
+    """Reads a hand that `save_hand` wrote, from a file or a stream that can seek; no code in a file is run.
 
     Raises:
         HandError: it is missing, damaged, or something else.
@@ -183,7 +192,9 @@ def load_hand(path: str | os.PathLike) -> Hand:
 
 
 @contextlib.contextmanager
-def opened_hands(path: str | os.PathLike, largest: int, what: str, remedy: str, missing: str) -> Iterator[Any]:
+def opened_hands(
+    path: str | os.PathLike | BinaryIO, largest: int, what: str, remedy: str, missing: str
+) -> Iterator[Any]:
     """An .npz file of hands, checked and open to be read; whatever is wrong with it or its arrays is a `HandError`.
 
     Args:
@@ -191,7 +202,7 @@ def opened_hands(path: str | os.PathLike, largest: int, what: str, remedy: str, 
         missing: the message where there is no file.
     """
     try:
-        if os.path.getsize(path) > largest:
+        if not hasattr(path, "read") and os.path.getsize(path) > largest:
             raise HandError(f"{path} is larger than any such file: it is something else.")
         with np.load(path, allow_pickle=False) as file:
             if int(file["format"]) != FORMAT:
@@ -201,4 +212,5 @@ def opened_hands(path: str | os.PathLike, largest: int, what: str, remedy: str, 
         raise HandError(missing) from None
     except (OSError, EOFError, ValueError, KeyError, TypeError, zipfile.BadZipFile, zlib.error) as error:
         reason = "".join(str(error).strip().splitlines()[:1])[:120]
-        raise HandError(f"{path} is not {what} ({reason}): {remedy}.") from None
+        named = "this" if hasattr(path, "read") else path
+        raise HandError(f"{named} is not {what} ({reason}): {remedy}.") from None

@@ -118,7 +118,7 @@ class LineWriter:
         self.given = None if initial_states is None else _given_states(initial_states, model, self.network)
         self.prime_strokes, self.prime_text = np.array([[0, 0, model.config.first_pen]], np.float32), ""
         if style is not None:
-            self.prime_strokes, self.prime_text = _checked_style(style, model.config.alphabet)
+            self.prime_strokes, self.prime_text = checked_style(style, model.config.alphabet)
         self._biases: dict[int, NDArray] = {}  # of each hand, by its id
         self.places = len(self.prime_text) + max(map(len, self.texts)) + PLACES_AFTER
 
@@ -174,7 +174,7 @@ class LineWriter:
         return LineToWrite(i, self.line_text(i), start, noise, self._words(i), before)
 
     def _noise(self, i, seed):
-        noise = _noise(seed, self.limit(i))
+        noise = line_noise(seed, self.limit(i))
         if self.eos_threshold is not None:
             noise[:, 3] = self.eos_threshold  # the number that the probability of a pen lift has to exceed
         return noise
@@ -239,7 +239,7 @@ class LineWriter:
     def _as_line(self, written):
         """The `Line` of what a row has written, without what it still wrote of the style."""
         text, first = self.texts[written.key], len(self.prime_text)
-        start = _own_start(written.points, written.phis, first) if first else 0
+        start = own_start(written.points, written.phis, first) if first else 0
         strokes, phis, kappas = (part[start:].copy() for part in (written.points, written.phis, written.kappas))
         strokes[0, :2] = 0.0  # the line starts at the origin, wherever the style ended
         strokes[:, :2] = np.cumsum(strokes[:, :2], axis=0)
@@ -292,14 +292,14 @@ def _given_states(initial_states, model, network):
     return network.given(pairs, kappa, np.asarray(given.get("window", 0.0)))
 
 
-def _noise(seed, tsteps):
+def line_noise(seed, tsteps):
     """[tsteps, 4] two normals, two uniforms; the first rows do not depend on how many there are."""
     normal, uniform = (np.random.default_rng([*seed, stream]) for stream in (0, 1))
     parts = [g([tsteps, 2], dtype=np.float32) for g in (normal.standard_normal, uniform.random)]
     return np.concatenate(parts, axis=1)
 
 
-def _checked_style(style, alphabet):
+def checked_style(style, alphabet):
     """A style as float32 strokes, and its text with a space after it."""
     strokes, text = style
     strokes = np.asarray(strokes, np.float32)
@@ -311,7 +311,7 @@ def _checked_style(style, alphabet):
     return strokes, text + " "
 
 
-def _own_start(points, phis, first):
+def own_start(points, phis, first):
     """Where a primed line begins: after the strokes that still belong to the style's text, its first characters."""
     reached = np.flatnonzero(np.argmax(phis, axis=1) >= first)
     if not len(reached):

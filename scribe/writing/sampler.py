@@ -7,7 +7,7 @@ Letters: B rows of the batch, n points of a line, U characters, A alphabet + 1, 
 K window components.
 
 At every step the network turns the last point of each row into the density of the next one (`PointNetwork.step`),
-`draw_point` of scribe/writing/bias.py draws from it, and `_Batch._step` decides whether the line ends. A row whose line
+`draw_point` of scribe/writing/bias.py draws from it, and `step_rows` decides whether the line ends. A row whose line
 has ended makes room for the next one of the queue; when none waits, the batch goes on with fewer rows. So no time goes
 to rows that have nothing to write, though lines are of all lengths.
 
@@ -137,6 +137,38 @@ def write_lines(network: PointNetwork, drawing: Drawing, queue: Any) -> Iterator
         yield batch.advance(), len(batch.pages)
 
 
+def step_rows(network: PointNetwork, drawing: Drawing, text: LineText, state: RowState, noise: NDArray):
+    """Gives every row its next point.
+
+    Args:
+        noise: [B, 4], as `draw_point` takes it.
+
+    Returns:
+        the `RowState` (that of the network is changed in place); what was drawn [B, 6]; phi [B, U]; the position of the
+        window [B], 0 at the last character; bool [B]: whose line has finished, and whose has ended.
+    """
+    y, phi = network.step(state.network, state.point, text.char_seq, text.mask, text.biases)
+    position = (phi * text.past_end).sum(axis=1) / np.maximum(phi.sum(axis=1), 1e-30)
+    inside = (position < INSIDE_BEFORE)[:, None]
+    begins = state.point[:, 2:]
+    drawn = draw_point(y, drawing.nmixtures, text.bias, noise, drawing.resting, begins=begins, inside=inside)
+
+    lifts = drawn[:, 5] > 0.5
+    x = state.x + drawn[:, 0]
+    beyond = state.may_end & (x > state.right)  # begins a stroke to the right of the line, which ended before it
+    finished = beyond | lifts & (position > SURELY_PASSED)
+    points = state.points + ~beyond
+    after = RowState(
+        network=state.network,
+        point=drawn[:, [0, 1, 5]],
+        points=points,
+        x=x,
+        right=np.maximum(state.right, x),
+        may_end=lifts & (position > text.passed_at),
+    )
+    return after, drawn, phi, position, finished, finished | (points >= text.limit)
+
+
 class _Page(NamedTuple):
     """What is written of a line."""
 
@@ -194,33 +226,15 @@ class _Batch:
 
     def _step(self):
         """Gives every row its next point. Returns bool [B]: whose line has finished, and whose has ended."""
-        text, state = self.text, self.state
-        y, phi = self.network.step(state.network, state.point, text.char_seq, text.mask, text.biases)
-        position = (phi * text.past_end).sum(axis=1) / np.maximum(phi.sum(axis=1), 1e-30)
-        inside = (position < INSIDE_BEFORE)[:, None]
-        noise = np.stack([page.line.noise[t] for page, t in zip(self.pages, state.points, strict=True)])
-        drawn = draw_point(
-            y, self.drawing.nmixtures, text.bias, noise, self.drawing.resting, begins=state.point[:, 2:], inside=inside
-        )
-        for row, (page, t) in enumerate(zip(self.pages, state.points, strict=True)):
-            page.points[t], page.phis[t], page.kappas[t] = drawn[row], phi[row], state.network.kappa[row]
-
-        lifts = drawn[:, 5] > 0.5
-        x = state.x + drawn[:, 0]
-        beyond = state.may_end & (x > state.right)  # begins a stroke to the right of the line, which ended before it
-        finished = beyond | lifts & (position > SURELY_PASSED)
-        points = state.points + ~beyond
-        self.state = RowState(
-            network=state.network,
-            point=drawn[:, [0, 1, 5]],
-            points=points,
-            x=x,
-            right=np.maximum(state.right, x),
-            may_end=lifts & (position > text.passed_at),
-        )
-        for row in np.flatnonzero(lifts & ~finished):
-            self._mark_word(row, position[row] + len(text.mask[row]) - 1 - text.past_end[row, -1])
-        return finished, finished | (points >= text.limit)
+        written = self.state.points
+        noise = np.stack([page.line.noise[t] for page, t in zip(self.pages, written, strict=True)])
+        step = step_rows(self.network, self.drawing, self.text, self.state, noise)
+        self.state, drawn, phi, position, finished, ended = step
+        for row, (page, t) in enumerate(zip(self.pages, written, strict=True)):
+            page.points[t], page.phis[t], page.kappas[t] = drawn[row], phi[row], self.state.network.kappa[row]
+        for row in np.flatnonzero((drawn[:, 5] > 0.5) & ~finished):
+            self._mark_word(row, position[row] + len(self.text.mask[row]) - 1 - self.text.past_end[row, -1])
+        return finished, ended
 
     def _mark_word(self, row, place):
         """Keeps the state of a row whose pen is lifted, with the attention at `place`, if a word begins there."""

@@ -137,8 +137,8 @@ def test_lines_that_wait_for_a_row_are_the_same_as_when_all_begin_at_once(model,
 def test_the_same_call_gives_the_same_lines_bit_for_bit_however_long_each_thread_takes(model, monkeypatch):
     texts = ["abcde"[: 1 + i % 5] * (1 + i % 3) for i in range(40)]  # two threads
     first = sample_batch(texts, model, seed=2)
-    noise = line_writer._noise
-    monkeypatch.setattr(line_writer, "_noise", lambda seed, n: time.sleep(0.001 * (seed[1] % 3)) or noise(seed, n))
+    noise = line_writer.line_noise
+    monkeypatch.setattr(line_writer, "line_noise", lambda seed, n: time.sleep(0.001 * (seed[1] % 3)) or noise(seed, n))
     for line, same in zip(first, sample_batch(texts, model, seed=2), strict=True):
         np.testing.assert_array_equal(line.strokes, same.strokes)
 
@@ -634,7 +634,7 @@ def test_what_a_primed_line_still_writes_of_its_style_is_cut_off():
     points[[1, 3], 5] = 1  # strokes of 2, 2 and 2 points
     phis = np.zeros((6, 4))
     phis[[0, 1, 2, 3, 4, 5], [1, 1, 2, 2, 2, 3]] = 1
-    assert line_writer._own_start(points, phis, first=2) == 2
-    assert line_writer._own_start(points, phis, first=1) == 0
+    assert line_writer.own_start(points, phis, first=2) == 2
+    assert line_writer.own_start(points, phis, first=1) == 0
     points[:, 5] = 0  # the pen never lifted: nothing can be cut
-    assert line_writer._own_start(points, phis, first=2) == 0
+    assert line_writer.own_start(points, phis, first=2) == 0
