@@ -5,7 +5,29 @@
 #     python3 submit_training.py --image REGION-docker.pkg.dev/PROJECT/scribe/train:1 ...
 #
 # Without CUDA (an image of 2 GB instead of 7): docker build --build-arg EXTRA= ...
-FROM python:3.12.13-slim-bookworm
+#
+# And, as a target of its own, the server of docs/SERVE.md; its port is open to this machine alone here:
+#
+#     docker build --target serve -t scribe-serve . && docker run --rm -p 127.0.0.1:8000:8000 scribe-serve
+FROM python:3.12.13-slim-bookworm AS serve
+
+ENV PIP_NO_CACHE_DIR=1 PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_ROOT_USER_ACTION=ignore \
+    PYTHONDONTWRITEBYTECODE=1 PYTHONUNBUFFERED=1 MPLBACKEND=Agg MPLCONFIGDIR=/tmp/matplotlib
+COPY requirements.txt /tmp/
+COPY requirements-web.txt /tmp/
+RUN pip install -r /tmp/requirements-web.txt
+
+RUN useradd --create-home --uid 10001 scribe
+COPY *.py /opt/scribe/
+COPY scribe/ /opt/scribe/scribe/
+COPY data/ /opt/scribe/data/
+COPY saved/ /opt/scribe/saved/
+USER scribe
+WORKDIR /opt/scribe
+EXPOSE 8000
+ENTRYPOINT ["python3", "serve.py", "--host", "0.0.0.0", "--port", "8000"]
+
+FROM python:3.12.13-slim-bookworm AS train
 
 # The driver is the machine's own, mounted below /usr/local/nvidia; TensorFlow finds it by these variables alone.
 ENV PATH=/usr/local/nvidia/bin:${PATH} LD_LIBRARY_PATH=/usr/local/nvidia/lib:/usr/local/nvidia/lib64 \

@@ -203,7 +203,7 @@ DIALECTS = {
     "svgz": Dialect("Inkscape, packed", ".svgz", lambda s, _: gzip.compress(drawing(paths(s)).encode())),
     "svg utf-16": Dialect("Windows programs", ".svg", lambda s, _: drawing(paths(s)).encode("utf-16")),
     "svg in html": Dialect("web pages", ".html", lambda s, _: drawing(paths(s), before=HTML, after="</body></html>")),
-    "inkml": Dialect("tools/collect.html, W3C", ".inkml", lambda s, t: ink.inkml([s], [t]), True),
+    "inkml": Dialect("serve.py, W3C", ".inkml", lambda s, t: ink.inkml([s], [t]), True),
     "inkml tip switch": Dialect("tablets that record hovering", ".inkml", tip_switch, True),
     "inkml more values": Dialect(
         "MathWriting, CROHME", ".inkml",

@@ -17,9 +17,10 @@ COMMANDS = ("train.py", "sample.py")  # what the container runs
 
 
 def files() -> dict[str, str]:
-    """{path below the root: content}: COMMANDS, what these import from the root, and all of scribe/."""
+    """{path below the root: content}: COMMANDS, what these import from the root, and scribe/ without its server."""
     paths = [path for path in needed_files(ROOT, list(COMMANDS))[0] if "/" not in path]
-    for folder, _, names in os.walk(os.path.join(ROOT, "scribe")):
+    for folder, folders, names in os.walk(os.path.join(ROOT, "scribe")):
+        folders[:] = [name for name in folders if name != "web"]
         paths += [os.path.relpath(os.path.join(folder, name), ROOT) for name in names if name.endswith(".py")]
     found = {}
     for path in sorted(path.replace(os.sep, "/") for path in paths):

@@ -2,7 +2,6 @@
 
 import json
 import os
-import re
 import shutil
 import subprocess
 import sys
@@ -143,9 +142,8 @@ NODE = shutil.which("node")
 
 
 def run_page(script):
-    """Runs JavaScript after the script of the recording page, without a page; returns what it printed."""
-    page = (ROOT / "tools" / "collect.html").read_text(encoding="utf-8")
-    own = re.search(r"<script>(.*)</script>", page, re.DOTALL)[1]
+    """Runs JavaScript after the module with which the server's page saves recordings; returns what it printed."""
+    own = (ROOT / "scribe" / "web" / "page" / "inkml.js").read_text(encoding="utf-8").replace("export ", "")
     done = subprocess.run([NODE, "-e", own + script], capture_output=True, text=True, encoding="utf-8", check=False)
     assert done.returncode == 0, done.stderr
     return done.stdout

@@ -28,6 +28,7 @@ NOT_RUN = {
     "python3 augment_data.py": "takes minutes; tests/unit/test_augment_data.py makes lines with a small network",
     "python3 evaluate.py": "takes minutes; tests/unit/test_evaluate.py measures a small network",
     "python3 make_dataset.py": "ten thousand lines; tests/integration/test_make_dataset_command.py makes some",
+    "python3 serve.py": "serves until it is stopped; tests/integration/test_page.py visits it",
     "python3 submit_training.py": "costs money; tests/integration/test_cloud_jobs.py has stand-ins for the cloud",
     "python3 monitor_training.py": "needs a job in the cloud; tests/integration/test_cloud_jobs.py has a stand-in",
     "python3 download_results.py": "needs a bucket; tests/integration/test_cloud_storage.py has an emulator",

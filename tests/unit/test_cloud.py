@@ -246,7 +246,7 @@ def test_the_package_holds_all_that_the_entry_points_import_and_is_the_same_ever
     tar = tarfile.open(fileobj=io.BytesIO(content))
     names = {name.partition("/")[2].removesuffix(".py") for name in tar.getnames()}
     assert {"train", "sample", "model", "utils", "scribe/__init__", "scribe/cloud/__init__"} <= names
-    library = glob.glob("scribe/**/*.py", root_dir=ROOT, recursive=True)
+    library = {name for name in glob.glob("scribe/**/*.py", root_dir=ROOT, recursive=True) if "/web/" not in name}
     assert {name.removesuffix(".py") for name in library} <= names and "scribe/cloud/container" in names
     assert not {"submit_training", "make_dataset", "verify_data"} & names  # what no container runs
     for name, source in package.files().items():
@@ -260,10 +260,14 @@ def test_the_package_holds_all_that_the_entry_points_import_and_is_the_same_ever
                     assert module in names, f"{name} imports {module}"
 
 
-def dockerfile():
-    """[(instruction, rest)] of the Dockerfile, with continued lines joined."""
+def dockerfile(stage="train"):
+    """[(instruction, rest)] of a stage of the Dockerfile, continued lines joined; the last stage is the default."""
     text = open(os.path.join(ROOT, "Dockerfile"), encoding="utf-8").read().replace("\\\n", " ")
-    return [tuple(line.split(None, 1)) for line in text.splitlines() if line.strip() and not line.startswith("#")]
+    lines = [tuple(line.split(None, 1)) for line in text.splitlines() if line.strip() and not line.startswith("#")]
+    starts = [k for k, (word, _) in enumerate(lines) if word == "FROM"]
+    stages = [lines[a:b] for a, b in zip(starts, [*starts[1:], len(lines)])]
+    assert stages[-1][0][1].endswith(" AS train")
+    return next(found for found in stages if found[0][1].endswith(f" AS {stage}"))
 
 
 def in_the_image():
@@ -278,13 +282,34 @@ def in_the_image():
 
 def test_the_image_is_pinned_and_does_not_run_as_root():
     lines = dockerfile()
-    assert lines[0] == ("FROM", submit_training.BASE_IMAGE) and re.fullmatch(r"python:3\.12\.\d+-slim-\w+", lines[0][1])
+    assert lines[0] == ("FROM", f"{submit_training.BASE_IMAGE} AS train") and re.fullmatch(
+        r"python:3\.12\.\d+-slim-\w+ AS train", lines[0][1]
+    )
     packages = [line.strip() for line in open(os.path.join(ROOT, "requirements-image.txt")) if line[0] != "#"]
     assert len(packages) >= 6 and all(re.fullmatch(r"[\w.-]+(\[[\w-]+\])?==[\d.]+", p) for p in packages), packages
     assert [rest for word, rest in lines if word == "USER"] == ["scribe"]
     assert lines[-1] == ("ENTRYPOINT", '["python3", "-m", "scribe.cloud.container"]')
     steps = [word if word != "COPY" else rest for word, rest in lines]
     assert steps.index("requirements-image.txt /tmp/") < steps.index("RUN") < steps.index("*.py /opt/scribe/")
+
+
+def test_the_image_of_the_server_has_what_it_writes_with_and_does_not_run_as_root():
+    lines, there = dockerfile("serve"), in_the_image()
+    assert [rest for word, rest in lines if word == "USER"] == ["scribe"]
+    assert lines[-1][0] == "ENTRYPOINT" and "serve.py" in lines[-1][1]
+    copied = [rest.split()[0] for word, rest in lines if word == "COPY"]
+    needed = [
+        "serve.py",
+        "requirements-web.txt",
+        "data/hands.npz",
+        "data/reader.npz",
+        "data/styles.p",
+        "saved/config.json",
+    ]
+    needed += ["saved/checkpoint.index", "scribe/web/app.py", "scribe/web/page/index.html", "scribe/web/page/main.js"]
+    for name in needed:
+        folder = name.split("/")[0] + "/"
+        assert name in there and (folder in copied or name in copied or "/" not in name and "*.py" in copied), name
 
 
 def test_the_image_finds_the_driver_of_the_machine():

@@ -1,5 +1,6 @@
 """scribe/writing/own_hand.py: whatever a hand was recorded with, in whatever unit, it comes out as the same style."""
 
+import json
 import subprocess
 import sys
 from pathlib import Path
@@ -349,7 +350,8 @@ def test_import_brings_in_neither_tensorflow_nor_matplotlib():
 
 
 def test_the_texts_of_the_recording_page_can_be_written_by_the_model():
-    page = (ROOT / "tools" / "collect.html").read_text(encoding="utf-8")
-    texts = page.split("const TEXTS = [")[1].split("]")[0].replace('"', "").split(", ")
-    assert len(texts) == 2 and set("".join(texts)) <= set(ALPHABET)
-    assert 30 <= len(" ".join(texts)) <= 50
+    page = (ROOT / "scribe" / "web" / "page" / "inkml.js").read_text(encoding="utf-8")
+    texts = json.loads(f"[{page.split('const TEXTS = [')[1].split(']')[0]}]")
+    assert len(texts) >= 4 and set("".join(texts)) <= set(ALPHABET)
+    assert all(10 <= len(text) <= 28 for text in texts)  # a line fits into its box
+    assert set("abcdefghijklmnopqrstuvwxyz") <= set("".join(texts))

@@ -56,6 +56,10 @@ def is_for_the_cloud(path):
     return path.parent.name == "cloud" or path.stem in ("submit_training", "monitor_training", "download_results")
 
 
+def is_for_the_web(path):
+    return path.parent.name == "web" or path.stem == "serve"
+
+
 def lacking(paths, *files):
     """{package: a file that imports it} of those that no requirements file names."""
     named = set().union(*map(named_in, files))
@@ -63,8 +67,11 @@ def lacking(paths, *files):
 
 
 def test_requirements_name_every_package_that_the_suite_imports():
-    assert lacking(SUITE, "requirements.txt", "requirements-beam.txt", "requirements-cloud.txt") == {}
-    plain = [path for path in SUITE if not is_for_the_cloud(path) and path.stem != "beam"]
+    every = ("requirements.txt", "requirements-beam.txt", "requirements-cloud.txt", "requirements-web.txt")
+    assert lacking(SUITE, *every) == {}
+    others = [path for path in SUITE if not is_for_the_web(path)]
+    assert lacking([path for path in SUITE if is_for_the_web(path)], "requirements.txt", "requirements-web.txt") == {}
+    plain = [path for path in others if not is_for_the_cloud(path) and path.stem != "beam"]
     assert lacking(plain, "requirements.txt") == {}
     assert lacking(plain, "requirements-m1.txt").keys() <= {"tensorflow"}  # there it is tensorflow-macos
 

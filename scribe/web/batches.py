@@ -1,0 +1,150 @@
+"""Rows of a network that advance together, some points at a time, and lines as such rows.
+
+Between two calls every row can be kept, go on with another text, or make room for another line: what it needs lies in
+`LineText` and `RowState` of scribe/writing/sampler.py.
+"""
+
+import functools
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from scribe.hands.hand import Hand, hand_arrays
+from scribe.ink.alphabet import to_one_hot
+from scribe.network.point_network import PointNetwork
+from scribe.web.orders import LineSpec, Writing
+from scribe.writing.line_writer import (
+    LIMIT_EXTRA_POINTS,
+    LIMIT_POINTS_PER_CHARACTER,
+    NO_WEIGHT,
+    checked_style,
+    line_noise,
+    own_start,
+)
+from scribe.writing.sampler import (
+    LATE_DOT,
+    MAYBE_PASSED,
+    PLACES_AFTER,
+    Drawing,
+    LineText,
+    RowState,
+    join_rows,
+    stack_rows,
+    step_rows,
+    take_rows,
+)
+
+POINTS = 16  # that the rows advance by in a call: some 30 milliseconds
+PLACES = 64  # for a text: no segment has more characters
+NOISE_STEP = 512
+
+
+class Batch:
+    """The lines that one network writes at the time.
+
+    Args:
+        model: a HandwritingModel, whose weights are copied. hand: whose line of ink all lines go on from, if it has
+            one; None: of lines in any hands that have none.
+    """
+
+    def __init__(self, model, hand: Hand | None = None):
+        self.model, self.network, self.drawing = model, PointNetwork(model), Drawing.of(model)
+        self.writing: list[Writing] = []
+        self.text: Any = None
+        self.state: Any = None
+        self._ink, self._before = np.array([[0, 0, model.config.first_pen]], np.float32), ""
+        if hand is not None and hand.line is not None:
+            self._ink, self._before = checked_style(hand.line, model.config.alphabet)
+        self._places = PLACES + len(self._before)
+        self._read = 0, self.network.begin(1)  # how many points of the ink are the same work for all lines; after them
+
+    def begin(self, writing: Writing) -> None:
+        """Adds a line, from its start or from the last state of its trail."""
+        text = self._line_text(writing.spec)
+        state = writing.trail.states[-1] if writing.trail.states else self._start(text)
+        new = stack_rows([text]), stack_rows([state])
+        old = (self.text, self.state) if self.writing else None
+        self.text, self.state = (join_rows(a, b) for a, b in zip(old, new)) if old else new
+        self.writing.append(writing)
+
+    def drop(self, gone: Any) -> None:
+        """Takes the rows out whose line is in `gone`."""
+        left = [row for row, writing in enumerate(self.writing) if writing not in gone]
+        if len(left) < len(self.writing):
+            self.writing = [self.writing[row] for row in left]
+            self.text, self.state = take_rows(self.text, left), take_rows(self.state, left)
+
+    def advance(self) -> list[tuple[Writing, tuple[NDArray, ...], Any, bool, bool]]:
+        """Writes POINTS points of every line, fewer where a line ends, whose row is taken out then.
+
+        Returns:
+            for each line (line, what was written: points, phis, kappas, the state of its row, whether it has ended,
+            whether after its last character).
+        """
+        before, steps = self.state.points, []
+        noise = [noise_of(writing.seed(), int(t), int(t) + POINTS) for writing, t in zip(self.writing, before)]
+        with np.errstate(all="ignore"):  # a network that has learned little may overflow
+            for numbers in np.stack(noise, axis=1):
+                self.state, drawn, phi, finished, done = step_rows(
+                    self.network, self.drawing, self.text, self.state, numbers
+                )
+                steps.append((drawn, phi, self.state.network.kappa.copy()))
+                if done.any():
+                    break
+        values = [np.stack(part) for part in zip(*steps, strict=True)]
+        found: list[tuple[Writing, tuple[NDArray, ...], Any, bool, bool]] = []
+        for row, writing in enumerate(self.writing):
+            n = int(self.state.points[row] - before[row])
+            part = tuple(value[:n, row].copy() for value in values)
+            state, ended = take_rows(self.state, row), bool(done[row])
+            if self._before and not writing.trail.parts:  # it may still be writing the last of the line of ink
+                writing.held.append(part)
+                part = tuple(np.concatenate(values) for values in zip(*writing.held, strict=True))
+                if not (part[1].argmax(axis=1) >= len(self._before)).any() and not ended:
+                    continue
+                start = own_start(part[0], part[1], len(self._before))
+                part, writing.held = tuple(value[start:] for value in part), []
+            points, phis, kappas = part
+            part = points, phis[:, len(self._before) :], kappas - len(self._before)
+            found.append((writing, part, state, ended, bool(finished[row])))
+        self.drop([writing for writing, _, _, ended, _ in found if ended])
+        return found
+
+    def _line_text(self, spec: LineSpec) -> LineText:
+        """A line as a row without the axis B."""
+        model, text, places = self.model, self._before + spec.text, np.arange(self._places)
+        vectors, glyphs = hand_arrays([spec.hand], [text], model.config.hand_size, self._places)
+        return LineText(
+            char_seq=np.concatenate([to_one_hot(text, self._places, model.config.alphabet), glyphs[0]], axis=1),
+            mask=(places < len(text) + PLACES_AFTER).astype(np.float32),
+            past_end=(places - len(text) + 1).astype(np.float32),
+            biases=self.network.biases(model.lstm_biases(vectors))[0],
+            bias=np.array([spec.bias], np.float32),
+            passed_at=np.float32(np.inf if text[-1] in LATE_DOT else MAYBE_PASSED),
+            limit=np.int64(LIMIT_POINTS_PER_CHARACTER * len(spec.text) + LIMIT_EXTRA_POINTS),
+        )
+
+    def _start(self, text: LineText) -> RowState:
+        """What a line begins with: after all points of the line of ink but the last, the first input."""
+        rows = stack_rows([text])
+        used, network = self._read
+        network, common = take_rows(network, slice(None)), True
+        for point in self._ink[used:-1]:
+            _, phi = self.network.step(network, point[None], rows.char_seq, rows.mask, rows.biases)
+            # The text begins after that of the ink, and has no weight until the attention comes near.
+            common = common and phi[:, len(self._before) :].max() <= NO_WEIGHT
+            self._read = (used + 1, take_rows(network, slice(None))) if common else self._read
+            used += 1
+        zero = np.float32(0)
+        return RowState(take_rows(network, 0), self._ink[-1], np.int64(0), zero, zero, np.bool_(False))
+
+
+def noise_of(seed: tuple, start: int, stop: int) -> NDArray[np.float32]:
+    """[stop - start, 4]: the random numbers of some points of a line."""
+    return _noise(seed, -(-stop // NOISE_STEP) * NOISE_STEP)[start:stop]
+
+
+@functools.lru_cache(512)
+def _noise(seed, count):
+    return line_noise(seed, count)

@@ -1,0 +1,341 @@
+"""Writes the lines of all clients in one batch, in a thread of its own, and hands out the ink while it is written.
+
+    engine = Engine(model, recogniser, Limits())
+    order = engine.submit([LineSpec("Hello World", seed=(7, 0))], client="127.0.0.1")
+    async for events in order.events():
+        ...
+    engine.close()
+
+The rows of the batch advance by some points in a call of the network (`Batch`). Between two calls a line that waits
+takes the place of one that has ended: of the order that has the fewest lines in the batch, so that no client waits for
+all lines of another one. A line that has ended is judged in a second thread; if it failed, its next attempt goes before
+the lines that wait. An order that is cancelled frees its rows at the next call.
+"""
+
+import logging
+import threading
+from collections import OrderedDict
+from collections.abc import Sequence
+
+import numpy as np
+
+from scribe.network.blas import one_thread
+from scribe.web.batches import PLACES, Batch
+from scribe.web.limits import Limits, RequestError
+from scribe.web.orders import Ended, Failed, Ink, LineSpec, Order, Writing
+from scribe.web.trails import Memory, Trail
+from scribe.writing.adapted import adapted_copy
+from scribe.writing.failures import Failure, find_failures
+from scribe.writing.line_writer import Line
+from scribe.writing.misread import count_errors, find_misread, tolerated_errors
+from scribe.writing.sampler import PLACES_AFTER
+
+log = logging.getLogger("scribe.web")
+
+LEARNED_HANDS = 8  # at a time: a network of each has 15 MB
+BACKGROUND_ROWS = 6  # of lines that may wait for all others
+
+
+class Engine:
+    """The thread that writes, and its queue.
+
+    Args:
+        model: a HandwritingModel. recogniser: judges lines; None: the attention alone does. limits: of the queue.
+    """
+
+    def __init__(self, model, recogniser, limits: Limits):
+        self.model, self.recogniser, self.limits = model, recogniser, limits
+        self._orders: list[Order] = []  # that are not done
+        self._changed = threading.Condition()
+        self._closed = False
+        self._number = 0
+        self._trails = Memory(limits.cache // 2)
+        self._results = Memory(limits.cache // 2)
+        # A batch for each network: that of the model first, then those of learned hands by the names of these.
+        self._batches: OrderedDict[str, Batch] = OrderedDict([("", Batch(model))])
+        self._ended: list[Writing] = []  # lines that are to be judged
+        self._judged: list[tuple] = []
+        self._threads = [threading.Thread(target=f, name=f.__name__, daemon=True) for f in (self._write, self._judge)]
+        for thread in self._threads:
+            thread.start()
+
+    # ---- for the clients, in their threads
+
+    def submit(self, specs: Sequence[LineSpec], client: str = "", background: bool = False) -> Order:
+        """Puts lines into the queue; from a coroutine.
+
+        Args:
+            client: whose they are, such as an address. background: for lines that may wait for all others.
+
+        Raises:
+            RequestError: the queue is full.
+        """
+        with self._changed:
+            if self._closed:
+                raise RequestError("the server is stopping.", 503, 5)
+            assert all(len(spec.text) <= PLACES - PLACES_AFTER for spec in specs)
+            waiting = sum(order.left for order in self._orders if not order.background)
+            own = sum(order.left for order in self._orders if order.client == client)
+            if waiting + len(specs) > self.limits.waiting:
+                raise RequestError("too many lines wait to be written: try again in a moment.", 503, 3)
+            if own + len(specs) > self.limits.waiting * self.limits.client_share:
+                raise RequestError("too many lines of this address wait to be written: try again.", 429, 3)
+            self._number += 1
+            order = Order(specs, client, self._number, background)
+            self._orders.append(order)
+            self._changed.notify_all()
+        return order
+
+    def cancel(self, order: Order) -> None:
+        """Forgets what is left of an order, and frees its rows."""
+        with self._changed:
+            order.cancelled = True
+            order.waiting.clear()
+            if order in self._orders:
+                self._orders.remove(order)
+            self._changed.notify_all()
+
+    def close(self) -> None:
+        """Ends the thread; orders that are not done raise RequestError."""
+        with self._changed:
+            self._closed = True
+            self._changed.notify_all()
+        for thread in self._threads:
+            thread.join()
+
+    def load(self) -> dict[str, int]:
+        """How many lines wait and how many are being written."""
+        with self._changed:
+            return {"waiting": sum(len(order.waiting) for order in self._orders), "writing": self._busy()}
+
+    # ---- the thread
+
+    def _write(self):
+        with one_thread():
+            self._write_all()
+
+    def _write_all(self):
+        while True:
+            with self._changed:
+                while not (self._closed or self._judged or self._busy() or self._next_order()):
+                    self._changed.wait()
+                if self._closed:
+                    break
+                judged, self._judged = self._judged, []
+            try:
+                touched = {result[0].order for result in judged}
+                for result in judged:
+                    self._after_judging(*result)
+                self._fill_rows(touched)
+                for batch in list(self._batches.values()):
+                    touched |= self._advance(batch)
+            except Exception as error:  # a bug must not leave the others waiting for ever
+                log.exception("The writer failed")
+                touched = self._drop_all(error)
+            for order in touched:
+                order.flush()
+        for order in self._drop_all(RequestError("the server is stopping.", 503, 5)):
+            order.flush()
+
+    def _busy(self):
+        """How many lines are being written."""
+        return sum(len(batch.writing) for batch in list(self._batches.values()))
+
+    def _next_order(self):
+        """The order whose line begins next; None where no line waits or may begin."""
+        busy = self._busy()
+        if busy >= self.limits.rows:
+            return None
+        waiting = [order for order in self._orders if order.waiting and not order.background]
+        if not waiting and busy < BACKGROUND_ROWS:
+            waiting = [order for order in self._orders if order.waiting]
+        return min(waiting, key=lambda order: (order.busy, order.number), default=None)
+
+    def _batch_of(self, spec):
+        """The batch that a line joins: a learned hand has a network of its own, or a line to go on from."""
+        hand = spec.hand
+        if hand is None or not (hand.differences or hand.line):
+            return self._batches[""]
+        if spec.hand_id not in self._batches:
+            idle = [name for name, batch in self._batches.items() if name and not batch.writing]
+            if len(self._batches) > LEARNED_HANDS and idle:
+                del self._batches[idle[0]]
+            model = adapted_copy(self.model, hand) if hand.differences else self.model
+            self._batches[spec.hand_id] = Batch(model, hand)
+        self._batches.move_to_end(spec.hand_id)
+        return self._batches[spec.hand_id]
+
+    def _drop_all(self, error):
+        with self._changed:
+            orders = set(self._orders)
+            self._orders.clear()
+        for batch in self._batches.values():
+            orders |= {writing.order for writing in batch.writing}
+            batch.drop(batch.writing)
+        known = isinstance(error, RequestError)
+        for order in orders:
+            order.waiting.clear()
+            order.tell(error if known else RequestError("writing failed; the server's log says why.", 503, 5))
+        return orders
+
+    def _fill_rows(self, touched):
+        """Gives the free rows to lines that wait."""
+        for batch in self._batches.values():
+            gone = [writing for writing in batch.writing if writing.order.cancelled]
+            for writing in gone:
+                self._leave(writing)
+            batch.drop(gone)
+        while True:
+            with self._changed:
+                order = self._next_order()
+                if order is None:
+                    return
+                writing = order.waiting.popleft()
+                order.number = self._number = self._number + 1  # the next one has its turn
+            touched.add(order)
+            if not self._from_memory(writing):
+                self._begin(writing)
+
+    def _from_memory(self, writing):
+        """Whether the whole line is in the memory; then it is handed out at once."""
+        known = (
+            self._results.get((*writing.key(), writing.spec.text, writing.spec.attempts))
+            if not writing.attempt
+            else None
+        )
+        if known is None:
+            return False
+        line, kept, failures, attempts, offsets = known
+        if writing.spec.live:
+            characters = line.phis.argmax(axis=1)
+            writing.order.tell(Ink(writing.line, kept, 0, offsets, characters))
+        self._end(writing, Ended(writing.line, line, kept, failures, attempts))
+        return True
+
+    def _begin(self, writing):
+        spec, key = writing.spec, (*writing.key(), writing.attempt)
+        before = self._trails.get(key) if spec.live else None
+        writing.trail, writing.held = (before and before.gone_on(spec.text)) or Trail(spec.text), []
+        if spec.live:
+            self._tell_ink(writing, 0)
+            self._trails.put(key, writing.trail, writing.trail.size())
+        self._batch_of(spec).begin(writing)
+        writing.order.busy += 1
+
+    def _tell_ink(self, writing, first):
+        """Hands out the parts of a trail from number `first` on."""
+        if not writing.spec.live or first >= len(writing.trail.parts):
+            return
+        points, phis, _ = (np.concatenate(values) for values in zip(*writing.trail.parts[first:]))
+        start = sum(len(part[0]) for part in writing.trail.parts[:first])
+        characters = phis[:, : len(writing.spec.text)].argmax(axis=1)
+        writing.order.tell(Ink(writing.line, writing.attempt, start, points, characters))
+
+    def _advance(self, batch):
+        """Lets the rows of a batch write on; returns the orders that something is to be told."""
+        touched = set()
+        for writing, part, state, ended, finished in batch.advance() if batch.writing else []:
+            trail = writing.trail
+            trail.add(part, state if writing.spec.live else None)
+            self._tell_ink(writing, len(trail.parts) - 1)
+            touched.add(writing.order)
+            if ended:
+                trail.finished = finished
+                self._leave(writing)
+                with self._changed:
+                    self._ended.append(writing)
+                    self._changed.notify_all()
+        return touched
+
+    def _leave(self, writing):
+        writing.order.busy -= 1
+        if writing.spec.live:
+            self._trails.put((*writing.key(), writing.attempt), writing.trail, writing.trail.size())
+
+    # ---- judging, in a thread beside
+
+    def _judge(self):
+        while True:
+            with self._changed:
+                while not (self._closed or self._ended):
+                    self._changed.wait()
+                if self._closed:
+                    return
+                ended, self._ended = [w for w in self._ended if not w.order.cancelled], []
+            try:
+                lines = [_as_line(writing.trail) for writing in ended]
+                biases = [writing.spec.bias for writing in ended]
+                verdicts = judge([line for line, _ in lines], biases, self.recogniser)
+                judged = [(w, *line, *verdict) for w, line, verdict in zip(ended, lines, verdicts, strict=True)]
+            except Exception:
+                log.exception("Lines could not be judged")
+                judged = [(writing, None, None, [], (0, 0)) for writing in ended]
+            with self._changed:
+                self._judged += judged
+                self._changed.notify_all()
+
+    def _after_judging(self, writing, line, offsets, failures, fault):
+        order, spec = writing.order, writing.spec
+        if order.cancelled:
+            return
+        if line is None:
+            order.tell(RequestError("writing failed; the server's log says why.", 503, 5))
+            return
+        if writing.best is None or fault < writing.best[0]:
+            writing.best = fault, line, writing.attempt, failures, offsets
+        if failures and writing.attempt + 1 < spec.attempts:
+            if spec.live:
+                order.tell(Failed(writing.line, writing.attempt, failures))
+            writing.attempt += 1
+            with self._changed:
+                if not order.cancelled:
+                    order.waiting.appendleft(writing)
+            return
+        _, line, kept, failures, offsets = writing.best
+        attempts = writing.attempt + 1
+        if spec.live:
+            characters = line.phis.argmax(axis=1)
+            if kept != writing.attempt:
+                order.tell(Ink(writing.line, kept, 0, offsets, characters))
+            size = sum(v.nbytes for v in (line.strokes, line.phis, line.kappas, offsets))
+            self._results.put(
+                (*writing.key(), spec.text, spec.attempts), (line, kept, failures, attempts, offsets), size
+            )
+        self._end(writing, Ended(writing.line, line, kept, failures, attempts))
+
+    def _end(self, writing, ended):
+        order = writing.order
+        order.tell(ended)
+        order.left -= 1
+        if not order.left:
+            with self._changed:
+                if order in self._orders:
+                    self._orders.remove(order)
+
+
+def judge(lines: Sequence[Line], biases: Sequence[float], recogniser) -> list[tuple[list[Failure], tuple[int, int]]]:
+    """For each line what is wrong with it, and how bad it is (to be compared); all are read together.
+
+    As `scribe/writing/proofread.py` judges, but a line that did not fail is not written again to be read still better:
+    somebody watches.
+    """
+    reads = recogniser.read([line.strokes for line in lines]) if recogniser is not None else [""] * len(lines)
+    verdicts = []
+    for line, bias, read in zip(lines, biases, reads, strict=True):
+        failures = find_failures(line)
+        fault = len(failures), 0
+        if recogniser is not None and recogniser.knows(line.text):
+            fault = len(failures), count_errors(line.text, read)
+            if fault[1] > tolerated_errors(line.text, bias):
+                failures = failures + find_misread(line.text, read)
+        verdicts.append((failures, fault))
+    return verdicts
+
+
+def _as_line(trail):
+    """The `Line` of an attempt that has ended, and its points as offsets [n, 6]."""
+    points, phis, kappas = trail.written()
+    strokes = points.copy()
+    strokes[0, :2] = 0.0
+    strokes[:, :2] = np.cumsum(strokes[:, :2], axis=0)
+    return Line(trail.text, strokes, phis[:, : len(trail.text)].copy(), kappas, trail.finished), points

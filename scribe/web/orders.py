@@ -1,0 +1,125 @@
+"""What the engine is asked for and what it tells: lines, and the events of writing them."""
+
+import asyncio
+import dataclasses
+from collections import deque
+from collections.abc import AsyncIterator, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from scribe.hands.hand import Hand
+from scribe.web.trails import Trail
+from scribe.writing.failures import Failure
+from scribe.writing.lines import Line
+from scribe.writing.proofread import DEFAULT_ATTEMPTS
+
+
+@dataclasses.dataclass(frozen=True)
+class LineSpec:
+    """A line to write.
+
+    Attributes:
+        text: in characters of the model's alphabet, without composed ones.
+        hand: the hand to write in; hand_id: names it in the memory, another one for each hand.
+        seed: as `scribe/writing/proofread.py` takes it: attempt k > 0 draws from the numbers of (*seed, k).
+        live: the client watches: points are handed out as they are written, and a changed text goes on from them.
+    """
+
+    text: str
+    seed: tuple[int, ...]
+    hand: Hand | None = None
+    hand_id: str = ""
+    bias: float = 1.0
+    attempts: int = DEFAULT_ATTEMPTS
+    live: bool = False
+
+
+@dataclasses.dataclass(frozen=True)
+class Ink:
+    """Points of line `line`, from point `start` of its attempt `attempt` on: [n, 6] as `draw_point` returns them, and
+    the character of each, int [n]."""
+
+    line: int
+    attempt: int
+    start: int
+    points: NDArray[np.float32]
+    characters: NDArray[np.integer]
+
+
+@dataclasses.dataclass(frozen=True)
+class Failed:
+    """Attempt `attempt` of line `line` failed, and another one begins."""
+
+    line: int
+    attempt: int
+    failures: list[Failure]
+
+
+@dataclasses.dataclass(frozen=True)
+class Ended:
+    """Line `line` is done: its best attempt, which one that was, what is wrong with it, how many there were."""
+
+    line: int
+    written: Line
+    kept: int
+    failures: list[Failure]
+    attempts: int
+
+
+class Order:
+    """Lines of one request, and what becomes of them."""
+
+    def __init__(self, specs: Sequence[LineSpec], client: str, number: int, background: bool):
+        self.specs, self.client, self.number, self.background = specs, client, number, background
+        self.waiting: deque[Writing] = deque(Writing(self, i, spec) for i, spec in enumerate(specs))
+        self.left, self.busy, self.cancelled = len(specs), 0, False
+        self._loop = asyncio.get_running_loop()
+        self._queue: asyncio.Queue = asyncio.Queue()
+        self._outbox: list[Any] = []
+
+    def tell(self, event: Any) -> None:
+        """Adds an event; `flush` hands out all of them. In the thread of the engine."""
+        self._outbox.append(event)
+
+    def flush(self) -> None:
+        """Hands the events of a call out to the client."""
+        if self._outbox and not self.cancelled:
+            events, self._outbox = self._outbox, []
+            try:
+                self._loop.call_soon_threadsafe(self._queue.put_nowait, events)
+            except RuntimeError:  # the loop was closed: nobody waits any more
+                self.cancelled = True
+
+    async def events(self) -> AsyncIterator[list[Any]]:
+        """Ink, Failed and Ended of all lines as they come, until every line has ended.
+
+        Raises:
+            RequestError: the server stops.
+        """
+        left = len(self.specs)
+        while left:
+            events = await self._queue.get()
+            for event in events:
+                if isinstance(event, Exception):
+                    raise event
+                left -= isinstance(event, Ended)
+            yield events
+
+
+class Writing:
+    """One line of an order on its way through the engine."""
+
+    def __init__(self, order: Order, line: int, spec: LineSpec):
+        self.order, self.line, self.spec = order, line, spec
+        self.attempt = 0
+        self.trail = Trail(spec.text)
+        self.held: list[tuple] = []  # what may not belong to the line yet, see `Batch.advance`
+        self.best: tuple | None = None  # (fault, Line, attempt, failures)
+
+    def seed(self):
+        return (*self.spec.seed, self.attempt) if self.attempt else tuple(self.spec.seed)
+
+    def key(self):
+        return self.spec.hand_id, self.spec.bias, tuple(self.spec.seed)

@@ -1,0 +1,318 @@
+"""The page of the server in a real browser: Chromium, without a window, on a server with the shipped weights."""
+
+import shutil
+import signal
+import subprocess
+import sys
+import xml.etree.ElementTree as ElementTree
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import ink_helpers as ink
+
+ROOT = Path(__file__).resolve().parents[2]
+CHROMIUM = next(
+    (path for name in ("chromium", "chromium-browser", "google-chrome") if (path := shutil.which(name))), None
+)
+playwright = pytest.importorskip("playwright.sync_api", reason="the browser is driven by playwright")
+pytest.importorskip("fastapi", reason="the server takes requirements-web.txt")
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(CHROMIUM is None, reason="no Chromium here: the page has not been tried in a browser"),
+    pytest.mark.xdist_group("page"),
+]
+WAIT = 120_000  # milliseconds, on a machine that does much else
+TEXT = "we quickly moved the big"
+
+
+@pytest.fixture(scope="module")
+def address():
+    command = [sys.executable, str(ROOT / "serve.py"), "--port", "0", "--data_dir", str(ROOT / "data")]
+    command += ["--save_path", str(ROOT / "saved" / "checkpoint")]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=ROOT)
+    try:
+        line = process.stdout.readline().strip()
+        assert line.startswith("http://127.0.0.1:"), process.stderr.read()
+        yield line
+    finally:
+        process.send_signal(signal.SIGTERM)
+        _, said = process.communicate(timeout=60)
+    assert process.returncode == 0 and "Traceback" not in said, said
+
+
+@pytest.fixture(scope="module")
+def chromium():
+    with playwright.sync_playwright() as driver:
+        browser = driver.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox", "--disable-gpu"])
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def visit(chromium, address):
+    """Opens the page; at the end nothing may have gone wrong in it, nor been asked for elsewhere."""
+    wrong, contexts, own = [], [], (address, "blob:")
+
+    def open_page(fragment="", width=1280, height=860, **how):
+        context = chromium.new_context(viewport={"width": width, "height": height}, accept_downloads=True, **how)
+        context.set_default_timeout(WAIT)
+        contexts.append(context)
+        page = context.new_page()
+        page.on("console", lambda message: wrong.append(message.text) if message.type == "error" else 0)
+        page.on("pageerror", lambda error: wrong.append(str(error)))
+        page.on("request", lambda asked: wrong.append(asked.url) if not asked.url.startswith(own) else 0)
+        page.goto(address + fragment)
+        return page
+
+    yield open_page
+    for context in contexts:
+        context.close()
+    assert [text for text in wrong if "status of 503" not in text] == []
+
+
+def pixels(page):
+    """How many pixels of the first sheet are dark."""
+    return page.evaluate(
+        """() => {
+        const canvas = document.querySelector(".sheet canvas");
+        if (!canvas) return 0;
+        const data = canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height).data;
+        let dark = 0;
+        for (let k = 0; k < data.length; k += 4) if (data[k] + data[k + 1] + data[k + 2] < 380) dark++;
+        return dark;
+    }"""
+    )
+
+
+def wait_until_written(page):
+    page.wait_for_function("() => / written/.test(document.getElementById('status').textContent)")
+
+
+def type_text(page, text):
+    page.fill("#text", text)
+    page.wait_for_function("() => !/ written/.test(document.getElementById('status').textContent)")
+    wait_until_written(page)
+
+
+def test_what_is_typed_is_written_at_once_and_more_ink_follows(visit):
+    page = visit()
+    page.wait_for_selector(".sheet canvas")
+    page.fill("#text", "it was a dark night")
+    page.wait_for_function("() => performance.getEntriesByName('scribe-ink').length")
+    early = pixels(page)
+    wait_until_written(page)
+    assert pixels(page) > 1.5 * early
+    type_text(page, "it was a dark night\nand the rain fell")
+    assert "2 lines written" in page.inner_text("#status")
+
+
+def test_the_ink_is_dark_where_the_strokes_of_the_file_are(visit, address):
+    page = visit("#text=Hello+World&hand=3&seed=5&ink=%23000000&page=148x105")
+    wait_until_written(page)
+    with page.expect_download() as waiting:
+        page.click("#download")
+    root = ElementTree.fromstring(Path(waiting.value.path()).read_text(encoding="utf-8"))
+    assert waiting.value.suggested_filename == "hello_world.svg"
+    paths = [path.get("d") for path in root.iter("{http://www.w3.org/2000/svg}path")]
+    assert len(paths) > 3
+    places = np.concatenate([np.array([p.split(",") for p in d[1:].split(" ")], float) for d in paths])  # mm
+    dark = page.evaluate(
+        """(places) => {
+        const canvas = document.querySelector(".sheet canvas"), context = canvas.getContext("2d");
+        const scale = canvas.width / 148;
+        return places.filter(([x, y]) => {
+            const { data } = context.getImageData(Math.round(x * scale) - 1, Math.round(y * scale) - 1, 3, 3);
+            for (let k = 0; k < data.length; k += 4) if (data[k] + data[k + 1] + data[k + 2] < 500) return true;
+            return false;
+        }).length;
+    }""",
+        places[:: max(1, len(places) // 300)].tolist(),
+    )
+    assert dark > 0.97 * len(places[:: max(1, len(places) // 300)])
+
+
+def test_the_link_brings_the_same_picture(visit):
+    page = visit()
+    type_text(page, "the same again")
+    page.select_option("#page", "a6")
+    page.fill("#seed", "77")
+    page.wait_for_function("() => location.hash.includes('seed=77') && location.hash.includes('page=a6')")
+    page.wait_for_timeout(300)
+    wait_until_written(page)
+    other = visit("#" + page.evaluate("location.hash.slice(1)"))
+    wait_until_written(other)
+    assert other.input_value("#text") == "the same again"
+    assert other.evaluate("document.querySelector('.sheet canvas').toDataURL()") == page.evaluate(
+        "document.querySelector('.sheet canvas').toDataURL()"
+    )
+
+
+def test_another_hand_writes_another_picture(visit):
+    page = visit("#text=hands")
+    wait_until_written(page)
+    before = page.evaluate("document.querySelector('.sheet canvas').toDataURL()")
+    page.wait_for_selector(".tile svg path")
+    assert page.locator(".tile").count() >= 100
+    page.locator(".tile input[value='41']").check(force=True)
+    page.wait_for_function("() => document.getElementById('hand-name').textContent.startsWith('41')")
+    page.wait_for_timeout(200)
+    wait_until_written(page)
+    assert page.evaluate("document.querySelector('.sheet canvas').toDataURL()") != before
+
+
+@pytest.mark.parametrize(
+    "format, start",
+    [("pdf", b"%PDF"), ("png", b"\x89PNG"), ("animated-svg", b"<?xml"), ("json", b'{"format"'), ("inkml", b"<?xml")],
+)
+def test_every_format_can_be_downloaded(visit, format, start):
+    page = visit("#text=take+me")
+    page.select_option("#format", format)
+    with page.expect_download() as waiting:
+        page.click("#download")
+    assert Path(waiting.value.path()).read_bytes().startswith(start)
+
+
+def test_pause_stops_the_pen_and_replay_writes_again(visit):
+    page = visit("#text=it+was+a+dark+night+and+the+rain")
+    page.wait_for_function("() => performance.getEntriesByName('scribe-ink').length")
+    page.click("#pause")
+    page.wait_for_timeout(400)
+    first = pixels(page)
+    page.wait_for_timeout(500)
+    assert pixels(page) == pytest.approx(first, rel=0.25)  # it may still settle
+    page.click("#pause")
+    wait_until_written(page)
+    full = pixels(page)
+    page.click("#replay")
+    page.wait_for_timeout(150)
+    assert pixels(page) < 0.7 * full
+
+
+def test_the_attention_lights_up_the_character_that_is_written(visit):
+    page = visit("#text=quick+brown+fox")
+    wait_until_written(page)
+    page.click("#watch")
+    page.wait_for_selector("#ribbon .lit")
+    assert page.inner_text("#ribbon").replace("\n", "") == "quick brown fox"
+    lit = page.evaluate("[...document.querySelectorAll('#ribbon span')].findIndex((s) => s.className === 'lit')")
+    page.wait_for_function(
+        "(k) => [...document.querySelectorAll('#ribbon span')].findIndex((s) => s.className === 'lit') > k + 3", arg=lit
+    )
+
+
+def test_the_keyboard_alone_is_enough(visit):
+    page = visit()
+    page.wait_for_selector(".tile svg path")
+    for _ in range(12):
+        page.keyboard.press("Tab")
+        if page.evaluate("document.activeElement.id") == "text":
+            break
+    page.keyboard.press("Control+A")
+    page.keyboard.type("by keyboard")
+    wait_until_written(page)
+    page.keyboard.press("Tab")
+    assert page.evaluate("document.activeElement.name") == "hand"
+    page.keyboard.press("ArrowRight")
+    page.wait_for_function("() => document.getElementById('hand-name').textContent.startsWith('8')")
+    page.keyboard.press("Tab")
+    assert page.evaluate("document.activeElement.id") == "any-hand"
+
+
+@pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
+@pytest.mark.parametrize("width", [360, 1280])
+def test_the_page_fits_and_has_names_and_contrast(visit, width, dark):
+    axe = pytest.importorskip("axe_playwright_python.sync_playwright").Axe
+    page = visit("#text=axe", width=width, height=740, color_scheme="dark" if dark else "light")
+    wait_until_written(page)
+    page.click("#more summary")
+    found = axe().run(page)
+    assert [(v["id"], v["nodes"][0]["html"]) for v in found.response["violations"]] == []
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+    page.click("#own-hand")
+    page.wait_for_selector("#pad[open]")
+    found = axe().run(page)
+    assert [(v["id"], v["nodes"][0]["html"]) for v in found.response["violations"]] == []
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+
+
+def test_with_reduced_motion_the_ink_is_there_at_once(visit):
+    page = visit("#text=no+motion", reduced_motion="reduce")
+    wait_until_written(page)
+    assert page.inner_text("#speed-value") == "at once" and pixels(page) > 200
+
+
+def test_a_hand_that_is_written_on_the_pad_is_learned_and_writes(visit, tmp_path):
+    page = visit("#text=in+my+hand")
+    wait_until_written(page)
+    page.click("#own-hand")
+    page.click("#pad-learn")
+    assert "Nothing is written yet" in page.inner_text("#pad-state")
+    boxes = page.locator(".pad-row canvas")
+    for number, text in enumerate((TEXT, "jars of fine black pepper")):
+        assert page.locator(".pad-row input").nth(number).input_value() == text
+        boxes.nth(number).scroll_into_view_if_needed()
+        draw(page, boxes.nth(number).bounding_box(), text)
+    page.click("#pad-learn")
+    assert "agreed" in page.inner_text("#pad-state")
+    page.check("#pad-consent")
+    with page.expect_download() as waiting:
+        page.click("#pad-learn")
+    from scribe.hands.hand import CONSENT, load_hand
+
+    hand = load_hand(waiting.value.path())
+    assert waiting.value.suggested_filename == "me.hand.npz" and hand.notice == CONSENT and len(hand.glyphs) > 15
+    page.wait_for_function("() => document.getElementById('hand-name').textContent === 'yours: me'")
+    page.wait_for_timeout(300)
+    wait_until_written(page)
+    assert page.locator(".tile.own").count() == 1
+    page.reload()  # it lives in the browser
+    page.wait_for_selector(".tile.own")
+    wait_until_written(page)
+    assert page.inner_text("#hand-name") == "yours: me"
+
+
+def draw(page, box, text):
+    """Writes a text into a box of the pad with the mouse, in the synthetic hand of the tests."""
+    strokes = ink.hand(text, scale=1.0)
+    every = np.concatenate(strokes)
+    low, high = every.min(axis=0), every.max(axis=0)
+    scale = min(0.9 * box["width"] / (high[0] - low[0]), 0.8 * box["height"] / (high[1] - low[1]))
+    for stroke in strokes:
+        places = (stroke - low) * scale + [box["x"] + 0.04 * box["width"], box["y"] + 0.1 * box["height"]]
+        page.mouse.move(*places[0])
+        page.mouse.down()
+        for place in places[1:]:
+            page.mouse.move(*place)
+        page.mouse.up()
+
+
+def test_a_recording_is_uploaded_and_learned(visit, tmp_path):
+    (tmp_path / "me.inkml").write_text(ink.inkml([ink.hand(TEXT)], [TEXT]), encoding="utf-8")
+    page = visit("#text=uploaded")
+    page.click("#own-hand")
+    page.click("#pad summary")
+    page.set_input_files("#pad-file", tmp_path / "me.inkml")
+    page.fill("#pad-name", "uploaded")
+    page.check("#pad-consent")
+    with page.expect_download() as waiting:
+        page.click("#pad-learn")
+    assert waiting.value.suggested_filename == "uploaded.hand.npz"
+    page.wait_for_selector(".tile.own")
+
+
+def test_the_description_of_the_api_is_shown(visit):
+    page = visit("docs")
+    page.wait_for_selector("text=POST /api/handwriting")
+    assert page.locator("th", has_text="x_height").count() == 1
+
+
+def test_a_server_that_has_too_much_to_do_is_said(visit):
+    page = visit("#text=busy")
+    wait_until_written(page)
+    full = {"status": 503, "headers": {"Retry-After": "60"}, "json": {"error": "too much waits"}}
+    page.route("**/api/handwriting", lambda route: route.fulfill(**full))
+    page.fill("#text", "busier")
+    page.wait_for_function("() => document.getElementById('status').textContent === 'too much waits'")
+    assert "wrong" in page.get_attribute("#status", "class")
