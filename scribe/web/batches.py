@@ -86,7 +86,7 @@ class Batch:
         noise = [noise_of(writing.seed(), int(t), int(t) + POINTS) for writing, t in zip(self.writing, before)]
         with np.errstate(all="ignore"):  # a network that has learned little may overflow
             for numbers in np.stack(noise, axis=1):
-                self.state, drawn, phi, finished, done = step_rows(
+                self.state, drawn, phi, _, finished, done = step_rows(
                     self.network, self.drawing, self.text, self.state, numbers
                 )
                 steps.append((drawn, phi, self.state.network.kappa.copy()))
