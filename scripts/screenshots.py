@@ -42,7 +42,7 @@ def save(page, name, **how):
 def written(page):
     """Waits until all is written."""
     page.wait_for_selector(".tile svg path")
-    page.wait_for_function("() => / written/.test(document.getElementById('status').textContent)")
+    page.wait_for_selector("#sheets[aria-busy='false']")
 
 
 def write_on(page, number, strokes):

@@ -87,12 +87,11 @@ def pixels(page):
 
 
 def wait_until_written(page):
-    page.wait_for_function("() => / written/.test(document.getElementById('status').textContent)")
+    page.wait_for_selector("#sheets[aria-busy='false']")
 
 
 def type_text(page, text):
     page.fill("#text", text)
-    page.wait_for_function("() => !/ written/.test(document.getElementById('status').textContent)")
     wait_until_written(page)
 
 

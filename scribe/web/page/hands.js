@@ -100,7 +100,9 @@ export class Gallery {
       return tile;
     });
     this.box.replaceChildren(...tiles);
-    if (!tiles.length) this.box.textContent = "The hands are being written…";
+    if (!this.hands.length) {
+      this.box.append(Object.assign(document.createElement("p"), { className: "wait", textContent: "The hands are being written…" }));
+    }
   }
 }
 

@@ -23,7 +23,11 @@ let running = null, timer = null, complete = false, failed = false;
 
 const sheet = new Sheet($("sheets"), {
   character: showCharacter,
-  idle: (paused) => { if (complete && !failed && !paused) said(doneSentence()); },
+  idle: (paused) => {
+    if (!complete || failed || paused) return;
+    said(doneSentence());
+    busy(false);
+  },
   ink: () => performance.mark("scribe-ink"),
 });
 const gallery = new Gallery($("gallery"), (hand) => choose({ hand: hand.id }));
@@ -77,7 +81,12 @@ function options(asked, signal, withFile) {
   return { method: "POST", headers: { "Content-Type": "application/json", Accept: "*/*" }, body: JSON.stringify(body), signal };
 }
 
+function busy(is) {
+  $("sheets").setAttribute("aria-busy", is);
+}
+
 function askSoon(delay) {
+  busy(true);
   clearTimeout(timer);
   timer = setTimeout(ask, delay);
 }
@@ -91,9 +100,11 @@ async function ask() {
     sheet.dirty = true;
     sheet.wake();
     said("Type something.");
+    busy(false);
     return;
   }
   complete = failed = false;
+  busy(true);
   const asked = request("stream");
   try {
     await streamEvents("api/handwriting", options(asked, own.signal, false), receive).catch((error) => {
@@ -103,6 +114,7 @@ async function ask() {
   } catch (error) {
     if (own !== running) return;
     failed = true;
+    busy(false);
     said(error.status ? error.message : "The server cannot be reached. Is serve.py still running?", true);
     if (error.status === 503 || error.status === 429) askSoon(1000 * (error.retryAfter || 3));
   }
@@ -128,6 +140,7 @@ function receive(name, told) {
     sheet.wake();
   } else if (name === "error") {
     failed = true;
+    busy(false);
     said(told.message, true);
   }
 }
@@ -286,6 +299,7 @@ function setPaused(paused) {
   sheet.wake();
 }
 $("replay").addEventListener("click", () => {
+  busy(true);
   setPaused(false);
   if (!Number.isFinite(sheet.speed)) setSpeed(2);
   sheet.replay();
