@@ -30,7 +30,7 @@ MM_STEPS = 100
 LAYOUT_SECONDS = 0.7  # between two layouts of a text that is not done
 
 
-def event(name: str, **content: Any) -> bytes:
+def event(name: str, /, **content: Any) -> bytes:
     """A server-sent event."""
     return f"event: {name}\ndata: {json.dumps(content, ensure_ascii=False, separators=(',', ':'))}\n\n".encode()
 

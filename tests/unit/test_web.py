@@ -17,6 +17,7 @@ from scribe.hands.hand import Hand, hand_bytes  # noqa: E402
 from scribe.ink.alphabet import ALPHABET  # noqa: E402
 from scribe.web.limits import RequestError  # noqa: E402
 from scribe.web.requests import HandwritingRequest, answered_format  # noqa: E402
+from scribe.web.stream import event  # noqa: E402
 from web_helpers import events_of, make_app  # noqa: E402
 
 SVG = "{http://www.w3.org/2000/svg}"
@@ -105,6 +106,10 @@ def stream(client, **asked):
     answer = post(client, format="stream", **asked)
     assert answer.status_code == 200 and answer.headers["content-type"].startswith("text/event-stream")
     return events_of(answer.text)
+
+
+def test_an_event_may_tell_of_a_name():
+    assert events_of(event("learned", name="me").decode()) == [("learned", {"name": "me"})]
 
 
 def test_a_stream_begins_tells_ink_and_ends_with_the_layout(client):
