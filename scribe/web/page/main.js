@@ -130,10 +130,10 @@ function receive(name, told) {
     handName(told.hand);
   } else if (name === "failed") {
     sheet.failed(told);
-    logged(`“${sheet.lines[told.line].text}” is written again: ${told.reasons.join("; ")}.`);
+    logged(`“${sheet.lines[told.line].text}” is written again: ${told.reasons.slice(0, 3).join("; ")}.`);
   } else if (name === "ended") {
     sheet.ended(told);
-    if (told.failures.length) logged(`“${sheet.lines[told.line].text}” after ${told.attempts} attempts: ${told.failures.join("; ")}. Another seed may do better.`);
+    if (told.failures.length) logged(`“${sheet.lines[told.line].text}” after ${told.attempts} attempts: ${told.failures.slice(0, 3).join("; ")}. Another seed may do better.`);
   } else if (name === "ink" || name === "layout") sheet[name](told);
   else if (name === "done") {
     complete = true;
