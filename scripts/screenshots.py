@@ -77,9 +77,9 @@ def take(address, browser):
     save(page, "page.png")
     page.click("#watch")
     page.wait_for_function("() => document.querySelectorAll('#ribbon span').length > 30")
-    page.wait_for_timeout(2500)
+    page.wait_for_timeout(6000)
     page.click("#pause")
-    save(page, "page_attention.png", clip={"x": 0, "y": 50, "width": 810, "height": 480})
+    save(page, "page_attention.png", clip={"x": 0, "y": 50, "width": 760, "height": 530})
     dark = {"ink": "#f4f1e6", "paper": "#27323c", "line_width": 120}
     page = visit(1180, 760, address_of(**dark), color_scheme="dark")
     written(page)

@@ -98,7 +98,8 @@ export class Sheet {
   }
 
   layout(told) {
-    const down = this.tight() && told.pages[0].baselines.length ? this.begun.page.baseline - told.pages[0].baselines[0] : 0;
+    // Paper as large as the writing begins where the first line was expected, unless that reaches higher.
+    const down = this.tight() && told.pages[0].baselines.length ? Math.max(this.begun.page.baseline - told.pages[0].baselines[0], 0) : 0;
     const pages = told.pages.map((page) => this.tight()
       ? { width: Math.max(page.width, this.emptyPage().width), height: Math.max(page.height + down + 4, LEAST_HEIGHT_MM),
           rules: this.shifted(page, down), tight: true }
