@@ -232,7 +232,7 @@ class _Batch:
         self.state, drawn, phi, position, finished, ended = step
         for row, (page, t) in enumerate(zip(self.pages, written, strict=True)):
             page.points[t], page.phis[t], page.kappas[t] = drawn[row], phi[row], self.state.network.kappa[row]
-        for row in np.flatnonzero((drawn[:, 5] > 0.5) & ~finished):
+        for row in np.flatnonzero((drawn[:, 5] > 0.5) & ~ended):
             self._mark_word(row, position[row] + len(self.text.mask[row]) - 1 - self.text.past_end[row, -1])
         return finished, ended
 

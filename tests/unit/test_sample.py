@@ -602,6 +602,13 @@ def test_a_word_begins_at_the_last_pen_lift_before_its_ink(scripted):
     assert {word: int(mark.points) for word, mark in marks.items()} == {3: 5, 6: 9}
 
 
+def test_a_line_is_not_gone_on_from_where_its_limit_has_ended_it(scripted, monkeypatch):
+    script = [(1, DOWN, 0), (1, UP, 1), (1, DOWN, 1), (1, UP, 2.5), (1, DOWN, 3)]
+    monkeypatch.setattr(proofread, "find_failures", lambda line: [Failure("unfinished", 3, 4)])
+    (line,), _, (attempts,) = sample_checked(["ab cd"], scripted(script), bias=5, tsteps=4, attempts=3)
+    assert len(line.strokes) == 4 and attempts == 3
+
+
 @pytest.mark.parametrize(
     "script, expected",
     [
