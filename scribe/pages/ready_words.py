@@ -25,6 +25,11 @@ MIN_GAP, MAX_GAP = 0.4, 1.6
 # a number or a word in capitals whose height differs from the usual one by more than OFF_HEIGHT is resized towards it.
 OFF_BASELINE, MOST_MOVED = 0.15, 0.8
 OFF_HEIGHT, MAX_RESIZING = 0.2, 1.3
+# A word whose small letters are larger than those of its hand by more than a factor exp(EVEN) is brought that near. The
+# network begins a line in a size of its own, often a large one, and finds that of the hand after some words; on a page,
+# where such beginnings come to stand within lines, that looks as if words were shouted. Words that measure small are
+# left alone: of "to" and "of" little tells the x-height. So many letters say half.
+EVEN, MAX_EVENING, HALF_SURE_LETTERS = 0.06, 1.6, 1.0
 
 
 @dataclasses.dataclass
@@ -161,6 +166,9 @@ def _ready_words(segment, metrics, hand, style, force=False):
         if before is not None:
             gap = float(np.clip(left - before, MIN_GAP * space, MAX_GAP * space))
         before = right
+        if style.straighten:
+            points = _evened(points, word, style.x_height_mm)
+            left, right = _body(points, style.x_height_mm)
         edge = float(points[:, 0].min())
         points[:, 0] -= edge
         width = float(points[:, 0].max())
@@ -173,6 +181,22 @@ def _ready_words(segment, metrics, hand, style, force=False):
         first += word.text.count(" ") + 1
         words.append(ready)
     return words
+
+
+def _evened(points, word, unit):
+    """A word no larger than its hand writes; `unit` is the x-height that it should have."""
+    if not any(base_letter(c).islower() for c in word.text):  # numbers and capitals: see `_settled`
+        return points
+    measured = measure_line(points, word.text, word.index)
+    if not measured.x_height:
+        return points
+    away = np.log(measured.x_height / unit) * measured.letters / (measured.letters + HALF_SURE_LETTERS)
+    if away <= EVEN:
+        return points
+    edge = [points[:, 0].min(), 0.0]
+    points = points.copy()
+    points[:, :2] = edge + (points[:, :2] - edge) / min(np.exp(away - EVEN), MAX_EVENING)
+    return points
 
 
 def _settled(points, word, unit):

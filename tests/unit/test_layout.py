@@ -266,6 +266,22 @@ def test_words_off_their_baseline_and_numbers_of_another_size_are_brought_back()
     assert np.ptp(line.points[line.index == 5, 1]) > 0.85 * 1.9 * 2
 
 
+def test_a_word_that_was_written_large_is_brought_near_its_hand_and_a_small_one_left_alone():
+    text = "seven onions even once more raven"
+    strokes, index = write_text(text)
+    for first, last, factor in ((0, 4, 1.5), (13, 16, 0.8)):  # "seven", "even"
+        own = (index >= first) & (index <= last)
+        left = strokes[own, 0].min()
+        strokes[own, :2] = [left, 0] + (strokes[own, :2] - [left, 0]) * factor
+    (line,) = lines_of(compose([[Segment(text, strokes, index)]], PageStyle(x_height_mm=2)))
+    heights = {}
+    for word, first in _words(line.text):
+        own = (line.index >= first) & (line.index < first + len(word))
+        heights[word] = measure_line(line.points[own], word, line.index[own] - first).x_height
+    assert heights["seven"] < 1.25 * heights["onions"]
+    assert heights["even"] == pytest.approx(0.8 * heights["onions"], rel=0.1)
+
+
 def test_baselines_stand_on_the_rules_of_the_paper():
     for ruling, cell in (("squared", 5.0), ("seyes", 8.0), ("dotted", 5.0)):
         pages = compose(segments(), PageStyle(size="a6", margin_mm=8, x_height_mm=2, ruling=ruling))
