@@ -4,9 +4,9 @@
     state = network.begin(rows=2)
     y, phi = network.step(state, points, text, mask, biases)
 
-`HandwritingModel.step` says the same with TensorFlow, one line for each equation; a test holds the two together. For
-the few rows of a batch that is written, this is two to three times as fast, and nothing has to be traced or compiled
-before the first point:
+`HandwritingModel.step` says the same with TensorFlow, one line for each equation; a test holds the two together. Here
+nothing has to be traced or compiled before the first point, and for the few rows of a batch that is written the time
+goes to the products:
 
 - A step reads all weights once for a few rows, so the time goes to reading. A BLAS copies the large factor of a product
   into an order of its own before it multiplies, which takes longer than the product of a few rows; small matrices it

@@ -135,6 +135,7 @@ def test_the_ink_is_dark_where_the_strokes_of_the_file_are(visit, address):
 def test_the_link_brings_the_same_picture(visit):
     page = visit()
     type_text(page, "the same again")
+    page.click("#more summary")
     page.select_option("#page", "a6")
     page.fill("#seed", "77")
     page.wait_for_function("() => location.hash.includes('seed=77') && location.hash.includes('page=a6')")
