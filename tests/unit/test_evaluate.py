@@ -112,13 +112,14 @@ def test_lines_that_the_reader_never_reads_are_whole_but_not_read_in_the_end(mod
     assert (result["whole_after_tries"], result["read_after_tries"]) == (1.0, 0.5)
 
 
-def test_misread_characters_are_counted_on_first_tries_and_on_those_that_are_kept(model):
+def test_misread_characters_are_counted_on_first_tries_and_on_those_that_are_kept(model, monkeypatch):
+    monkeypatch.setattr(proofread, "find_failures", lambda line: [])
     texts = ["abcdefghij"] * 2
 
     def key(strokes):  # lines that are written together with others differ in rounding
         return tuple(np.round(strokes[1:4, :2], 2).ravel())
 
-    firsts = {key(line.strokes) for line in sample_batch(texts, model, bias=9.0, seed=3)}
+    firsts = {key(line.strokes) for line in sample_batch(texts, model, bias=0.0, seed=3)}
 
     class Reads:
         """Reads first attempts as the text without its first three letters, the others as the text."""
@@ -129,7 +130,7 @@ def test_misread_characters_are_counted_on_first_tries_and_on_those_that_are_kep
         def read(self, lines):
             return ["defghij" if key(line) in firsts else "abcdefghij" for line in lines]
 
-    result = measure_sampling(model, texts, 9.0, [3], Reads(), attempts=2)
+    result = measure_sampling(model, texts, 0.0, [3], Reads(), attempts=2)
     assert (result["misread"], result["misread_after_tries"]) == (6 / 20, 0.0)
     assert result["read"] == [["abcdefghij", "defghij"]] * 2
 
