@@ -5,7 +5,7 @@
     curl http://127.0.0.1:8000/api/handwriting --json '{"text": "Hello World", "format": "svg"}'
 
 It takes what requirements-web.txt lists beside requirements.txt. Only this machine can reach it unless --host says
-otherwise. Texts and hands of visitors are neither written to disk nor to the log. docs/SERVE.md has the rest.
+otherwise. Texts and hands of visitors are not logged, and nothing of them stays on disk. docs/SERVE.md has the rest.
 """
 
 import argparse

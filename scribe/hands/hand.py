@@ -24,8 +24,8 @@ from scribe.files.atomic import written_aside
 
 # Written into every file of a hand that was learned from somebody's ink.
 CONSENT = (
-    "This file imitates a person's handwriting. Make and use it only with that person's consent, and never to deceive: "
-    "not for signatures, and not for documents that seem to be by them."
+    "This file imitates a person's handwriting, and holds a line of it. Make and use it only with that person's "
+    "consent, and never to deceive: not for signatures, and not for documents that seem to be by them."
 )
 LARGEST_FILE = 16 << 20  # bytes
 # What the network writes lies nearer to the average of all people than what it is told (docs/HANDS.md): hands that were

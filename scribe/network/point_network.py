@@ -50,7 +50,7 @@ class PointNetwork:
         kernels = [(np.asarray(kernel), np.asarray(recurrent)) for kernel, recurrent, _ in model.step_weights()]
         (kernel0, recurrent0), (kernel1, recurrent1), (kernel2, recurrent2) = kernels
         rows = [recurrent0, kernel0], [kernel1[X:], kernel1[:X], recurrent1], [kernel2, recurrent2]
-        self._weights = [_blocks(_gates(np.concatenate(parts))) for parts in rows]
+        self._weights = [_blocks(gates_for_tanh(np.concatenate(parts))) for parts in rows]
         self._slices = slice(0, H + X), slice(0, X + 2 * H), slice(H, X + 3 * H)
         self._outputs = slice(0, H), slice(H + X, X + 2 * H), slice(X + 2 * H, X + 3 * H)
         self._point, self._window = slice(H, H + POINT_SIZE), slice(H + POINT_SIZE, H + X)
@@ -77,7 +77,7 @@ class PointNetwork:
     def biases(self, lstm_biases: Any) -> NDArray[np.float32]:
         """[B, 3, 4H]: what `HandwritingModel.lstm_biases` returns, for a hand [B, D] or without one (B = 1), as `step`
         wants it."""
-        return np.stack([_gates(np.atleast_2d(np.asarray(bias))) for bias in lstm_biases], axis=1)
+        return np.stack([gates_for_tanh(np.atleast_2d(np.asarray(bias))) for bias in lstm_biases], axis=1)
 
     def step(self, state: NetworkState, points: NDArray, text: NDArray, mask: NDArray, biases: NDArray):
         """Reads a point of each row.
@@ -104,24 +104,36 @@ class PointNetwork:
         return inputs @ kernel + bias, phi
 
     def _lstm(self, layer, state, biases):
-        """One step of an LSTM (eq. 7-11, without peepholes): changes its c and its h, which is an input of others."""
+        """One step of an LSTM: changes its c and its h, which is an input of others."""
         H, c, h = self.units, state.cells[:, layer], state.inputs[:, self._outputs[layer]]
         blocks = np.matmul(state.inputs[:, self._slices[layer]], self._weights[layer])  # [blocks, B, COLUMNS]
         z = blocks.swapaxes(0, 1).reshape(len(h), -1)[:, : 4 * H]
         z += biases[:, layer]
-        np.tanh(z, out=z)
-        z[:, : 3 * H] *= 0.5
-        z[:, : 3 * H] += 0.5
-        i, f, o, g = (z[:, k * H : (k + 1) * H] for k in range(4))
-        c *= f
-        i *= g
-        c += i
-        np.tanh(c, out=h)
-        h *= o
+        lstm_step(z, c, h)
 
 
-def _gates(values):
-    """[..., 4H] in Keras' order i, f, c, o -> i, f, o, c, the first three halved for a sigmoid that is a tanh."""
+def lstm_step(z: NDArray, c: NDArray, h: NDArray) -> None:
+    """One step of an LSTM (eq. 7-11, without peepholes).
+
+    Args:
+        z: [..., 4H], the inputs of its gates in the order and size that `gates_for_tanh` gives; it is overwritten.
+        c: [..., H], its cells, which become those after the step. h: [..., H], takes what it says.
+    """
+    H = c.shape[-1]
+    np.tanh(z, out=z)
+    z[..., : 3 * H] *= 0.5
+    z[..., : 3 * H] += 0.5
+    i, f, o, g = (z[..., k * H : (k + 1) * H] for k in range(4))
+    c *= f
+    i *= g
+    c += i
+    np.tanh(c, out=h)
+    h *= o
+
+
+def gates_for_tanh(values: NDArray) -> NDArray:
+    """Weights or biases [..., 4H] in Keras' order i, f, c, o -> i, f, o, c, the first three halved: sigmoids become
+    tanhs."""
     i, f, c, o = np.split(values, 4, axis=-1)
     return np.concatenate([0.5 * i, 0.5 * f, 0.5 * o, c], axis=-1)
 

@@ -10,8 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from scribe.hands.hand import Hand, hand_arrays
-from scribe.ink.alphabet import to_one_hot
+from scribe.hands.hand import Hand
 from scribe.network.point_network import PointNetwork
 from scribe.web.orders import LineSpec, Writing
 from scribe.writing.line_writer import (
@@ -19,13 +18,12 @@ from scribe.writing.line_writer import (
     LIMIT_POINTS_PER_CHARACTER,
     NO_WEIGHT,
     checked_style,
+    hand_biases,
     line_noise,
     own_start,
+    row_text,
 )
 from scribe.writing.sampler import (
-    LATE_DOT,
-    MAYBE_PASSED,
-    PLACES_AFTER,
     Drawing,
     LineText,
     RowState,
@@ -113,17 +111,10 @@ class Batch:
 
     def _line_text(self, spec: LineSpec) -> LineText:
         """A line as a row without the axis B."""
-        model, text, places = self.model, self._before + spec.text, np.arange(self._places)
-        vectors, glyphs = hand_arrays([spec.hand], [text], model.config.hand_size, self._places)
-        return LineText(
-            char_seq=np.concatenate([to_one_hot(text, self._places, model.config.alphabet), glyphs[0]], axis=1),
-            mask=(places < len(text) + PLACES_AFTER).astype(np.float32),
-            past_end=(places - len(text) + 1).astype(np.float32),
-            biases=self.network.biases(model.lstm_biases(vectors))[0],
-            bias=np.array([spec.bias], np.float32),
-            passed_at=np.float32(np.inf if text[-1] in LATE_DOT else MAYBE_PASSED),
-            limit=np.int64(LIMIT_POINTS_PER_CHARACTER * len(spec.text) + LIMIT_EXTRA_POINTS),
-        )
+        biases = hand_biases(spec.hand, self.network, self.model)
+        limit = LIMIT_POINTS_PER_CHARACTER * len(spec.text) + LIMIT_EXTRA_POINTS
+        text = self._before + spec.text
+        return row_text(text, self._places, spec.hand, self.model.config, biases, spec.bias, limit)
 
     def _start(self, text: LineText) -> RowState:
         """What a line begins with: after all points of the line of ink but the last, the first input."""

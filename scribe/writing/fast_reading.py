@@ -11,6 +11,8 @@ import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
+from scribe.network.point_network import gates_for_tanh, lstm_step
+
 WAYS = "forward", "backward"
 
 
@@ -52,27 +54,14 @@ def _both_ways(h, weights, name, mirrored):
     """A bidirectional LSTM: [t, B, I] -> [t, B, 2H]. The two directions are computed side by side."""
     lines, H = np.arange(h.shape[1]), len(weights[f"{name}_forward_recurrent"])
     kernels, recurrents, biases = (
-        np.stack([_gates(weights[f"{name}_{way}{part}"], H) for way in WAYS]) for part in ("", "_recurrent", "_bias")
+        np.stack([gates_for_tanh(weights[f"{name}_{way}{part}"]) for way in WAYS])
+        for part in ("", "_recurrent", "_bias")
     )
     z = np.stack([h, h[mirrored, lines]], axis=1) @ kernels + biases[:, None]  # [t, 2, B, 4H]
     state, c = (np.zeros([2, len(lines), H], np.float32) for _ in range(2))
     out = np.empty([len(h), *state.shape], np.float32)
     for t, gates in enumerate(z):
         gates += state @ recurrents
-        np.tanh(gates, out=gates)
-        gates[..., : 3 * H] *= 0.5
-        gates[..., : 3 * H] += 0.5
-        i, f, o, g = (gates[..., k * H : (k + 1) * H] for k in range(4))
-        c *= f
-        i *= g
-        c += i
-        state = np.tanh(c, out=out[t])
-        state *= o
+        lstm_step(gates, c, out[t])
+        state = out[t]
     return np.concatenate([out[:, 0], out[:, 1][mirrored, lines]], axis=-1)
-
-
-def _gates(values, H):
-    """[..., 4H] in the order i, f, c, o -> i, f, o, c, the first three halved for a sigmoid that is a tanh:
-    sigmoid(z) = tanh(z / 2) / 2 + 1 / 2."""
-    i, f, c, o = (values[..., k * H : (k + 1) * H] for k in range(4))
-    return np.concatenate([0.5 * i, 0.5 * f, 0.5 * o, c], axis=-1)

@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from scribe.console import shortened
-from scribe.hands.hand import hand_arrays
+from scribe.hands.hand import Hand, hand_arrays
 from scribe.ink.alphabet import fit_to_alphabet, to_one_hot
 from scribe.ink.composing import ComposedInk
 from scribe.network.blas import one_thread
@@ -185,21 +185,11 @@ class LineWriter:
 
     def line_text(self, i):
         """The `LineText` of a text, without B."""
-        text, last, places = self.prime_text + self.texts[i], self.texts[i][-1], np.arange(self.places)
-        vectors, glyphs = hand_arrays([self.hands[i]], [text], self.model.config.hand_size, self.places)
-        hand = id(self.hands[i])
-        if hand not in self._biases:
-            self._biases[hand] = self.network.biases(self.model.lstm_biases(vectors))[0]
-        one_hot = to_one_hot(text, self.places, self.model.config.alphabet)
-        return LineText(
-            char_seq=np.concatenate([one_hot, glyphs[0]], axis=1),
-            mask=(places < len(text) + PLACES_AFTER).astype(np.float32),
-            past_end=(places - len(text) + 1).astype(np.float32),
-            biases=self._biases[hand],
-            bias=self.biases[i : i + 1],
-            passed_at=np.float32(np.inf if last in LATE_DOT else MAYBE_PASSED),
-            limit=np.int64(self.limit(i)),
-        )
+        hand = self.hands[i]
+        if id(hand) not in self._biases:
+            self._biases[id(hand)] = hand_biases(hand, self.network, self.model)
+        text, biases = self.prime_text + self.texts[i], self._biases[id(hand)]
+        return row_text(text, self.places, hand, self.model.config, biases, self.biases[i], self.limit(i))
 
     # ---- priming
 
@@ -266,6 +256,32 @@ class _Queue:
             new = new[:LINES_PRIMED_TOGETHER]
             self.states |= zip(new, self.writer.states_of(new), strict=True)
         return self.writer.line_to_write(i, seed, self.states[i])
+
+
+def hand_biases(hand: Hand | None, network: PointNetwork, model: Any) -> NDArray[np.float32]:
+    """[3, 4H]: the biases of the LSTMs of a HandwritingModel, with what a hand adds to them."""
+    vectors, _ = hand_arrays([hand], [""], model.config.hand_size, 0)
+    return network.biases(model.lstm_biases(vectors))[0]
+
+
+def row_text(text, places: int, hand: Hand | None, config: Any, biases: NDArray, bias: float, limit: int) -> LineText:
+    """The `LineText` of one row, without B.
+
+    Args:
+        text: that of the style in front. places: U of the batch. hand: to write in. config: the ModelConfig. biases:
+            from `hand_biases`. bias: of the line. limit: most points.
+    """
+    at = np.arange(places)
+    _, glyphs = hand_arrays([hand], [text], config.hand_size, places)
+    return LineText(
+        char_seq=np.concatenate([to_one_hot(text, places, config.alphabet), glyphs[0]], axis=1),
+        mask=(at < len(text) + PLACES_AFTER).astype(np.float32),
+        past_end=(at - len(text) + 1).astype(np.float32),
+        biases=biases,
+        bias=np.array([bias], np.float32),
+        passed_at=np.float32(np.inf if text[-1] in LATE_DOT else MAYBE_PASSED),
+        limit=np.int64(limit),
+    )
 
 
 def word_places(text: str) -> list[int]:
