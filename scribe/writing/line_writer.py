@@ -43,7 +43,7 @@ from scribe.writing.sampler import (
 # many has gone astray.
 LIMIT_POINTS_PER_CHARACTER, LIMIT_EXTRA_POINTS = 45, 100
 LINES_PER_GROUP = 128  # lines that one thread writes
-LINES_FOR_TWO_GROUPS = 4  # more lines than this are worth a second thread
+LINES_FOR_TWO_GROUPS = 8  # more lines than this are worth a second thread
 LINES_PRIMED_TOGETHER = 32
 # Lines that have ended are judged so many together, which takes half as long as one by one; fewer where no line waits
 # and the lines to judge are this share of those that are still being written.
