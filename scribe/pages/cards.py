@@ -122,6 +122,7 @@ class Batch:
         self.folder = args.output or os.path.join(args.log_dir, "figures")
         if os.path.exists(self.folder) and not os.path.isdir(self.folder) or self.folder == "-":
             raise UsageError(f"--output {self.folder} is no folder: cards are many files.")
+        self.record_path = os.path.join(self.folder, RECORD)
         self.breaking = breaking_of(args)
         self.paragraphs = [self._paragraphs(card) for card in self.cards]
         self.record = self._read_record()
@@ -136,16 +137,17 @@ class Batch:
         return text_paragraphs(card.text, self.args.bias, card.style, newlines, self.breaking)
 
     def _read_record(self):
-        path = os.path.join(self.folder, RECORD)
-        if not os.path.exists(path):
-            return {}
+        empty = {"files": {}, "whole": [], "begun": {}}
+        if not os.path.exists(self.record_path):
+            return empty
         try:
-            with open(path, encoding="utf-8") as file:
-                record = json.load(file)
-        except ValueError:
-            record = None
-        if not isinstance(record, dict) or not isinstance(record.get("files"), dict):
-            raise UsageError(f"{path} is not what --cards wrote: name another --output.")
+            with open(self.record_path, encoding="utf-8") as file:
+                record = empty | json.load(file)
+            is_ours = all(isinstance(record[name], type(value)) for name, value in empty.items())
+        except (ValueError, TypeError):
+            is_ours = False
+        if not is_ours or not isinstance(record.get("seed", 0), int):
+            raise UsageError(f"{self.record_path} is not what --cards wrote: name another --output.")
         return record
 
     def run(self, write: Callable, seed: int, styles: dict[Any, Any], made_by: str) -> list[str]:
@@ -163,8 +165,9 @@ class Batch:
         """
         keys = {card.number: self._key(card, seed, made_by) for card in self.cards}
         done = {card.number for card in self.cards if self._is_there(card, keys[card.number])}
-        self._check_names([card for card in self.cards if card.number not in done])
+        self._check_names([card for card in self.cards if card.number not in done], keys)
         check_folder_writable(self.folder)
+        self._remove_unfinished()
         if done:
             self.say(f"{len(done)} of {len(self.cards)} cards are there already.")
         hand = None  # one for all cards that name none
@@ -176,12 +179,15 @@ class Batch:
                 if hand is None and any(card.style is None for card in self.cards):
                     hand = self._write_hand(write, seed)
                 pages = self._write_group(group, write, seed, styles, hand)
-                for i in group:
-                    if self.cards[i].number not in done:
-                        self._save(self.cards[i], pages[i], keys[self.cards[i].number])
-                        progress.update()
-                self.record["seed"] = seed
-                save_json(os.path.join(self.folder, RECORD), self.record)
+                missing = [self.cards[i] for i in group if self.cards[i].number not in done]
+                # Noted before, so that after a kill the files of these cards are known as this job's.
+                self.record |= {"seed": seed, "begun": {card.name: keys[card.number] for card in missing}}
+                save_json(self.record_path, self.record)
+                for card in missing:
+                    self._save(card, pages[card.number - 1], keys[card.number])
+                    progress.update()
+                self.record["begun"] = {}
+                save_json(self.record_path, self.record)
         return [name for card in self.cards for name in self._files_of(keys[card.number])]
 
     def _key(self, card, seed, made_by):
@@ -192,27 +198,36 @@ class Batch:
 
     def _files_of(self, key):
         """The files that the record has for a key, with their folder."""
-        return [os.path.join(self.folder, name) for name, made in self.record.get("files", {}).items() if made == key]
+        return [os.path.join(self.folder, name) for name, made in self.record["files"].items() if made == key]
 
     def _is_there(self, card, key):
         names = self._files_of(key)
-        return bool(names) and all(map(os.path.exists, names)) and key in self.record.get("whole", [])
+        return bool(names) and all(map(os.path.exists, names)) and key in self.record["whole"]
 
-    def _check_names(self, cards):
+    def _check_names(self, cards, keys):
         """Refuses to replace what another text made."""
         if self.args.overwrite:
             return
-        there = set(os.listdir(self.folder)) if os.path.isdir(self.folder) else set()
+        there = sorted(os.listdir(self.folder)) if os.path.isdir(self.folder) else []
+        files, begun = self.record["files"], self.record["begun"]
         for card in cards:
             for format in self.formats:
                 ending = FORMATS[format][0]
-                mine = re.compile(rf"{re.escape(card.name)}(-\d+)?{re.escape(ending)}")
-                found = next((name for name in sorted(there) if mine.fullmatch(name)), None)
-                if found is not None:
-                    raise UsageError(
-                        f"{os.path.join(self.folder, found)} is there, from another text or other flags: --overwrite "
-                        "replaces it, or name another --output."
-                    )
+                names = re.compile(rf"{re.escape(card.name)}(-\d+)?{re.escape(ending)}")
+                own = keys[card.number]
+                for found in filter(names.fullmatch, there):
+                    if own not in (files.get(found), begun.get(card.name)):
+                        raise UsageError(
+                            f"{os.path.join(self.folder, found)} is there, from another text or other flags: "
+                            "--overwrite replaces it, or name another --output."
+                        )
+
+    def _remove_unfinished(self):
+        """Removes the halves of files that a killed job left, so that nobody takes them for cards."""
+        names = "|".join(map(re.escape, [*self.record["begun"], os.path.splitext(RECORD)[0]]))
+        unfinished = re.compile(rf"({names})(-\d+)?(\.animated)?\.tmp-\d+\.[a-z]+")
+        for name in filter(unfinished.fullmatch, os.listdir(self.folder)):
+            os.remove(os.path.join(self.folder, name))
 
     def _write_hand(self, write, seed):
         """The line that all cards without a style go on from: the longest of the first card."""
@@ -251,12 +266,11 @@ class Batch:
         return pages
 
     def _save(self, card, pages, key):
-        files = self.record.setdefault("files", {})
         for format in self.formats:
             target = os.path.join(self.folder, f"{card.name}{FORMATS[format][0]}")
             for name in formats.write(pages, target, format, self.options):
-                files[os.path.basename(name)] = key
-        self.record.setdefault("whole", []).append(key)
+                self.record["files"][os.path.basename(name)] = key
+        self.record["whole"].append(key)
 
     def _progress(self, done):
         from tqdm import tqdm

@@ -9,6 +9,7 @@ import pytest
 
 from scribe.console import UsageError
 from scribe.pages import flags as page_flags
+from scribe.pages import formats
 from scribe.pages.cards import GROUP, Batch, filled, read_cards
 from writing_helpers import write_text
 
@@ -90,6 +91,63 @@ def test_a_job_that_was_killed_goes_on_and_ends_with_the_same_bytes(files, tmp_p
     writer = Writer()
     assert len(run(files, writer, seed=8)) == 12  # the seed is that of the cards which are there
     assert contents(files / "out") == whole and "Dear Guest 0," not in writer.texts[1:]
+
+
+@pytest.mark.parametrize("kept", [1, GROUP + 1])
+def test_a_job_that_was_killed_between_two_files_of_a_group_goes_on(files, monkeypatch, kept):
+    """What a killed job had written but not yet recorded was taken for the work of another text."""
+    run(files, Writer())
+    whole = contents(files / "out")
+    (files / "out").rename(files / "whole")
+    written = []
+
+    def write(pages, target, *rest):
+        if len(written) == kept:
+            Path(f"{target}".replace(".svg", ".tmp-12345.svg")).write_text("<svg")  # what a kill leaves behind
+            raise KeyboardInterrupt
+        written.append(target)
+        return save(pages, target, *rest)
+
+    save = formats.write
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(formats, "write", write)
+        run(files, Writer())
+    assert len(written) == kept
+    assert len(run(files, Writer(), seed=8)) == 12
+    assert contents(files / "out") == whole
+
+
+@pytest.mark.parametrize("record", ["", "[]", "{", '{"files": []}', '{"whole": {}}', '{"seed": "a"}', '{"begun": 1}'])
+def test_a_record_that_is_none_is_refused_in_one_line(files, record):
+    (files / "out").mkdir()
+    (files / "out" / "cards.json").write_text(record)
+    with pytest.raises(UsageError, match="cards.json is not what --cards wrote"):
+        run(files, Writer())
+
+
+def test_what_a_killed_job_left_is_replaced_by_no_other_text(files, monkeypatch):
+    def write(pages, target, *rest):
+        if "03_" in str(target):
+            raise KeyboardInterrupt
+        return save(pages, target, *rest)
+
+    save = formats.write
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(formats, "write", write)
+        run(files, Writer())
+    before = contents(files / "out")
+    (files / "letter.txt").write_text("Dear {name}, never mind.", encoding="utf-8")
+    with pytest.raises(UsageError, match="01_guest_0.svg is there, from another text"):
+        run(files, Writer())
+    assert contents(files / "out") == before
+
+
+def test_a_card_that_lost_one_of_its_files_is_written_again(files):
+    run(files, Writer(), "--format", "svg", "json")
+    before = contents(files / "out")
+    (files / "out" / "02_guest_1.json").unlink()
+    run(files, Writer(), "--format", "svg", "json")
+    assert contents(files / "out") == before and (files / "out" / "02_guest_1.json").exists()
 
 
 def test_a_finished_job_writes_nothing_again(files):
