@@ -27,6 +27,7 @@ from numpy.typing import NDArray
 
 from scribe import console
 from scribe.console import OneLineParser, SuiteError, UsageError, run_command
+from scribe.files.atomic import check_writable
 from scribe.files.iam import LineError, read_lines, read_strokes, to_offsets
 from scribe.files.recordings import natural_order, read_recording
 from scribe.files.stroke_file import DATA_FILE, HOW_TO_GET_DATA, load_named_strokes, save_strokes
@@ -257,6 +258,8 @@ def prepare(args: argparse.Namespace) -> int:
         raise UsageError("--names and --mend are for the lines of a data file: --source should be that file.")
     if not os.path.isdir(args.source):
         raise UsageError(f"--source {args.source} is not a folder. {HOW_TO_GET_DATA}")
+    path = os.path.join(args.data_dir, DATA_FILE)
+    check_writable(path)
     kinds: Counter[str] = Counter()
     shown = 20
 
@@ -271,8 +274,6 @@ def prepare(args: argparse.Namespace) -> int:
     say, progress = _terminal()
     strokes, texts, names = convert(args.source, args.min_characters, skip, progress)
     if strokes:
-        os.makedirs(args.data_dir, exist_ok=True)
-        path = os.path.join(args.data_dir, DATA_FILE)
         save_strokes(path, strokes, texts, names)
     tell_skipped(kinds, say)
     if not strokes:
@@ -284,6 +285,8 @@ def prepare(args: argparse.Namespace) -> int:
 
 def convert_data_file(args: argparse.Namespace) -> int:
     """Writes the data file `args.source` again: with the names of its lines, or with its lines mended, or as it is."""
+    path = os.path.join(args.data_dir, DATA_FILE)
+    check_writable(path)
     strokes, texts, names = load_named_strokes(args.source)
     if args.names is not None:
         with open(args.names, encoding="utf-8-sig") as file:
@@ -302,8 +305,6 @@ def convert_data_file(args: argparse.Namespace) -> int:
         if not rows:
             raise SuiteError(f"no line of {args.source} can be mended.")
         strokes, texts, names = (list(column) for column in zip(*rows))
-    os.makedirs(args.data_dir, exist_ok=True)
-    path = os.path.join(args.data_dir, DATA_FILE)
     save_strokes(path, strokes, texts, names)
     print(f"Wrote {path}: {len(strokes)} lines, {sum(map(len, strokes))} pen points, {len(set(names))} names.")
     return 0

@@ -19,6 +19,7 @@ import numpy as np
 from evaluate import measure_likelihood
 from model import load_model
 from scribe.console import UsageError, run_command
+from scribe.files.atomic import check_folder_writable
 from scribe.ink.alphabet import to_one_hot
 from scribe.ink.strokes import absolute_points
 from scribe.network.checkpoint import PREDICTION, SHIPPED, CheckpointError, find_checkpoint
@@ -214,9 +215,10 @@ def parse_args(argv=None):
 
 def reproduce(args, logger):
     """Makes what the flags ask for. Returns the exit code."""
+    if args.figures:
+        check_folder_writable(args.output)
     one_thread_per_operation()
     paper = Paper(args, logger)
-    os.makedirs(args.output, exist_ok=True)
     wanted = [(f"Figure {n}", FIGURES[n]) for n in sorted(set(args.figures))]
     wanted += [(f"Table {n}", TABLES[n]) for n in sorted(set(args.tables))]
     left_out = [name for name, make in wanted if make in OF_PREDICTION and not paper.prediction]

@@ -390,11 +390,11 @@ def write_predictions(args, prefix, logger):
     """Writes lines of a prediction network, and prints the names of the pictures. Returns the exit code."""
     from scribe.pages.figures import draw_line  # late: Matplotlib costs a second
 
+    folder = os.path.join(args.log_dir, "figures")
+    check_folder_writable(folder)
     seed = random_seed() if args.seed is None else args.seed
     logger.write(f"Writing with {prefix}, bias {args.bias:g}, seed {seed}.")
     lines = predict_lines(load_model(prefix), PREDICTED_LINES, args.tsteps or POINTS, args.bias, seed)
-    folder = os.path.join(args.log_dir, "figures")
-    os.makedirs(folder, exist_ok=True)
     for number, strokes in enumerate(lines, 1):
         name = os.path.join(folder, f"prediction_{number}_bias{args.bias:g}_seed{seed}.png")
         draw_line(strokes, name)

@@ -23,6 +23,7 @@ import numpy as np
 
 from scribe.console import OneLineParser, SuiteError, run_command, say
 from scribe.files.array_ink import is_positions
+from scribe.files.atomic import check_writable, written_aside
 from scribe.files.needed_files import needed_files
 from scribe.files.safe_pickle import load_pickle
 from scribe.files.stroke_file import DATA_FILE, HOW_TO_GET_DATA, STYLES_FILE, as_points, as_text
@@ -373,21 +374,22 @@ def main(argv: list[str] | None = None) -> int:
 
 def verify_with_report(args: argparse.Namespace) -> int:
     """Runs all checks and also writes what they print to the file `args.report`; returns the exit code."""
+    folder = os.path.dirname(args.report) or "."
+    if not os.path.isdir(folder):
+        raise SuiteError(f"{args.report} cannot be written: there is no folder {folder}.")
+    check_writable(args.report)
     out, err = io.StringIO(), io.StringIO()
     with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
         code = verify(args)
     print(out.getvalue(), end="")
     print(err.getvalue(), end="", file=sys.stderr)
     command = f"python3 verify_data.py --data_dir {args.data_dir} --tsteps {args.tsteps}"
-    try:
-        with open(args.report, "w", encoding="utf-8") as file:
-            file.write(
-                f"# Data verification report\n\n{datetime.date.today()}, exit code {code}, from `{command}`.\n\n"
-                f"## Figures\n\n```text\n{out.getvalue()}```\n\n"
-                f"## Faults, warnings and notes\n\n```text\n{err.getvalue() or 'none'}\n```\n"
-            )
-    except OSError as error:
-        raise SuiteError(f"{args.report} cannot be written: {error.strerror}.") from None
+    with written_aside(args.report) as aside, open(aside, "w", encoding="utf-8") as file:
+        file.write(
+            f"# Data verification report\n\n{datetime.date.today()}, exit code {code}, from `{command}`.\n\n"
+            f"## Figures\n\n```text\n{out.getvalue()}```\n\n"
+            f"## Faults, warnings and notes\n\n```text\n{err.getvalue() or 'none'}\n```\n"
+        )
     return code
 
 
