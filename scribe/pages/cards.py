@@ -19,6 +19,8 @@ import sys
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from anyascii import anyascii
+
 from scribe.console import UsageError
 from scribe.files.atomic import check_folder_writable, save_json
 from scribe.files.text_file import read_text
@@ -78,7 +80,7 @@ def read_cards(path: str, template: str | None, style: Any = None) -> list[Card]
         own_style = fields.get(STYLE_FIELD, "")
         if own_style and not own_style.isdecimal():
             raise UsageError(f"{path}: card {number} has the style {own_style!r}: it should be the number of a style.")
-        name = f"{number:0{digits}d}_{file_name(next(iter(fields.values())))}"
+        name = f"{number:0{digits}d}_{file_name(anyascii(next(iter(fields.values()))))}"
         cards.append(Card(number, name, text, int(own_style) if own_style else style))
     return cards
 

@@ -155,7 +155,7 @@ def test_cards_of_a_table_are_written_and_gone_on_with(run, tmp_path):
     flags = ["--cards", str(tmp_path / "guests.csv"), "--template", str(tmp_path / "card.txt"), "--tsteps", "20"]
     flags += ["--tries", "1", "--format", "svg", "--output", str(tmp_path / "out")]
     code, names, err = run(*flags)
-    assert code == 0 and [Path(name).name for name in names] == ["1_zo.svg", "2_jon.svg"], err
+    assert code == 0 and [Path(name).name for name in names] == ["1_zoe.svg", "2_jon.svg"], err
     before = [Path(name).read_bytes() for name in names]
     Path(names[1]).unlink()
     code, again, err = run(*flags)

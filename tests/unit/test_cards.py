@@ -172,6 +172,7 @@ def test_a_row_may_name_its_style_and_its_text(tmp_path):
     path.write_text("name;style;text\nZoë;3;Hello {x}\nJon;;Bye\n", encoding="utf-16")
     one, two = read_cards(str(path), None, style=5)
     assert (one.style, one.text, two.style, two.text) == (3, "Hello {x}", 5, "Bye")
+    assert (one.name, two.name) == ("1_zoe", "2_jon")
 
 
 @pytest.mark.parametrize(
