@@ -1,13 +1,14 @@
 """Kills commands at any instant, starts them again, and compares what they end with.
 
-    python3 benchmarks/kill_campaign.py                                  # 10 kills of each command, about 15 minutes
+    python3 benchmarks/kill_campaign.py                                  # 10 kills of each command, about 20 minutes
     python3 benchmarks/kill_campaign.py --kills 60 --only training --json killed.json
 
-Three commands, each started again after every kill. Whenever it comes to its end, the result is compared, and it begins
+Four commands, each started again after every kill. Whenever it comes to its end, the result is compared, and it begins
 anew until it has been killed often enough:
 
     training     the latest and the best checkpoint hold the same numbers, bit for bit, as those of a run never killed
     data set     the same files with the same bytes as one never killed
+    cards        the same, of `sample.py --cards`
     page         at every instant its file is whole: the old one, or the new one
 
 Half of the kills come at a random time, half as soon as the command begins to write a file, so that saves are hit. Nine
@@ -37,7 +38,8 @@ from scribe.files.stroke_file import DATA_FILE, load_strokes, save_strokes  # no
 
 LINES = 60  # of the corpus, to train on
 SMALL = ["--rnn_size", "12", "--nmixtures", "2", "--batch_size", "6", "--warmup", "3", "--nepochs", "6"]
-PARTS = ("training", "data set", "page")
+PARTS = ("training", "data set", "cards", "page")
+CARDS = 24  # three groups that are written together
 POLL = 0.002  # seconds between two looks at a folder
 
 
@@ -180,6 +182,25 @@ def kill_dataset(folder, kills, rng):
         texts = ROOT / "data" / "evaluation_texts.txt"
         return [sys.executable, "make_dataset.py", "--texts", str(texts), "--output", str(folder / name), *flags]
 
+    return kill_writing_to_a_folder(words, folder, kills, rng)
+
+
+def kill_cards(folder, kills, rng):
+    """Kills the writing of cards; returns the report."""
+    table, template = folder / "guests.csv", folder / "card.txt"
+    table.write_text("name\n" + "".join(f"Zoë {k}\n" for k in range(CARDS)), encoding="utf-8")
+    template.write_text("Dear {name},", encoding="utf-8")
+
+    def words(name):
+        flags = ["--format", "svg", "png", "--seed", "5", "--tries", "2", "--save_path", "saved/checkpoint"]
+        paths = ["--cards", str(table), "--template", str(template), "--output", str(folder / name)]
+        return [sys.executable, "sample.py", *paths, *flags]
+
+    return kill_writing_to_a_folder(words, folder, kills, rng)
+
+
+def kill_writing_to_a_folder(words, folder, kills, rng):
+    """Kills a command that fills a folder; `words` gives the command by the name of that folder. Returns the report."""
     seconds, whole = timed(words("whole")), digests(folder / "whole")
 
     def compare():
@@ -235,7 +256,7 @@ def work(args):
     """Runs the campaigns that the flags name. Returns the exit code."""
     if args.json:
         check_writable(args.json)
-    commands = dict(zip(PARTS, (kill_training, kill_dataset, kill_page)))
+    commands = dict(zip(PARTS, (kill_training, kill_dataset, kill_cards, kill_page)))
     reports = {}
     with tempfile.TemporaryDirectory() as scratch:
         for name in [args.only] if args.only else PARTS:
