@@ -114,8 +114,9 @@ def test_a_run_leaves_a_model_its_config_its_flags_a_log_and_curves(data, tmp_pa
 
     # The same command again has nothing left to do and changes nothing.
     before = final_state(tmp_path)
-    again = run_command(data, tmp_path, "--nepochs", "2", "--nbatches", "3")
-    assert again.returncode == 0 and "Going on from" in again.stderr and "Done: 6 steps" in again.stderr
+    assert run_here(data, tmp_path, "--nepochs", "2", "--nbatches", "3") == 0
+    again = capsys.readouterr().err
+    assert "Going on from" in again and "Done: 6 steps" in again
     assert_same_state(final_state(tmp_path), before)
 
     # A network of another size or another optimizer is not this run's.
@@ -173,8 +174,7 @@ def test_a_run_that_is_killed_again_and_again_ends_as_one_that_never_was(data, t
     whole, killed = tmp_path / "whole", tmp_path / "killed"
     for folder in (whole, killed):
         os.makedirs(folder)
-    done = run_command(data, whole, *flags)
-    assert done.returncode == 0, done.stderr
+    never_killed, said = start(data, whole, *flags)
 
     rng = random.Random(optimizer)
     kills, reached = 0, 0
@@ -191,6 +191,7 @@ def test_a_run_that_is_killed_again_and_again_ends_as_one_that_never_was(data, t
         if not killed_now:
             break
     assert process.wait(timeout=300) == 0, "".join(lines)
+    assert never_killed.wait(timeout=300) == 0, "".join(said)
     assert kills >= max(1, most_kills - 1), "the run was over before it was killed often enough to prove anything"
     assert_same_state(final_state(killed), final_state(whole))
 
@@ -216,7 +217,7 @@ def test_a_signal_saves_before_the_run_stops(data, tmp_path, number, code):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("part", ["best", "latest"])
-def test_a_full_disk_ends_with_one_clear_line_and_keeps_the_earlier_checkpoint(data, trained, tmp_path, part):
+def test_a_full_disk_ends_with_one_clear_line_and_keeps_the_earlier_checkpoint(data, trained, tmp_path, part, capsys):
     """No file may grow to the size of that checkpoint. Best is weights alone, so it is smaller; it is saved first."""
     shutil.copytree(trained, tmp_path, dirs_exist_ok=True)
     before = final_state(tmp_path)
@@ -239,9 +240,8 @@ def test_a_full_disk_ends_with_one_clear_line_and_keeps_the_earlier_checkpoint(d
     load_model(find_checkpoint(str(tmp_path / "run")))
 
     # With room again, it goes on from there.
-    done = run_command(data, tmp_path, "--nepochs", "2")
-    assert done.returncode == 0 and "step 6 of 12" in done.stderr
-    assert latest_step(tmp_path) == 12
+    assert run_here(data, tmp_path, "--nepochs", "2") == 0
+    assert "step 6 of 12" in capsys.readouterr().err and latest_step(tmp_path) == 12
 
 
 @pytest.fixture(scope="module")
@@ -273,12 +273,12 @@ def test_a_full_disk_for_curves_costs_a_warning_and_no_step(data, tmp_path, in_s
 
 
 @pytest.mark.slow
-def test_a_run_goes_on_after_its_folder_has_moved(data, tmp_path):
+def test_a_run_goes_on_after_its_folder_has_moved(data, tmp_path, capsys):
     flags = ("--nepochs", "1", "--nbatches", "4", "--save_every", "1")
     here, there = tmp_path / "here", tmp_path / "there"
     os.makedirs(here)
-    assert run_command(data, here, *flags).returncode == 0
+    assert run_here(data, here, *flags) == 0
     shutil.move(here, there)
-    done = run_command(data, there, "--nepochs", "2", "--nbatches", "4", "--save_every", "1")
-    assert done.returncode == 0 and "step 4 of 8" in done.stderr and latest_step(there) == 8
+    assert run_here(data, there, "--nepochs", "2", "--nbatches", "4", "--save_every", "1") == 0
+    assert "step 4 of 8" in capsys.readouterr().err and latest_step(there) == 8
     assert not here.exists()
