@@ -69,6 +69,7 @@ def test_a_command_of_the_readme_runs(command, tmp_path):
     # In a folder of its own, so what it finds beside it has to be named.
     flags += ["--data_dir", str(ROOT / "data")]
     flags += ["--save_path", str(ROOT / "saved" / "checkpoint")] if script != "verify_data.py" else []
+    flags += ["--steps", "2"] if script == "learn_hand.py" else []  # of the minute that it learns
     done = subprocess.run(
         [sys.executable, str(ROOT / script), *flags], cwd=tmp_path, capture_output=True, text=True, timeout=600
     )
