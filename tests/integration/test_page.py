@@ -110,6 +110,7 @@ def test_what_is_typed_is_written_at_once_and_more_ink_follows(visit):
 def test_the_ink_is_dark_where_the_strokes_of_the_file_are(visit, address):
     page = visit("#text=Hello+World&hand=3&seed=5&ink=%23000000&page=148x105")
     wait_until_written(page)
+    page.select_option("#format", "svg")
     with page.expect_download() as waiting:
         page.click("#download")
     root = ElementTree.fromstring(Path(waiting.value.path()).read_text(encoding="utf-8"))
@@ -147,6 +148,36 @@ def test_the_link_brings_the_same_picture(visit):
     assert other.evaluate("document.querySelector('.sheet canvas').toDataURL()") == page.evaluate(
         "document.querySelector('.sheet canvas').toDataURL()"
     )
+
+
+def test_what_a_link_does_not_name_is_as_usual(visit):
+    page = visit("#text=one&page=a6&seed=9")
+    wait_until_written(page)
+    assert page.input_value("#page") == "a6"
+    page.evaluate("location.hash = 'text=two'")
+    page.wait_for_function("() => document.getElementById('page').value === 'tight'")
+    assert (page.input_value("#text"), page.input_value("#seed")) == ("two", "1")
+
+
+def test_printed_is_a_drawing_of_each_page_in_its_size(visit):
+    page = visit("#text=on+paper&page=a5")
+    wait_until_written(page)
+    page.evaluate("window.print = () => { window.printed = [...document.querySelectorAll('#print-pages img')]; }")
+    page.click("#print")
+    page.wait_for_function("() => window.printed")
+    # 148 mm are 559 pixels of a page.
+    assert page.evaluate("printed.map((picture) => Math.round(picture.naturalWidth / 10))") == [56]
+    assert "148mm 210mm" in page.evaluate("document.adoptedStyleSheets[0].cssRules[0].cssText")
+    page.evaluate("dispatchEvent(new Event('afterprint'))")
+    assert page.locator("#print-pages img").count() == 0
+
+
+def test_typing_goes_on_after_a_pause(visit):
+    page = visit("#text=paused")
+    page.click("#pause")
+    assert page.get_attribute("#pause", "aria-pressed") == "true"
+    type_text(page, "typed")
+    assert page.get_attribute("#pause", "aria-pressed") == "false"
 
 
 def test_another_hand_writes_another_picture(visit):
@@ -262,6 +293,9 @@ def test_a_hand_that_is_written_on_the_pad_is_learned_and_writes(visit, tmp_path
     from scribe.hands.hand import CONSENT, load_hand
 
     hand = load_hand(waiting.value.path())
+    page.wait_for_selector("#pad-show:visible")
+    assert f"“{TEXT}”" in page.inner_text("#pad-state")
+    page.click("#pad-show")
     assert waiting.value.suggested_filename == "me.hand.npz" and hand.notice == CONSENT and len(hand.glyphs) > 15
     page.wait_for_function("() => document.getElementById('hand-name').textContent === 'yours: me'")
     page.wait_for_timeout(300)
@@ -271,6 +305,22 @@ def test_a_hand_that_is_written_on_the_pad_is_learned_and_writes(visit, tmp_path
     page.wait_for_selector(".tile.own")
     wait_until_written(page)
     assert page.inner_text("#hand-name") == "yours: me"
+    page.on("dialog", lambda dialog: dialog.accept())
+    page.click("#forget")
+    page.wait_for_function("() => document.getElementById('hand-name').textContent.startsWith('7')")
+    assert page.locator(".tile.own").count() == 0 and page.is_hidden("#forget")
+
+
+def test_on_a_narrow_screen_the_lines_of_the_pad_are_short(visit):
+    for width, rows in ((360, 8), (1280, 4)):
+        page = visit("#text=narrow", width=width)
+        page.click("#own-hand")
+        texts = [page.locator(".pad-row input").nth(k).input_value() for k in range(rows)]
+        assert page.locator(".pad-row").count() == rows
+        assert (
+            " ".join(texts)
+            == "we quickly moved the big jars of fine black pepper Next Sunday at 7:30 we go to Zurich, said lazy Hugo."
+        )
 
 
 def draw(page, box, text):

@@ -19,7 +19,7 @@ async function inStore(mode, work) {
   return new Promise((resolve, reject) => {
     const transaction = store.transaction(STORE, mode), asked = work(transaction.objectStore(STORE));
     transaction.oncomplete = () => { store.close(); resolve(asked?.result); };
-    transaction.onerror = () => { store.close(); reject(transaction.error); };
+    transaction.onabort = () => { store.close(); reject(transaction.error); }; // also after an error, such as a full disk
   });
 }
 
@@ -29,7 +29,7 @@ export const keepHand = (hand) => inStore("readwrite", (store) => store.put(hand
 export const forgetHand = (id) => inStore("readwrite", (store) => store.delete(id)).catch(() => {});
 
 export class Gallery {
-  // box: takes the hands. onChoose(hand) is called when the visitor chooses one; onForget(hand) before one is forgotten.
+  // box: takes the hands. onChoose(hand) is called when the visitor chooses one.
   constructor(box, onChoose) {
     this.box = box;
     this.onChoose = onChoose;
@@ -75,9 +75,10 @@ export class Gallery {
     }
   }
 
-  // Scrolls the gallery alone, not the page.
+  // Scrolls the gallery alone, not the page, and only if it has to.
   reveal(tile) {
     const box = this.box.getBoundingClientRect(), own = tile.getBoundingClientRect();
+    if (own.top >= box.top && own.bottom <= box.bottom && own.left >= box.left && own.right <= box.right) return;
     this.box.scrollTop += own.top - box.top - box.height / 2 + own.height / 2;
     this.box.scrollLeft += own.left - box.left - box.width / 2 + own.width / 2;
   }

@@ -40,5 +40,6 @@ export function problem(lines) {
   return "";
 }
 
-// Most of the alphabet, in the order of a person's first sheet.
+// Most of the alphabet, in the order of a person's first sheet; and the same in shorter lines, for a narrow screen.
 export const TEXTS = ["we quickly moved the big", "jars of fine black pepper", "Next Sunday at 7:30 we go", "to Zurich, said lazy Hugo."];
+export const SHORT_TEXTS = ["we quickly", "moved the big", "jars of fine", "black pepper", "Next Sunday", "at 7:30 we go", "to Zurich, said", "lazy Hugo."];

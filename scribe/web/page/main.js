@@ -18,7 +18,7 @@ const DEFAULTS = {
   align: "left", x_height: 2.5, pen_width: 0.4, line_width: 120, slant: 0, joined: 0, size: 0, width: 0,
 };
 const NUMBERS = Object.keys(DEFAULTS).filter((name) => typeof DEFAULTS[name] === "number");
-const state = { ...DEFAULTS, line_width: narrow() ? 70 : 120 };
+const state = {};
 let running = null, timer = null, complete = false, failed = false;
 
 const sheet = new Sheet($("sheets"), {
@@ -33,12 +33,16 @@ const sheet = new Sheet($("sheets"), {
 const gallery = new Gallery($("gallery"), (hand) => choose({ hand: hand.id }));
 const pad = new Pad($("pad"), {
   sampleOf: handPicture,
-  learned: (hand) => { gallery.add(hand); choose({ hand: hand.id }, true); },
+  learned: (hand) => {
+    gallery.add(hand);
+    choose({ hand: hand.id }, true);
+  },
 });
 
 // ---- the address, which tells everything but a visitor's own hand
 
 function readAddress() {
+  Object.assign(state, DEFAULTS, { line_width: narrow() ? 70 : 100 });
   const told = new URLSearchParams(location.hash.slice(1));
   for (const [name, value] of told) {
     if (!(name in DEFAULTS)) continue;
@@ -48,7 +52,9 @@ function readAddress() {
 }
 
 function writeAddress() {
-  history.replaceState(null, "", `#${addressOf()}`);
+  try {
+    history.replaceState(null, "", `#${addressOf()}`);
+  } catch { /* Safari refuses more than 100 in 30 seconds; the next one does it */ }
 }
 
 function addressOf() {
@@ -87,6 +93,7 @@ function busy(is) {
 
 function askSoon(delay) {
   busy(true);
+  if (sheet.paused) setPaused(false);
   clearTimeout(timer);
   timer = setTimeout(ask, delay);
 }
@@ -96,26 +103,26 @@ async function ask() {
   const own = running = new AbortController();
   writeAddress();
   if (!state.text.trim()) {
-    sheet.lines = [];
-    sheet.dirty = true;
-    sheet.wake();
+    sheet.clear();
     said("Type something.");
     busy(false);
     return;
   }
   complete = failed = false;
   busy(true);
-  const asked = request("stream");
+  const asked = request("stream"), take = (name, told) => own === running && receive(name, told);
   try {
-    await streamEvents("api/handwriting", options(asked, own.signal, false), receive).catch((error) => {
-      if (error.status !== 409) throw error;
-      return streamEvents("api/handwriting", options(asked, own.signal, true), receive);
+    await streamEvents("api/handwriting", options(asked, own.signal, false), take).catch((error) => {
+      if (error.status !== 409 || !gallery.find(asked.hand)?.file) throw error;
+      return streamEvents("api/handwriting", options(asked, own.signal, true), take);
     });
+    if (own === running && !complete && !failed) throw new Error("the answer has no end");
   } catch (error) {
     if (own !== running) return;
     failed = true;
     busy(false);
-    said(error.status ? error.message : "The server cannot be reached. Is serve.py still running?", true);
+    if (error.status === 409) said("This hand lives in another browser. Choose one here.", true);
+    else said(error.status ? error.message : "The server cannot be reached. Is serve.py still running?", true);
     if (error.status === 503 || error.status === 429) askSoon(1000 * (error.retryAfter || 3));
   }
 }
@@ -130,10 +137,10 @@ function receive(name, told) {
     handName(told.hand);
   } else if (name === "failed") {
     sheet.failed(told);
-    logged(`“${sheet.lines[told.line].text}” is written again: ${told.reasons.slice(0, 3).join("; ")}.`);
+    logged(`Written again: “${sheet.lines[told.line].text}”`, told.reasons);
   } else if (name === "ended") {
     sheet.ended(told);
-    if (told.failures.length) logged(`“${sheet.lines[told.line].text}” after ${told.attempts} attempts: ${told.failures.slice(0, 3).join("; ")}. Another seed may do better.`);
+    if (told.failures.length) logged(`Look at “${sheet.lines[told.line].text}”, another variation may be better`, told.failures, true);
   } else if (name === "ink" || name === "layout") sheet[name](told);
   else if (name === "done") {
     complete = true;
@@ -156,36 +163,42 @@ function said(text, wrong = false) {
 }
 
 function doneSentence() {
-  const again = sheet.lines.filter((line) => line.tries > 1).length, remarks = sheet.begun.remarks.join(" ");
-  const lines = `${sheet.lines.length} line${sheet.lines.length > 1 ? "s" : ""}`;
-  return `${lines} written${again ? `, ${again} of them more than once` : ""}. ${remarks}`.trim();
+  const rows = sheet.rows(), again = sheet.lines.some((line) => line.tries > 1), remarks = sheet.begun.remarks.join(" ");
+  const pale = contrast(state.ink, state.paper) < 1.6 ? "Ink and paper have nearly the same colour." : "";
+  return `${rows} line${rows === 1 ? "" : "s"} written${again ? ", some words more than once" : ""}. ${pale} ${remarks}`.trim();
 }
 
-function logged(text) {
-  const item = document.createElement("li");
-  item.textContent = text;
+// The ratio of the luminances of two colours such as "#10204d", from 1 to 21.
+function contrast(...colours) {
+  const [dark, light] = colours.map((colour) => {
+    const [r, g, b] = [1, 3, 5].map((k) => (parseInt(colour.slice(k, k + 2), 16) / 255) ** 2.2);
+    return 0.2126 * r + 0.7152 * g + 0.0722 * b + 0.05;
+  }).sort((a, b) => a - b);
+  return light / dark;
+}
+
+function logged(text, reasons, wrong = false) {
+  const item = document.createElement("li"), more = reasons.length > 3 ? "; …" : "";
+  item.textContent = `${text} (${reasons.slice(0, 3).join("; ").replace(/"(\S+)"/g, "“$1”")}${more}).`;
+  item.classList.toggle("wrong", wrong);
   $("log").append(item);
   while ($("log").children.length > 6) $("log").firstChild.remove();
 }
 
 function handName({ id, label }) {
-  const own = gallery.find(state.hand)?.own;
-  $("hand-name").textContent = own ? `yours: ${gallery.find(state.hand).name}` : /^\d+$/.test(state.hand) ? `${state.hand}: ${label}` : id;
+  const hand = gallery.find(state.hand);
+  $("hand-name").textContent = hand?.own ? `yours: ${hand.name}` : /^\d+$/.test(state.hand) ? `${state.hand}: ${label}` : id;
 }
 
 let litLine = null;
 function showCharacter(line, index) {
   const ribbon = $("ribbon");
-  if (!sheet.watching || !line) {
-    ribbon.hidden = true;
-    litLine = null;
-    return;
-  }
-  if (litLine !== line) {
+  $("attention").hidden = !sheet.watching;
+  if (!sheet.watching) litLine = null;
+  else if (line && litLine !== line) {
     ribbon.replaceChildren(...[...line.text].map((c) => Object.assign(document.createElement("span"), { textContent: c })));
     litLine = line;
   }
-  ribbon.hidden = false;
   [...ribbon.children].forEach((span, k) => span.classList.toggle("lit", k === index));
 }
 
@@ -216,6 +229,7 @@ function show(reveal = false) {
   sheet.dirty = true;
   sheet.wake();
   gallery.mark(state.hand, reveal);
+  $("forget").hidden = !gallery.find(state.hand)?.own;
 }
 
 function swatches(box, name, colours) {
@@ -228,12 +242,12 @@ function swatches(box, name, colours) {
     swatch.append(input, dot);
     box.append(swatch);
   }
-  const own = document.createElement("label"), input = document.createElement("input");
+  const own = document.createElement("label"), input = document.createElement("input"), dot = document.createElement("span");
   own.className = "own-colour";
   own.title = "another colour";
   Object.assign(input, { type: "color", id: `${name}-own` });
   input.setAttribute("aria-label", `${name}: another colour`);
-  own.append(input);
+  own.append(input, dot);
   box.append(own);
   box.addEventListener("input", (event) => {
     state[name] = event.target.value;
@@ -282,13 +296,17 @@ $("any-hand").addEventListener("click", () => {
   if (gallery.hands.length) choose({ hand: gallery.hands[Math.floor(Math.random() * gallery.hands.length)].id }, true);
 });
 $("own-hand").addEventListener("click", () => pad.open());
-$("gallery").addEventListener("keydown", async (event) => {
-  const hand = gallery.find(event.target.value);
-  if (event.key !== "Delete" || !hand?.own || !confirm(`Forget the hand “${hand.name}”?`)) return;
+$("gallery").addEventListener("keydown", (event) => {
+  if (event.key === "Delete") forget(gallery.find(event.target.value));
+});
+$("forget").addEventListener("click", () => forget(gallery.find(state.hand)));
+async function forget(hand) {
+  if (!hand?.own || !confirm(`Forget the hand “${hand.name}”? Without its file it is gone.`)) return;
   await forgetHand(hand.id);
   gallery.remove(hand.id);
-  choose({ hand: DEFAULTS.hand });
-});
+  choose({ hand: DEFAULTS.hand }, true);
+  $("own-hand").focus();
+}
 
 $("pause").addEventListener("click", () => setPaused(!sheet.paused));
 function setPaused(paused) {
@@ -298,12 +316,14 @@ function setPaused(paused) {
   $("pause").querySelector("[aria-hidden]").textContent = paused ? "▶" : "❙❙";
   sheet.wake();
 }
-$("replay").addEventListener("click", () => {
+$("replay").addEventListener("click", () => replay(2));
+// Writes again, with speed number k where it is written at once.
+function replay(k) {
   busy(true);
   setPaused(false);
-  if (!Number.isFinite(sheet.speed)) setSpeed(2);
+  if (!Number.isFinite(sheet.speed)) setSpeed(k);
   sheet.replay();
-});
+}
 $("speed").addEventListener("input", () => setSpeed(Number($("speed").value)));
 function setSpeed(k) {
   $("speed").value = k;
@@ -315,57 +335,78 @@ function setSpeed(k) {
 $("watch").addEventListener("click", () => {
   sheet.watching = !sheet.watching;
   $("watch").setAttribute("aria-pressed", sheet.watching);
-  if (sheet.watching && !sheet.current && complete) {
-    if (!Number.isFinite(sheet.speed)) setSpeed(1);
-    sheet.replay();
-  }
+  if (sheet.watching && !sheet.current && complete) replay(1);
   showCharacter(null, -1);
   sheet.wake();
 });
 
 // ---- taking it along
 
-async function fetchFile(format, number = 1) {
-  const asked = { ...request(format), number };
+async function fetchFile(asked) {
   let response = await fetch("api/handwriting", options(asked, undefined, false));
   if (response.status === 409) response = await fetch("api/handwriting", options(asked, undefined, true));
   if (!response.ok) throw await problemOf(response);
   return response;
 }
 
-const ENDINGS = { "animated-svg": "animated.svg" };
-$("download").addEventListener("click", async () => {
-  const format = $("format").value, name = state.text.toLowerCase().replace(/[^a-z0-9]+/g, "_").replace(/^_|_$/g, "").slice(0, 40) || "handwriting";
-  $("download").disabled = true;
-  try {
-    let pages = 1;
-    for (let number = 1; number <= pages; number++) {
-      const response = await fetchFile(format, number);
-      if (["svg", "animated-svg", "png"].includes(format)) pages = Number(response.headers.get("X-Pages")) || 1;
-      save(await response.blob(), `${name}${pages > 1 ? `-${number}` : ""}.${ENDINGS[format] ?? format}`);
-    }
-    said("Saved.");
-  } catch (error) {
-    said(error.message, true);
-  } finally {
-    $("download").disabled = false;
+// The files of what is on the page, one for each page where a format holds one.
+async function fetchFiles(format) {
+  const asked = request(format), files = [];
+  for (let number = 1, pages = 1; number <= pages; number++) {
+    const response = await fetchFile({ ...asked, number });
+    if (PAGEWISE.includes(format)) pages = Number(response.headers.get("X-Pages")) || 1;
+    files.push(await response.blob());
   }
+  return files;
+}
+
+// Does something that takes a while at the click of a button.
+function onClick(id, work) {
+  $(id).addEventListener("click", async () => {
+    $(id).disabled = true;
+    try {
+      await work();
+    } catch (error) {
+      said(error.status ? error.message : "The server cannot be reached. Is serve.py still running?", true);
+    } finally {
+      $(id).disabled = false;
+    }
+  });
+}
+
+const PAGEWISE = ["svg", "animated-svg", "png"], ENDINGS = { "animated-svg": "animated.svg" };
+onClick("download", async () => {
+  const format = $("format").value, ending = ENDINGS[format] ?? format;
+  const words = state.text.toLowerCase().replace(/[^a-z0-9]+/g, "_").slice(0, 40).replace(/^_+|_+$/g, "") || "handwriting";
+  const files = await fetchFiles(format);
+  files.forEach((file, k) => save(file, `${words}${files.length > 1 ? `-${k + 1}` : ""}.${ending}`));
+  said(files.length > 1 ? `Saved as ${files.length} files, one for each page.` : `Saved as ${words}.${ending}.`);
 });
 
 $("link").addEventListener("click", async () => {
   writeAddress();
   const own = gallery.find(state.hand)?.own ? " It has everything but your own hand, which stays in this browser." : "";
   try {
-    await navigator.clipboard.writeText(location.href);
+    await navigator.clipboard.writeText(new URL(`#${addressOf()}`, location.href).href);
     said(`The link is copied.${own}`);
   } catch {
     said(`Copy the address of this page: it is the link.${own}`);
   }
 });
-$("print").addEventListener("click", () => {
-  sheet.finish();
-  requestAnimationFrame(() => requestAnimationFrame(() => window.print()));
+
+// Printed are drawings, in their real size, on pages of the size that is asked for.
+const pageRule = new CSSStyleSheet();
+document.adoptedStyleSheets = [pageRule];
+onClick("print", async () => {
+  const size = sheet.begun?.page.size, addresses = (await fetchFiles("svg")).map((file) => URL.createObjectURL(file));
+  const pictures = addresses.map((address) => Object.assign(new Image(), { src: address, alt: "" }));
+  await Promise.all(pictures.map((picture) => picture.decode()));
+  pageRule.replaceSync(size ? `@page { size: ${size[0]}mm ${size[1]}mm; margin: 0 }` : "");
+  $("print-pages").replaceChildren(...pictures);
+  window.print();
+  addresses.forEach((address) => URL.revokeObjectURL(address));
 });
+addEventListener("afterprint", () => $("print-pages").replaceChildren());
 
 // The picture of a visitor's hand for the gallery: the words that the others are shown with.
 async function handPicture(hand) {

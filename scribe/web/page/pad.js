@@ -1,13 +1,16 @@
 // The pad on which a visitor writes lines in the own hand, to be learned.
 
-import { TEXTS, problem, toInkML } from "./inkml.js";
+import { SHORT_TEXTS, TEXTS, problem, toInkML } from "./inkml.js";
 import { keepHand } from "./hands.js";
 import { save, streamEvents } from "./stream.js";
 
 const BASELINE = 92; // pixels from the upper edge of a box
+const NARROW = 600; // pixels of a window, below which lines are short
 
-// Height of the band for small letters, in pixels: a line of 25 characters fits into a box of this width.
-const bandOf = (width) => Math.min(28, Math.max(9, width / 42));
+// Height of the band for small letters, in pixels: a line of so many characters fits into a box of this width.
+const bandOf = (width, count) => Math.min(28, Math.max(9, width / (1.7 * Math.max(count, 10))));
+
+let pens = false; // whether the visitor writes with a pen: then a touch is the palm
 
 class Row {
   constructor(text, number) {
@@ -23,15 +26,22 @@ class Row {
     const clear = Object.assign(document.createElement("button"), { type: "button", textContent: "Clear" });
     undo.setAttribute("aria-label", `Undo the last stroke of line ${number}`);
     clear.setAttribute("aria-label", `Clear line ${number}`);
-    undo.addEventListener("click", () => { this.strokes.pop(); this.draw(); });
-    clear.addEventListener("click", () => { this.strokes.length = 0; this.draw(); });
-    this.element.append(this.input, this.canvas, undo, clear);
+    undo.addEventListener("click", () => {
+      this.strokes.pop();
+      this.draw();
+    });
+    clear.addEventListener("click", () => {
+      this.strokes.length = 0;
+      this.draw();
+    });
+    this.element.append(this.input, undo, clear, this.canvas);
+    this.input.addEventListener("input", () => this.draw());
     this.listen();
     new ResizeObserver(() => this.draw()).observe(this.canvas);
   }
 
   listen() {
-    let current = null, pen = null, pens = false;
+    let current = null, pen = null;
     const add = (event) => {
       const box = this.canvas.getBoundingClientRect();
       // A pen tells more often where it is than the page is drawn.
@@ -43,8 +53,7 @@ class Row {
       this.draw();
     };
     this.canvas.addEventListener("pointerdown", (event) => {
-      pens = pens || event.pointerType === "pen";
-      // One at a time; and where there is a pen, a touch is the palm.
+      pens = pens || event.pointerType === "pen"; // one at a time
       if (current || event.button !== 0 || (pens && event.pointerType === "touch")) return;
       event.preventDefault();
       this.canvas.setPointerCapture(event.pointerId);
@@ -64,6 +73,7 @@ class Row {
   draw() {
     const box = this.canvas.getBoundingClientRect(), scale = window.devicePixelRatio || 1, context = this.canvas.getContext("2d");
     if (!box.width) return;
+    const band = bandOf(box.width, this.input.value.length);
     if (this.canvas.width !== Math.round(box.width * scale)) {
       this.canvas.width = Math.round(box.width * scale);
       this.canvas.height = Math.round(box.height * scale);
@@ -72,7 +82,7 @@ class Row {
     context.fillStyle = "#ffffff";
     context.fillRect(0, 0, box.width, box.height);
     context.fillStyle = "#e9edf4";
-    context.fillRect(0, BASELINE - bandOf(box.width), box.width, bandOf(box.width));
+    context.fillRect(0, BASELINE - band, box.width, band);
     context.strokeStyle = "#10204d";
     context.lineWidth = 2.5;
     context.lineCap = context.lineJoin = "round";
@@ -95,15 +105,22 @@ export class Pad {
   constructor(dialog, on) {
     this.dialog = dialog;
     this.on = on;
-    this.rows = TEXTS.map((text, k) => new Row(text, k + 1));
+    this.rows = [];
     const $ = this.$ = (name) => dialog.querySelector(`#pad-${name}`);
-    $("rows").append(...this.rows.map((row) => row.element));
     $("learn").addEventListener("click", () => this.learn());
+    $("show").addEventListener("click", () => dialog.close());
+    dialog.addEventListener("close", () => this.running?.abort());
     $("save").addEventListener("click", () => this.saveRecording());
     $("saved").addEventListener("change", () => this.openSaved());
   }
 
   open() {
+    if (!this.rows.some((row) => row.strokes.length)) {
+      this.rows = (window.innerWidth < NARROW ? SHORT_TEXTS : TEXTS).map((text, k) => new Row(text, k + 1));
+      this.$("rows").replaceChildren(...this.rows.map((row) => row.element));
+    }
+    this.say("");
+    this.$("show").hidden = true;
     this.dialog.showModal();
     for (const row of this.rows) row.draw();
   }
@@ -134,22 +151,24 @@ export class Pad {
     if (file && this.$("text").value.trim()) sent.set("text", this.$("text").value);
     this.$("learn").disabled = true;
     this.say("Reading…");
+    this.running = new AbortController(); // closing the pad ends the learning
+    const asked = { method: "POST", headers: { Accept: "text/event-stream" }, body: sent, signal: this.running.signal };
     try {
-      await streamEvents("api/hands", { method: "POST", headers: { Accept: "text/event-stream" }, body: sent }, (name, told) => this.receive(name, told));
+      await streamEvents("api/hands", asked, (name, told) => this.receive(name, told));
       if (this.taken) await this.take(this.taken);
     } catch (error) {
       this.say(error.status ? error.message : "The server cannot be reached.");
     } finally {
       this.$("learn").disabled = false;
       this.$("progress").hidden = true;
-      this.taken = null;
+      this.taken = this.running = null;
     }
   }
 
   receive(name, told) {
     if (name === "read") {
-      this.read = told.lines;
-      this.say(`Read: ${told.lines.map((line) => `“${line}”`).join(", ")}. ${told.remarks.join(" ")} Learning…`);
+      this.read = `Read: ${told.lines.map((line) => `“${line}”`).join(", ")}. ${told.remarks.join(" ")}`.trim();
+      this.say(`${this.read} Learning…`);
     } else if (name === "step") {
       Object.assign(this.$("progress"), { hidden: false, max: told.steps, value: told.step });
     } else if (name === "learned") this.taken = told;
@@ -157,13 +176,15 @@ export class Pad {
   }
 
   async take({ hand: id, name, file, notice, characters }) {
-    const hand = { id, name, file, notice };
+    const hand = { id, name, file, notice }, saved = `${name.replace(/[^\p{L}\p{N}-]+/gu, "_")}.hand.npz`;
     Object.assign(hand, await this.on.sampleOf(hand));
     await keepHand(hand);
-    this.say(`Learned “${name}” from ${this.read?.length ?? 0} lines (letters: ${characters.trim()}).`);
-    save(new Blob([Uint8Array.from(atob(file), (c) => c.charCodeAt(0))]), `${name.replace(/[^\w-]+/g, "_")}.hand.npz`);
+    save(new Blob([Uint8Array.from(atob(file), (c) => c.charCodeAt(0))]), saved);
     this.on.learned(hand);
-    this.dialog.close();
+    this.$("file").value = "";
+    this.say(`${this.read} Learned “${name}”, with the letters ${characters.trim()}. It is kept in this browser, and saved as ${saved}.`);
+    this.$("show").hidden = false;
+    this.$("show").focus();
   }
 
   async openSaved() {
@@ -180,6 +201,8 @@ export class Pad {
       this.dialog.close();
     } catch (error) {
       this.say(error.status ? error.message : "This file cannot be read.");
+    } finally {
+      this.$("saved").value = ""; // so that the same file can be chosen again
     }
   }
 }

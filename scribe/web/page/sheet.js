@@ -5,9 +5,10 @@ const LIFT_SECONDS = 0.1, LIFT_MM_PER_SECOND = 20, LONGEST_LIFT = 0.8;
 const RAW_STEPS = 1000, MM_STEPS = 100; // as scribe/web/stream.py tells numbers
 const SETTLE_MS = 260; // in which ink moves to its place on the page
 const CROSSED_MS = 900; // for which a line that failed is seen before it is rewritten
-const LEAST_HEIGHT_MM = 46; // of paper that is as large as the writing
+const LEAST_HEIGHT_MM = 46, USUAL_SHAPE = 0.56; // of paper that is as large as the writing: height, and height for width
 const WIDENING = 0.28; // how much wider the pen draws where it is slow
 const TRAIL = 90, SIGMAS = 5; // points whose density is seen behind the pen, and how far out, in deviations
+const GLOW = 0.6, LEAST_GLOW_MM = 0.12; // of a density: how opaque in its middle; added to deviations, which can be tiny
 const TALL = /[A-Zbdfhklt0-9!?"'([&%#]/;
 
 function emptyLine(told) {
@@ -101,8 +102,8 @@ export class Sheet {
     // Paper as large as the writing begins where the first line was expected, unless that reaches higher.
     const down = this.tight() && told.pages[0].baselines.length ? Math.max(this.begun.page.baseline - told.pages[0].baselines[0], 0) : 0;
     const pages = told.pages.map((page) => this.tight()
-      ? { width: Math.max(page.width, this.emptyPage().width), height: Math.max(page.height + down + 4, LEAST_HEIGHT_MM),
-          rules: this.shifted(page, down), tight: true }
+      ? { ...this.tightSize(page.width, page.height + down + 4), rules: this.shifted(page, down),
+          baselines: page.baselines.map((y) => y + down), tight: true }
       : page);
     const kept = told.complete || pages.length > this.pages.length ? pages : this.pages.map((old, k) => pages[k] ?? old);
     if (!told.complete && this.tight() && this.pages[0]) kept[0].height = Math.max(kept[0].height, this.pages[0].height);
@@ -121,13 +122,28 @@ export class Sheet {
 
   emptyPage() {
     const { page } = this.begun, [top, right, bottom, left] = page.margins;
-    if (page.size) return { width: page.size[0], height: page.size[1], rules: [] };
-    return { width: (page.width ?? 120) + left + right, height: Math.max(LEAST_HEIGHT_MM, page.baseline + bottom + top), rules: [], tight: true };
+    if (page.size) return { width: page.size[0], height: page.size[1], rules: [], baselines: [] };
+    return { ...this.tightSize((page.width ?? 120) + left + right, page.baseline + bottom + top), rules: [], baselines: [], tight: true };
+  }
+
+  // The size of paper that is as large as the writing: no narrower than a line may be, and of a usual shape where the
+  // window has room for that.
+  tightSize(width, height) {
+    const { page } = this.begun, [, right, , left] = page.margins;
+    width = Math.max(width, (page.width ?? 120) + left + right);
+    const room = parseFloat(getComputedStyle(this.box).maxHeight) - 24, seen = room / Math.max(this.box.clientWidth, 1) * width;
+    const least = Math.max(LEAST_HEIGHT_MM, Math.min(USUAL_SHAPE * width, seen || 0));
+    return { width, height: Math.max(height, least) };
+  }
+
+  // How many lines stand on the pages.
+  rows() {
+    return this.pages.reduce((sum, page) => sum + page.baselines.length, 0);
   }
 
   // The rules of a page that is larger here than the writing is: they go over all of it.
   shifted(page, down) {
-    const width = Math.max(page.width, this.emptyPage().width), height = Math.max(page.height + down + 4, LEAST_HEIGHT_MM);
+    const { width, height } = this.tightSize(page.width, page.height + down + 4);
     return page.rules.map(([x1, y1, x2, y2, w, colour]) => [
       x1, x1 === x2 && y1 !== y2 ? y1 : y1 + down, Math.abs(x2 - page.width) < 0.1 ? width : x2,
       x1 === x2 && Math.abs(y2 - page.height) < 0.1 ? height : y2 + down, w, colour]);
@@ -198,8 +214,8 @@ export class Sheet {
       page.push(placed.pages[at]?.[1] ?? 0);
     }
     line.before = null;
-    const baselines = this.pages[page[n - 1]]?.baselines, last = y[n - 1];
-    if (baselines?.length) line.baseline = baselines.reduce((best, b) => (Math.abs(b - last) < Math.abs(best - last) ? b : best));
+    const baselines = this.pages[page[n - 1]]?.baselines ?? [], last = y[n - 1];
+    if (baselines.length) line.baseline = baselines.reduce((best, b) => (Math.abs(b - last) < Math.abs(best - last) ? b : best));
     if (n === line.x.length) {
       line.from = { x: line.x.slice(), y: line.y.slice() };
       line.target = { x, y };
@@ -235,8 +251,10 @@ export class Sheet {
     this.wake();
   }
 
-  finish() {
-    for (const line of this.lines) line.drawn = line.x.length;
+  // Takes all lines away, and leaves the paper.
+  clear() {
+    this.lines = [];
+    this.current = null;
     this.dirty = true;
     this.wake();
   }
@@ -428,9 +446,9 @@ export class Sheet {
       view.over.marked = false;
     }
     if (!this.current || !this.watching) return;
-    const line = this.lines[this.current.line], tip = Math.min(this.current.point, line.x.length - 1);
-    const view = this.views[line.page[tip] ?? 0];
-    if (!view || tip < 0) return;
+    const line = this.lines[this.current.line], tip = Math.min(this.current.point, (line?.x.length ?? 0) - 1);
+    const view = this.views[line?.page[tip] ?? 0];
+    if (!view || tip < 0) return; // the text has changed
     const context = view.over.getContext("2d");
     view.over.marked = true;
     context.save();
@@ -440,12 +458,12 @@ export class Sheet {
       const [s1, s2, rho] = density, age = 1 - (tip - n) / TRAIL;
       // The axes of the ellipse: the eigenvectors of the covariance.
       const a = s1 * s1, b = rho * s1 * s2, c = s2 * s2, middle = (a + c) / 2, half = Math.hypot((a - c) / 2, b);
-      const wide = Math.sqrt(middle + half) + 0.05, high = Math.sqrt(Math.max(middle - half, 0)) + 0.05;
+      const wide = Math.sqrt(middle + half) + LEAST_GLOW_MM, high = Math.sqrt(Math.max(middle - half, 0)) + LEAST_GLOW_MM;
       context.setTransform(view.scale, 0, 0, view.scale, line.x[n] * view.scale, line.y[n] * view.scale);
       context.rotate(Math.atan2(2 * b, a - c) / 2);
       context.scale(SIGMAS * wide, SIGMAS * high);
       const glow = context.createRadialGradient(0, 0, 0, 0, 0, 1);
-      for (const at of [0, 0.25, 0.5, 0.75, 1]) glow.addColorStop(at, `rgba(226, 88, 34, ${0.5 * age * Math.exp(-4.5 * at * at)})`);
+      for (const at of [0, 0.25, 0.5, 0.75, 1]) glow.addColorStop(at, `rgba(226, 88, 34, ${GLOW * age * Math.exp(-4.5 * at * at)})`);
       context.fillStyle = glow;
       context.fillRect(-1, -1, 2, 2);
     }
