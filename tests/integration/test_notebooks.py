@@ -67,7 +67,7 @@ def surroundings(tmp_path_factory):
     pairs = [make_line(rng, characters=6 + i % 5, points_per_character=12) for i in range(60)]
     write_data(data, strokes=[points for points, _ in pairs], texts=[text for _, text in pairs])
     shutil.copy(os.path.join(ROOT, "data", STYLES_FILE), data)
-    model = HandwritingModel(SimpleNamespace(rnn_size=12, nmixtures=3, kmixtures=1, alphabet=ALPHABET))
+    model = HandwritingModel(SimpleNamespace(rnn_size=12, nmixtures=3, kmixtures=1, alphabet=ALPHABET, hand_size=4))
     for variable in model.trainable_variables:
         variable.assign(rng.normal(0, 0.2, variable.shape))
     model.attention_layer.bias.assign([0, 0.5, -2.0])  # a character every seven points
