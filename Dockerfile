@@ -25,6 +25,8 @@ COPY saved/ /opt/scribe/saved/
 USER scribe
 WORKDIR /opt/scribe
 EXPOSE 8000
+HEALTHCHECK --interval=30s --timeout=5s --start-period=60s \
+    CMD ["python3", "-c", "import urllib.request; urllib.request.urlopen('http://127.0.0.1:8000/health', timeout=4)"]
 ENTRYPOINT ["python3", "serve.py", "--host", "0.0.0.0", "--port", "8000"]
 
 FROM python:3.12.13-slim-bookworm AS train

@@ -24,24 +24,25 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 LINE = "it was a dark and stormy night"  # 30 characters
 BAD = ({"text": ""}, {"text": "a", "bias": -1}, {"seed": 1}, {"text": "你好"}, {"text": "a", "hand": "9999"}, ["text"])
-SECONDS = 15  # of each load
+SECONDS = 30  # of each load
 
 
 def ask(address, asked, timeout=120):
-    """(status, seconds to the first ink, seconds to the end, characters) of a request; no ink: None."""
+    """(status, seconds to the first ink or None, seconds to the end, attempts) of a request."""
     body = json.dumps(asked).encode()
     request = urllib.request.Request(address + "api/handwriting", body, {"Content-Type": "application/json"})
-    start, first = time.perf_counter(), None
+    start, first, attempts = time.perf_counter(), None, 1
     try:
         with urllib.request.urlopen(request, timeout=timeout) as answer:
             for line in answer:
                 if first is None and line.startswith(b"event: ink"):
                     first = time.perf_counter() - start
+                attempts += line.startswith(b"event: failed")
             status = answer.status
     except urllib.error.HTTPError as error:
         error.read()
         status = error.code
-    return status, first, time.perf_counter() - start
+    return status, first, time.perf_counter() - start, attempts
 
 
 def stream_of(text, seed):
@@ -58,22 +59,27 @@ def first_ink(address, times=20):
 
 
 def load(address, clients, seconds=SECONDS):
-    """What so many clients get that ask for one line after the other: (lines a second, waits of each client)."""
+    """What so many clients get that ask for one line after the other.
+
+    Returns:
+        lines a second, attempts a second, the waits of each client.
+    """
     ends = time.perf_counter() + seconds
 
     def client(number):
-        waits, seed = [], 10_000 * (number + 1)
+        waits, attempts, draw = [], 0, random.Random(1000 * clients + number)
         while time.perf_counter() < ends:
-            seed += 1
-            status, _, whole = ask(address, stream_of(LINE, seed))
+            status, _, whole, tried = ask(address, stream_of(LINE, draw.randrange(2**24)))
             assert status == 200, status
             waits.append(whole)
-        return waits
+            attempts += tried
+        return waits, attempts
 
     start = time.perf_counter()
     with concurrent.futures.ThreadPoolExecutor(clients) as pool:
-        waits = list(pool.map(client, range(clients)))
-    return sum(map(len, waits)) / (time.perf_counter() - start), waits
+        waits, attempts = zip(*pool.map(client, range(clients)), strict=True)
+    took = time.perf_counter() - start
+    return sum(map(len, waits)) / took, sum(attempts) / took, waits
 
 
 def many(address, lines, process):
@@ -166,11 +172,12 @@ def measure(address, process, args):
         print(f"| first ink of Hello World, key press to canvas | {said} |")
     alone = None
     for clients in args.clients:
-        rate, waits = load(address, clients, args.seconds)
-        alone = alone or rate
+        rate, attempts, waits = load(address, clients, args.seconds)
+        alone = alone or (rate, attempts)
         every = sorted(wait for some in waits for wait in some)
         means = [statistics.mean(some) for some in waits]
-        said = f"{rate:.1f} lines/s, {rate / alone:.1f} times one client; median {statistics.median(every):.2f} s, "
+        said = f"{rate:.2f} lines/s, {rate / alone[0]:.1f} times one client; "
+        said += f"{attempts:.2f} attempts/s, {attempts / alone[1]:.1f} times; median {statistics.median(every):.2f} s, "
         said += f"p95 {every[int(0.95 * (len(every) - 1))]:.2f} s; "
         said += f"slowest client {max(means) / min(means):.2f} times the fastest"
         print(f"| {clients} clients, lines of {len(LINE)} characters | {said} |", flush=True)

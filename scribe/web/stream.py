@@ -79,7 +79,8 @@ async def stream(
                 left -= 1
                 reasons = [failure.describe(told.written.text) for failure in told.failures]
                 parts.append(event("ended", line=number, kept=told.kept, attempts=told.attempts, failures=reasons))
-                _measure(told.written, hand, measured)
+                if x_height is None:
+                    _measure(told.written, hand, measured)
         yield b"".join(parts)
         there = next((k for k in range(len(manuscript.texts)) if k not in lines), len(manuscript.texts))
         if there > laid_out and (not left or time.monotonic() - last > LAYOUT_SECONDS):
