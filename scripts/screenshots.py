@@ -22,9 +22,9 @@ sys.path.insert(0, str(ROOT))
 
 from scribe.writing.styles import load_styles  # noqa: E402
 
-TEXT = "Dear Ada,\nthe engine weaves algebraical patterns\njust as the loom weaves flowers and leaves."
-HAND, SEED = "12", 3
-COLOURS = 128  # of a picture: the page has few
+TEXT = "Dear Ada,\nthe engine weaves patterns\njust as the loom weaves\nflowers and leaves."
+HAND, SEED = "6", 3
+MIDDLE = 84  # pixels from the upper edge of a box of the pad to the middle of small letters
 
 
 def address_of(**told):
@@ -33,9 +33,8 @@ def address_of(**told):
 
 
 def save(page, name, **how):
-    """Takes a picture of the window, with few colours, so that it is small."""
-    picture = Image.open(io.BytesIO(page.screenshot(**how))).convert("RGB")
-    picture.quantize(COLOURS, dither=Image.Dither.NONE).save(ROOT / "static" / name, optimize=True)
+    """Takes a picture of the window."""
+    Image.open(io.BytesIO(page.screenshot(**how))).convert("RGB").save(ROOT / "static" / name, optimize=True)
     print(ROOT / "static" / name)
 
 
@@ -52,7 +51,7 @@ def write_on(page, number, strokes):
     places = np.cumsum(strokes[:, :2], axis=0)
     low, high = places.min(axis=0), places.max(axis=0)
     scale = min(0.94 * box["width"] / (high[0] - low[0]), 0.75 * box["height"] / (high[1] - low[1]))
-    places = (places - low) * scale + [box["x"] + 12, box["y"] + 18]
+    places = (places - [low[0], np.median(places[:, 1])]) * scale + [box["x"] + 12, box["y"] + MIDDLE]
     down = False
     for place, lifts in zip(places.tolist(), strokes[:, 2]):
         page.mouse.move(*place)
@@ -79,8 +78,10 @@ def take(address, browser):
     page.wait_for_function("() => document.querySelectorAll('#ribbon span').length > 30")
     page.wait_for_timeout(6000)
     page.click("#pause")
-    save(page, "page_attention.png", clip={"x": 0, "y": 50, "width": 760, "height": 530})
-    dark = {"ink": "#f4f1e6", "paper": "#27323c", "line_width": 120}
+    desk = page.locator(".desk").bounding_box()
+    clip = {"x": desk["x"] - 12, "y": desk["y"] - 4, "width": desk["width"] + 24, "height": desk["height"]}
+    save(page, "page_attention.png", clip=clip)
+    dark = {"ink": "#f4f1e6", "paper": "#27323c"}
     page = visit(1180, 760, address_of(**dark), color_scheme="dark")
     written(page)
     save(page, "page_dark.png")
@@ -94,6 +95,7 @@ def take(address, browser):
         page.locator(".pad-row input").nth(number).fill(text)
         write_on(page, number, strokes)
     page.evaluate("document.querySelector('#pad').scrollTop = 0")
+    page.evaluate("document.activeElement.blur()")
     save(page, "page_pad.png")
 
 

@@ -167,7 +167,7 @@ def test_printed_is_a_drawing_of_each_page_in_its_size(visit):
     page.wait_for_function("() => window.printed")
     # 148 mm are 559 pixels of a page.
     assert page.evaluate("printed.map((picture) => Math.round(picture.naturalWidth / 10))") == [56]
-    assert "148mm 210mm" in page.evaluate("document.adoptedStyleSheets[0].cssRules[0].cssText")
+    assert "148mm 210mm" in page.evaluate("document.styleSheets[0].cssRules[0].cssText")
     page.evaluate("dispatchEvent(new Event('afterprint'))")
     assert page.locator("#print-pages img").count() == 0
 

@@ -395,13 +395,16 @@ $("link").addEventListener("click", async () => {
 });
 
 // Printed are drawings, in their real size, on pages of the size that is asked for.
-const pageRule = new CSSStyleSheet();
-document.adoptedStyleSheets = [pageRule];
+function setPrintedPage(size) {
+  const style = document.styleSheets[0]; // Chromium heeds no @page of a style sheet that was adopted
+  if (style.cssRules[0] instanceof CSSPageRule) style.deleteRule(0);
+  if (size) style.insertRule(`@page { size: ${size[0]}mm ${size[1]}mm; margin: 0 }`, 0);
+}
 onClick("print", async () => {
   const size = sheet.begun?.page.size, addresses = (await fetchFiles("svg")).map((file) => URL.createObjectURL(file));
   const pictures = addresses.map((address) => Object.assign(new Image(), { src: address, alt: "" }));
   await Promise.all(pictures.map((picture) => picture.decode()));
-  pageRule.replaceSync(size ? `@page { size: ${size[0]}mm ${size[1]}mm; margin: 0 }` : "");
+  setPrintedPage(size);
   $("print-pages").replaceChildren(...pictures);
   window.print();
   addresses.forEach((address) => URL.revokeObjectURL(address));
