@@ -75,7 +75,7 @@ def take(address, browser):
     written(page)
     save(page, "page.png")
     page.click("#watch")
-    page.wait_for_function("() => document.querySelectorAll('#ribbon span').length > 30")
+    page.wait_for_function("() => document.querySelectorAll('#ribbon span').length > 20")
     page.wait_for_timeout(6000)
     page.click("#pause")
     desk = page.locator(".desk").bounding_box()
