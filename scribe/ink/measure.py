@@ -177,15 +177,17 @@ def _fit_baseline(u, y, weights, spread, half):
     # A short line says little about its tilt, less about its bend: the fewer bottoms, the more level it is taken to be.
     doubt = weights.sum() * 4 / (1.0 + 0.5 * half / spread)
     best = (-np.inf, np.array([float(np.average(y, weights=weights)), 0.0, 0.0]))
+    slopes = np.linspace(-MAX_SLOPE, MAX_SLOPE, 43)  # [S]
     for bend in np.linspace(-1.2, 1.2, 7) * spread if half > 5 * spread else (0.0,):
-        for slope in np.linspace(-MAX_SLOPE, MAX_SLOPE, 43):
-            level = y - slope * half * u - bend * (1.5 * u * u - 0.5)
-            levels = np.linspace(level.min(), level.max(), 48)
-            density = (weights * np.exp(-0.5 * ((levels[:, None] - level) / band) ** 2)).sum(axis=1)
-            k = int(density.argmax())
-            score = density[k] - doubt * (slope**2 + (bend / half) ** 2) - 1e-6 * (abs(slope) + abs(bend) / half)
-            if score > best[0]:
-                best = (score, np.array([levels[k], slope * half, bend]))
+        level = y - (slopes * half)[:, None] * u - bend * (1.5 * u * u - 0.5)  # [S, bottoms]
+        levels = np.linspace(level.min(axis=1), level.max(axis=1), 48, axis=1)  # [S, 48]
+        away = (levels[:, :, None] - level[:, None, :]) / band
+        density = (weights * np.exp(-0.5 * away**2)).sum(axis=2)
+        doubts = doubt * (slopes**2 + (bend / half) ** 2) + 1e-6 * (abs(slopes) + abs(bend) / half)
+        scores = density.max(axis=1) - doubts
+        k = int(scores.argmax())
+        if scores[k] > best[0]:
+            best = (scores[k], np.array([levels[k, density[k].argmax()], slopes[k] * half, bend]))
     # Drift: a line of many letters may bend a few times, never as fast as letters follow each other.
     degree = 1 + sum(half > spreads * spread for spreads in (5, 10, 16))
     basis = np.polynomial.legendre.legvander(u, degree)
