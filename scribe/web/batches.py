@@ -33,7 +33,8 @@ from scribe.writing.sampler import (
     take_rows,
 )
 
-POINTS = 16  # that the rows advance by in a call: some 30 milliseconds
+POINTS = 16  # that the rows advance by in a call: some 30 milliseconds where they are few
+CROWDED = 4  # rows, above which it is twice as many: telling of them costs as much as writing them
 PLACES = 64  # for a text: no segment has more characters
 NOISE_STEP = 512
 
@@ -74,14 +75,15 @@ class Batch:
             self.text, self.state = take_rows(self.text, left), take_rows(self.state, left)
 
     def advance(self) -> list[tuple[Writing, tuple[NDArray, ...], Any, bool, bool]]:
-        """Writes POINTS points of every line, fewer where a line ends, whose row is taken out then.
+        """Writes some points of every line, fewer where a line ends, whose row is taken out then.
 
         Returns:
             for each line (line, what was written: points, phis, kappas, the state of its row, whether it has ended,
             whether after its last character).
         """
         before, steps = self.state.points, []
-        noise = [noise_of(writing.seed(), int(t), int(t) + POINTS) for writing, t in zip(self.writing, before)]
+        count = POINTS * (1 + (len(self.writing) > CROWDED))
+        noise = [noise_of(writing.seed(), int(t), int(t) + count) for writing, t in zip(self.writing, before)]
         with np.errstate(all="ignore"):  # a network that has learned little may overflow
             for numbers in np.stack(noise, axis=1):
                 self.state, drawn, phi, _, finished, done = step_rows(

@@ -3,6 +3,7 @@
 import contextlib
 import signal
 import socket
+import sys
 import threading
 
 import uvicorn
@@ -10,6 +11,7 @@ from fastapi import FastAPI
 
 GRACE_SECONDS = 5.0  # that answers on their way may take once the server is to stop
 LAST_SECONDS = 3  # and then to say that it stops
+SWITCH_SECONDS = 0.0005  # that a thread may keep the interpreter while the one that writes wants it
 
 
 def run(app: FastAPI, listening: socket.socket) -> None:
@@ -24,6 +26,7 @@ def run(app: FastAPI, listening: socket.socket) -> None:
     # After an orderly stop uvicorn raises the signal again, which shall not end the process a second time.
     signal.signal(signal.SIGTERM, lambda *_: None)
     signal.signal(signal.SIGINT, lambda *_: None)
+    sys.setswitchinterval(SWITCH_SECONDS)
     _Server(config, app).run([listening])
 
 
