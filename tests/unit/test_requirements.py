@@ -53,7 +53,11 @@ def imported_by(paths):
 
 
 def is_for_the_cloud(path):
-    return path.relative_to(ROOT).parent.name == "cloud" or path.stem in ("submit_training", "monitor_training", "download_results")
+    return path.relative_to(ROOT).parent.name == "cloud" or path.stem in (
+        "submit_training",
+        "monitor_training",
+        "download_results",
+    )
 
 
 def is_for_the_web(path):
