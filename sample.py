@@ -52,7 +52,7 @@ from scribe.network.checkpoint import PREDICTION, SAVED, find_checkpoint, load_c
 from scribe.network.tf_setup import one_thread_per_operation
 from scribe.pages import cards, flags
 from scribe.pages.job import Job, file_name, text_name
-from scribe.writing.failures import MISREAD
+from scribe.writing.failures import MISREAD, SHAPES
 from scribe.writing.lines import DEFAULT_BIAS, Style, sample_batch
 from scribe.writing.own_hand import UnknownTextError, lines_in, load_own_hand
 from scribe.writing.prediction import POINTS, predict_lines
@@ -556,10 +556,14 @@ def report(lines, failures, attempts, logger):
         most = max(times for _, times in fixed)
         logger.write(f"{len(fixed)} of {len(lines)} lines were written up to {most} times, and the best attempts kept.")
     for line, found, times in rows:
-        lost = [failure.describe(line.text) for failure in found if failure.kind != MISREAD]
+        lost = [failure.describe(line.text) for failure in found if failure.kind not in (MISREAD, *SHAPES)]
         if lost:
             again = f" after {times} attempts" if times > 1 else ""
             logger.write(f"Warning: {line.text!r} has failures{again}: {'; '.join(lost)}.")
+    shapes = [failure.describe(line.text) for line, found, _ in rows for failure in found if failure.kind in SHAPES]
+    if shapes:
+        more = f" and {len(shapes) - MAX_HARD} more" if len(shapes) > MAX_HARD else ""
+        logger.write(f"Warning: {', '.join(shapes[:MAX_HARD])}{more}.")
     hard = [hard_to_read(failure, line.text) for line, found, _ in rows for failure in found if failure.kind == MISREAD]
     if hard:
         more = f" and {len(hard) - MAX_HARD} other places" if len(hard) > MAX_HARD else ""
@@ -569,9 +573,10 @@ def report(lines, failures, attempts, logger):
 
 
 def hard_to_read(failure, text):
-    """What of a text a stranger may read as something else: 'the "O" of "Oslo"'."""
+    """What of a text a stranger may read as something else: 'the "O" of "Oslo" (as "0")'."""
     part, word = text[failure.start : failure.end].strip(), failure.word_of(text)
-    return f'"{word}"' if part in (word, "") else f'the "{part}" of "{word}"'
+    instead = f' (as "{failure.instead}")' if (failure.instead or "").strip() else ""
+    return (f'"{word}"' if part in (word, "") else f'the "{part}" of "{word}"') + instead
 
 
 def draw(lines, folder, suffix):

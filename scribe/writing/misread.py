@@ -6,14 +6,9 @@ from collections.abc import Sequence
 
 from scribe.writing.failures import MISREAD, Failure
 
-# A line of U characters is written again while more than 0.5 + WANTED_SHARE exp(-STRICTNESS bias) U are misread. If no
-# attempt stays below that with TOLERATED_SHARE, it has failed: between the two, the recogniser may well be wrong.
-WANTED_SHARE, TOLERATED_SHARE, STRICTNESS = 0.1, 0.2, 1.2
-
-
-def wanted_errors(text: str, bias: float) -> float:
-    """A line with more misread characters than this is written again; the higher the bias, the fewer."""
-    return 0.5 + WANTED_SHARE * math.exp(-STRICTNESS * bias) * len(text)
+# A line of U characters with more than 0.5 + TOLERATED_SHARE exp(-STRICTNESS bias) U misread ones has failed: with
+# fewer, the recogniser may well be wrong.
+TOLERATED_SHARE, STRICTNESS = 0.2, 1.2
 
 
 def tolerated_errors(text: str, bias: float) -> float:

@@ -21,8 +21,8 @@ from scribe.ink.composed import compose_text
 from scribe.writing.failures import Failure, find_failures
 from scribe.writing.line_writer import Again, Line, Style, word_places
 from scribe.writing.lines import DEFAULT_BIAS, checked_texts, composed, hand_of_each, line_seeds, write_texts
-from scribe.writing.misread import count_errors, find_misread, tolerated_errors, wanted_errors
 from scribe.writing.recogniser import Recogniser
+from scribe.writing.slips import find_slips
 
 DEFAULT_ATTEMPTS = 5
 LINE_BUDGET = 2  # a line gets so many times the attempts of one word in all
@@ -77,11 +77,11 @@ def sample_checked(
     if not all(composition.is_plain for composition in compositions):
         how |= {"attempts": attempts, "recogniser": recogniser, "progress": progress}
         return _sample_composed(compositions, model, biases, seeds, hands, **how)
-    written = [_Attempts(text, bias, seed) for text, bias, seed in zip(texts, biases, seeds, strict=True)]
+    written = [_Attempts(text, seed) for text, seed in zip(texts, seeds, strict=True)]
 
     def judge(lines):
         """Keeps the lines that are the best so far; what to write again."""
-        verdicts = _judge([line for _, line, _ in lines], biases[[i for i, _, _ in lines]], recogniser)
+        verdicts = _judge([line for _, line, _ in lines], recogniser)
         again = []
         for (i, line, as_written), verdict in zip(lines, verdicts, strict=True):
             written[i].take(line, as_written, verdict)
@@ -97,37 +97,43 @@ def sample_checked(
 class _Verdict(NamedTuple):
     """What is wrong with a line."""
 
-    failures: list[Failure]
-    fault: tuple[float, float]  # how bad it is: number of failures of the attention, misread characters
-    slips: list[int]  # where something is wrong: places in the text
+    failures: list[Failure]  # what a reader is warned of
+    fault: tuple[int, float]  # how bad it is: number of failures of the attention, weight of the slips
+    words: dict[int, float]  # how bad each faulty word is, by its number
 
 
 class _Attempts:
-    """The best line of a text so far, and which of its words have been written again how often."""
+    """The best line of a text so far, the line that is gone on from, and which words have been tried how often."""
 
-    def __init__(self, text, bias, seed):
-        self.wanted, self.seed, self.words = wanted_errors(text, bias), seed, word_places(text)
+    def __init__(self, text, seed):
+        self.seed, self.words = seed, word_places(text)
         self.line: Any = None
-        self.as_written: Any = None
         self.failures: list[Failure] = []
-        self.fault, self.slips = NOT_WRITTEN, [0]
+        self.fault = NOT_WRITTEN
+        self.as_written: Any = None  # the line that is gone on from, and its faulty words
+        self.faulty: dict[int, float] = {}
+        self.tried = 0  # the number of the word that is being tried
         self.count = 0  # attempts
         self.tries: Counter[int] = Counter()  # of each word, by its number; the first not counted
 
     def take(self, line, as_written, verdict):
-        """Keeps a line if it is better than the best so far, or as good and right further on."""
+        """Keeps a line if it is better than the best so far; goes on from it if the word that was tried came out
+        better, or as well and those after it better, one after the other."""
         self.count += 1
-        if (verdict.fault, -min(verdict.slips, default=0)) < (self.fault, -min(self.slips, default=0)):
-            self.line, self.as_written = line, as_written
-            self.failures, self.fault, self.slips = verdict
+        if verdict.fault < self.fault:
+            self.line, self.failures, self.fault = line, verdict.failures, verdict.fault
+        after = range(self.tried, len(self.words))
+        if self.count == 1 or [verdict.words.get(w, 0.0) for w in after] < [self.faulty.get(w, 0.0) for w in after]:
+            self.as_written, self.faulty = as_written, verdict.words
 
     def go_on(self, number, attempts):
-        """[] if the best line is good enough, or nothing is left to try; else what to write again, one `Again`: the
-        first word with a slip that has been tried less than `attempts` times, and what follows it."""
-        if (self.failures or self.fault[1] > self.wanted) and self.count < LINE_BUDGET * attempts:
-            for word in sorted({max(0, bisect.bisect_right(self.words, slip) - 1) for slip in self.slips}):
+        """[] if a line is good enough, or nothing is left to try; else what to write again, one `Again`: the first
+        faulty word that has been tried less than `attempts` times, and what follows it."""
+        if self.fault > (0, 0.0) and self.count < LINE_BUDGET * attempts:
+            for word in sorted(self.faulty):
                 if self.tries[word] < attempts - 1:
                     self.tries[word] += 1
+                    self.tried = word
                     seed = (*self.seed, word, self.tries[word])
                     return [Again(number, seed, self.as_written, self.words[word])]
         self.as_written = None  # it takes much memory
@@ -154,16 +160,15 @@ def _sample_composed(compositions, model, biases, seeds, hands, **options):
     return checked
 
 
-def _judge(lines, biases, recogniser):
+def _judge(lines, recogniser):
     """A `_Verdict` on each line."""
-    failures = [find_failures(line) for line in lines]
-    verdicts = [_Verdict(found, (len(found), 0), [failure.start for failure in found]) for found in failures]
-    if recogniser is not None:
-        for i, (line, read) in enumerate(zip(lines, recogniser.read([line.strokes for line in lines]), strict=True)):
-            if recogniser.knows(line.text):
-                errors, misread = count_errors(line.text, read), find_misread(line.text, read)
-                slips = verdicts[i].slips + [failure.start for failure in misread]
-                tolerated = errors <= tolerated_errors(line.text, biases[i])
-                found = failures[i] + ([] if tolerated else misread)
-                verdicts[i] = _Verdict(found, (len(failures[i]), errors), slips)
+    slips_of_all = find_slips(lines, recogniser) if recogniser is not None else [[]] * len(lines)
+    verdicts = []
+    for line, slips in zip(lines, slips_of_all, strict=True):
+        failures, words = find_failures(line), word_places(line.text)
+        faulty: Counter[int] = Counter()
+        for start, weight in [(f.start, 1.0) for f in failures] + [(s.failure.start, s.weight) for s in slips]:
+            faulty[max(0, bisect.bisect_right(words, start) - 1)] += weight  # type: ignore[assignment]
+        warned = failures + [slip.failure for slip in slips if slip.warned]
+        verdicts.append(_Verdict(warned, (len(failures), sum(slip.weight for slip in slips)), dict(faulty)))
     return verdicts

@@ -17,6 +17,7 @@ import functools
 import os
 import zipfile
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -218,28 +219,36 @@ class Recogniser(tf.Module):
         """Whether it knows all characters of a text."""
         return set(text) <= set(self.alphabet)
 
-    def read(self, lines: Sequence[NDArray]) -> list[str]:
-        """Reads lines.
+    def frame_shares(self, lines: Sequence[NDArray]) -> list[NDArray[np.float32]]:
+        """What it takes each frame for.
 
         Args:
             lines: list of [n, 3] or [n, 6], as in `path_features`.
 
         Returns:
-            list of strings: the likeliest character of every frame, repetitions merged (greedy CTC decoding).
+            for each line [t, A + 1]: probabilities of the characters, the last one of "no character"; t frames.
         """
         features = [path_features(points) for points in lines]
         order = np.argsort([len(f) for f in features], kind="stable")
-        texts = [""] * len(lines)
-        blank = len(self.alphabet)
+        shares: list[Any] = [None] * len(lines)
         for start in range(0, len(order), LINES_READ_TOGETHER):
             rows = order[start : start + LINES_READ_TOGETHER]
             logits, lengths = self.logits(*pad([features[i] for i in rows]))
-            best = np.argmax(logits, axis=-1).T
-            for i, codes, length in zip(rows, best, lengths):
-                codes = codes[:length]
-                new = np.concatenate([[True], codes[1:] != codes[:-1]]) & (codes != blank)
-                texts[i] = "".join(self.alphabet[c] for c in codes[new]).strip()
-        return texts
+            exponentials = np.exp(logits - logits.max(axis=-1, keepdims=True))
+            exponentials /= exponentials.sum(axis=-1, keepdims=True)
+            for k, (i, length) in enumerate(zip(rows, lengths)):
+                shares[i] = exponentials[:length, k]
+        return shares
+
+    def text_of(self, shares: NDArray) -> str:
+        """The likeliest character of every frame [t, A + 1], repetitions merged (greedy CTC decoding)."""
+        codes = np.argmax(shares, axis=-1)
+        new = np.concatenate([[True], codes[1:] != codes[:-1]]) & (codes != len(self.alphabet))
+        return "".join(self.alphabet[c] for c in codes[new]).strip()
+
+    def read(self, lines: Sequence[NDArray]) -> list[str]:
+        """Reads lines: list of [n, 3] or [n, 6], as in `path_features`, to a list of strings."""
+        return [self.text_of(shares) for shares in self.frame_shares(lines)]
 
     def save(self, path: str | os.PathLike) -> None:
         """Writes the weights as a NumPy file of half-precision arrays, as `written_aside` does."""

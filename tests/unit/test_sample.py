@@ -16,6 +16,7 @@ from scribe.writing import line_writer, proofread, sampler
 from scribe.writing.bias import COMPONENT_BIAS, STROKE_BIAS, draw_point
 from scribe.writing.failures import Failure
 from scribe.writing.proofread import sample_checked
+from scribe.writing.slips import Slip
 from scribe.writing.styles import MIN_TEXT_GAIN, load_style, text_gain
 
 ALPHABET = " abcde."
@@ -470,61 +471,65 @@ def test_lines_with_rewinds_repeat_bit_for_bit(model, monkeypatch, style):
         assert np.array_equal(line.strokes, same.strokes)
 
 
-class FakeRecogniser:
-    """Misreads so many first characters of a text each time that it is read; knows the letters a to d."""
+def slipping(monkeypatch, slips):
+    """Finds slips where slips(line, count) says so; returns the lines that were looked at."""
+    seen = []
 
-    def __init__(self, **errors):
-        self.errors = {text: list(counts) for text, counts in errors.items()}
-        self.texts = []
+    def find(lines, recogniser):
+        seen.extend(lines)
+        return [slips(line, len(seen)) for line in lines]
 
-    def knows(self, text):
-        return set(text) <= set("abcd")
-
-    def read(self, lines):
-        texts = [text for text, counts in self.errors.items() if counts][: len(lines)]
-        assert len(texts) == len(lines)
-        self.texts.append(texts)
-        return ["x" * (n := self.errors[text].pop(0)) + text[n:] for text in texts]
+    monkeypatch.setattr(proofread, "find_slips", find)
+    return seen
 
 
-def test_lines_that_cannot_be_read_are_written_again_and_the_most_legible_is_kept(model, monkeypatch):
-    seen = failing(monkeypatch, lambda line, count: True)
-    recogniser = FakeRecogniser(abcdabcd=[8, 3, 5], dcbadcba=[0])
+def slip(start, weight, warned=True):
+    return Slip(Failure("misread", start, start + 1), weight, warned)
+
+
+def test_lines_with_slips_are_written_again_and_the_one_with_the_least_is_kept(model, monkeypatch):
+    failing(monkeypatch, lambda line, count: True)
+    weights = iter([0.9, 0.4, 0.6])
+    seen = slipping(monkeypatch, lambda line, count: [slip(2, next(weights))] if "bcd" in line.text else [])
     lines, failures, written = sample_checked(
-        ["abcdabcd", "dcbadcba"], model, seed=3, attempts=3, tsteps=20, recogniser=recogniser
+        ["abcdabcd", "deadbeee"], model, seed=3, attempts=3, tsteps=20, recogniser=object()
     )
-    assert written == [3, 1] and recogniser.texts == [["abcdabcd", "dcbadcba"], ["abcdabcd"], ["abcdabcd"]]
-    assert np.array_equal(lines[0].strokes, seen[2].strokes)  # of 8, 3 and 5 misread characters
-    assert [failure.kind for failure in failures[0]] == ["misread"] and not failures[1]
-    assert failures[0][0].describe("abcdabcd") == 'misread "abc" in "abcdabcd"'
+    assert written == [3, 1] and not failures[1]
+    assert lines[0] is [line for line in seen if line.text == "abcdabcd"][1]
+    assert failures[0][0].describe("abcdabcd") == 'misread "c" in "abcdabcd"'
 
 
 def test_a_line_that_the_attention_finds_whole_goes_before_one_that_is_better_to_read(model, monkeypatch):
     seen = failing(monkeypatch, lambda line, count: count == 1)
-    recogniser = FakeRecogniser(abcdabcd=[6, 4, 2])
-    lines, _, written = sample_checked(["abcdabcd"], model, seed=3, attempts=3, tsteps=20, recogniser=recogniser)
+    slipping(monkeypatch, lambda line, count: [slip(2, 1 - 0.3 * count)])
+    lines, _, written = sample_checked(["abcdabcd"], model, seed=3, attempts=3, tsteps=20, recogniser=object())
     assert written == [3] and np.array_equal(lines[0].strokes, seen[0].strokes)
 
 
-def test_a_line_that_could_be_better_to_read_is_written_again_but_has_not_failed(model, monkeypatch):
-    seen = failing(monkeypatch, lambda line, count: True)
-    # At bias 0 a line with more than 1 misread character is written again, one with more than 2 has failed.
-    recogniser = FakeRecogniser(abcdabcd=[2, 2, 2])
-    lines, failures, written = sample_checked(
-        ["abcdabcd"], model, bias=0, seed=3, attempts=3, tsteps=20, recogniser=recogniser
-    )
-    assert written == [3] and failures == [[]] and np.array_equal(lines[0].strokes, seen[0].strokes)
-    recogniser = FakeRecogniser(abcdabcd=[2, 1])
-    lines, failures, written = sample_checked(
-        ["abcdabcd"], model, bias=0, seed=3, attempts=3, tsteps=20, recogniser=recogniser
-    )
-    assert written == [2] and failures == [[]] and np.array_equal(lines[0].strokes, seen[1].strokes)
-
-
-def test_texts_that_the_reader_has_no_characters_for_are_not_judged_by_it(model, monkeypatch):
+def test_a_slip_that_is_small_is_written_again_and_not_told(model, monkeypatch):
     failing(monkeypatch, lambda line, count: True)
-    _, failures, written = sample_checked(["eee"], model, seed=3, tsteps=20, recogniser=FakeRecogniser(eee=[3]))
-    assert written == [1] and failures == [[]]
+    slipping(monkeypatch, lambda line, count: [slip(2, 0.3, warned=False)])
+    _, failures, written = sample_checked(["abcd"], model, seed=3, attempts=3, tsteps=20, recogniser=object())
+    assert written == [3] and failures == [[]]
+
+
+def test_a_word_that_came_out_well_is_gone_on_from_though_later_words_are_worse(model, monkeypatch):
+    failing(monkeypatch, lambda line, count: True)
+    # The first word fails once; with the second try the last two words are worse than with the first, and then good.
+    found = [[slip(0, 0.5)], [slip(4, 0.9), slip(8, 0.9)], [slip(8, 0.5)], []]
+    seen = slipping(monkeypatch, lambda line, count: found[min(count, 4) - 1])
+    lines, failures, written = sample_checked(["abc dea bc."], model, seed=3, attempts=3, recogniser=object())
+    assert written == [4] and failures == [[]] and lines[0] is seen[3]
+    first, second = seen[1].strokes, seen[3].strokes
+    n = min(len(first), len(second))
+    begins = int(np.flatnonzero((first[:n] != second[:n]).any(axis=1))[0])
+    assert np.argmax(seen[1].phis[begins - 1]) >= 2  # the first word of the second try stayed
+
+
+def test_without_a_recogniser_nobody_looks_for_slips(model, monkeypatch):
+    failing(monkeypatch, lambda line, count: True)
+    seen = slipping(monkeypatch, lambda line, count: [slip(0, 1.0)])
+    assert sample_checked(["abcd"], model, seed=3, tsteps=20).attempts == [1] and not seen
 
 
 def test_every_kind_of_seed_means_the_same_for_one_try_and_for_several(model):

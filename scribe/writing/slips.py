@@ -1,0 +1,68 @@
+"""What an eye would take for a slip of a written line, and how bad it is: stray marks, lost gaps, other readings.
+
+    from scribe.writing.slips import find_slips
+    for slips in find_slips(lines, load_recogniser()):
+        ...
+
+A failure (scribe/writing/failures.py) is a fault that the attention shows. A slip is one on the paper: the pen went
+where it should, and what it left may still be taken for something else. People make slips, too; so a line with slips is
+written again, but a warning is only given where another reading is the better one.
+"""
+
+import math
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from scribe.ink.point_characters import assign_characters
+from scribe.writing.failures import MISREAD, Failure
+from scribe.writing.gaps import find_gaps
+from scribe.writing.marks import find_marks
+from scribe.writing.readings import other_readings
+from scribe.writing.recogniser import Recogniser
+
+# A character is worth writing again where another reading of it explains the ink nearly as well, by this many nats; and
+# worth a warning where it explains it better by so many.
+WANTED_GAIN, WARNED_GAIN = -1.0, 0.5
+SHAPE_WEIGHT = 0.7  # of a stray mark or a lost gap; of another reading: its probability beside that of the text
+
+
+class Slip(NamedTuple):
+    """One slip of a line."""
+
+    failure: Failure
+    weight: float  # 0 to 1
+    warned: bool  # whether a reader should be warned of it
+
+
+def find_slips(lines: Sequence, recogniser: Recogniser) -> list[list[Slip]]:
+    """The slips of each line, in the order of the text.
+
+    Args:
+        lines: of `lines.Line`. recogniser: what it knows no characters for is judged by its shape alone.
+    """
+    found = []
+    for line, shares in zip(lines, recogniser.frame_shares([line.strokes for line in lines]), strict=True):
+        index = assign_characters(line.strokes, line.phis, line.text)
+        slips = [Slip(failure, SHAPE_WEIGHT, True) for failure in find_marks(line, index) + find_gaps(line, index)]
+        if recogniser.knows(line.text):
+            slips += _misread(line.text, other_readings(shares, line.text, recogniser.alphabet))
+        found.append(sorted(slips, key=lambda slip: slip.failure.start))
+    return found
+
+
+def _misread(text, readings):
+    """The slips of other readings: the best of each word, or of the space before it."""
+    best: dict[int, tuple] = {}
+    for reading in readings:
+        if reading.gain > WANTED_GAIN:
+            start = min(reading.start, len(text) - 1)
+            word = text.count(" ", 0, start + 1)
+            if word not in best or reading.gain > best[word][0].gain:
+                best[word] = reading, start
+    slips = []
+    for reading, start in best.values():
+        instead = reading.instead if reading.end > reading.start else None
+        failure = Failure(MISREAD, start, max(reading.end, start + 1), instead)
+        share = 1 / (1 + math.exp(-min(reading.gain, 50.0)))
+        slips.append(Slip(failure, share, reading.gain > WARNED_GAIN))
+    return slips
