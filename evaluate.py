@@ -35,7 +35,7 @@ from scribe.network.checkpoint import find_checkpoint, load_config
 from scribe.network.config import POINT_SIZE
 from scribe.network.density import log_density
 from scribe.network.tf_setup import one_thread_per_operation, tf
-from scribe.writing.failures import KINDS, MISREAD, attention_summary, find_failures
+from scribe.writing.failures import KINDS, attention_summary, find_failures
 from scribe.writing.lines import sample_batch
 from scribe.writing.misread import error_share
 from scribe.writing.proofread import DEFAULT_ATTEMPTS, sample_checked
@@ -152,7 +152,7 @@ def measure_sampling(model, texts, bias, seeds, recogniser, attempts=1):
             bias, tries: as given. lines: number of texts times seeds.
             whole: share of lines without any failure.
             whole_after_tries: share of lines whose attention shows no failure.
-            read_after_tries: share of lines that are also not misread more than `misread.tolerated_errors`.
+            read_after_tries: share of lines of which sample.py warns in no way (`slips.find_slips`).
             each of `failures.KINDS`: share of lines with such a failure.
             points_per_character: median and 95th percentile over the lines.
             monotony, width: means over the lines of `failures.attention_summary`.
@@ -178,7 +178,7 @@ def measure_sampling(model, texts, bias, seeds, recogniser, attempts=1):
         # Writes the first attempts once more, so that the figures are those of what people get from the sampler.
         checked = sample_checked(texts, model, bias=bias, seed=seed, attempts=attempts, recogniser=recogniser)
         kept += checked.lines
-        not_whole += sum(any(failure.kind != MISREAD for failure in failures) for failures in checked.failures)
+        not_whole += sum(any(failure.kind in KINDS for failure in failures) for failures in checked.failures)
         not_legible += sum(map(bool, checked.failures))
     first_texts, first_reads = read_lines(recogniser, [line.text for line in firsts], [line.strokes for line in firsts])
     kept_texts, kept_reads = read_lines(recogniser, [line.text for line in kept], [line.strokes for line in kept])
@@ -291,7 +291,7 @@ def sampling_table(results, real_rate=None, real_misread=None):
     ]  # fmt: skip
     legend = [
         f"  @1: first attempts; @{n}: with up to {n} tries of each word, as sample.py keeps it",
-        "  whole: lines without failures; legible: whole, and not misread more than sample.py tolerates",
+        "  whole: lines without failures; legible: lines of which sample.py does not warn",
         f"  {KINDS[0]} ... {KINDS[-1]}: lines with such a failure, of first attempts",
         "  misread: characters that the recogniser misreads, of all characters",
         "  points/char, 95%: pen points per character, median and 95th percentile of the lines",

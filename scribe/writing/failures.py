@@ -24,7 +24,8 @@ TOO_SMALL = "too small"
 MISREAD = "misread"  # found by `slips.find_slips` and `misread.find_misread`, not here
 STRAY_MARK = "stray mark"  # found by `marks.find_marks`
 MERGED = "merged"  # found by `gaps.find_gaps`
-SHAPES = STRAY_MARK, MERGED  # slips that the form of the ink shows
+RAISED = "raised"  # found by `levels.find_raised`
+SHAPES = STRAY_MARK, MERGED, RAISED  # slips that the form of the ink shows
 KINDS = (UNFINISHED, SKIPPED, REPEATED, RUN_ON, OFF_BASELINE, TOO_SMALL)
 
 # Shares of what is typical. With these, 27 of 534 real lines pass for failures when a trained model follows them; 16 of
@@ -40,7 +41,7 @@ LARGEST_DRIFT = 1.5  # heights of a letter between where a letter stands and the
 
 
 class Failure(NamedTuple):
-    """One fault of a line: its kind (of KINDS, MISREAD, STRAY_MARK or MERGED), and the characters [start, end) of the
+    """One fault of a line: its kind (of KINDS, MISREAD, or SHAPES), and the characters [start, end) of the
     text it concerns; `instead`: what a misread one may be taken for, None where that is not known."""
 
     kind: str
@@ -55,6 +56,8 @@ class Failure(NamedTuple):
         word, part = self.word_of(text), text[self.start : self.end]
         if self.kind == STRAY_MARK:
             return f'a dot too many at the "{part}" of "{word}"'
+        if self.kind == RAISED:
+            return f'the "{part}" of "{word}" hangs above the line'
         if self.kind == MERGED:
             return 'no gap between "{}" and "{}"'.format(*(word.split(" ") + [""])[:2])
         return f'{self.kind} "{part}"' + (f' in "{word}"' if word != part else "")

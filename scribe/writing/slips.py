@@ -16,6 +16,7 @@ from typing import NamedTuple
 from scribe.ink.point_characters import assign_characters
 from scribe.writing.failures import MISREAD, Failure
 from scribe.writing.gaps import find_gaps
+from scribe.writing.levels import find_raised
 from scribe.writing.marks import find_marks
 from scribe.writing.readings import other_readings
 from scribe.writing.recogniser import Recogniser
@@ -23,7 +24,7 @@ from scribe.writing.recogniser import Recogniser
 # A character is worth writing again where another reading of it explains the ink nearly as well, by this many nats; and
 # worth a warning where it explains it better by so many.
 WANTED_GAIN, WARNED_GAIN = -1.0, 0.5
-SHAPE_WEIGHT = 0.7  # of a stray mark or a lost gap; of another reading: its probability beside that of the text
+SHAPE_WEIGHT = 0.7  # of a slip of the shape; of another reading: its probability beside that of the text
 
 
 class Slip(NamedTuple):
@@ -43,7 +44,8 @@ def find_slips(lines: Sequence, recogniser: Recogniser) -> list[list[Slip]]:
     found = []
     for line, shares in zip(lines, recogniser.frame_shares([line.strokes for line in lines]), strict=True):
         index = assign_characters(line.strokes, line.phis, line.text)
-        slips = [Slip(failure, SHAPE_WEIGHT, True) for failure in find_marks(line, index) + find_gaps(line, index)]
+        shapes = find_marks(line, index) + find_gaps(line, index) + find_raised(line, index)
+        slips = [Slip(failure, SHAPE_WEIGHT, True) for failure in shapes]
         if recogniser.knows(line.text):
             slips += _misread(line.text, other_readings(shares, line.text, recogniser.alphabet))
         found.append(sorted(slips, key=lambda slip: slip.failure.start))

@@ -112,6 +112,15 @@ def test_words_that_may_be_hard_to_read_are_named_together_at_the_end(capsys):
     assert told[1] == 'Warning: the "O" of "Oslo", "was" may be hard to read.' and len(told) == 3
 
 
+def test_slips_of_the_shape_are_named_in_plain_words_at_the_end(capsys):
+    texts = ["so wild", "he is here"]
+    found = [[Failure("stray mark", 5, 6), Failure("misread", 3, 4, "n")], [Failure("merged", 2, 3)]]
+    sample.report([SimpleNamespace(text=text) for text in texts], found, [1, 1], Logger())
+    told = capsys.readouterr().err.splitlines()
+    assert told[0] == 'Warning: a dot too many at the "l" of "wild", no gap between "he" and "is".'
+    assert told[1] == 'Warning: the "w" of "wild" (as "n") may be hard to read.' and len(told) == 3
+
+
 def test_samples_are_pictures_of_each_candidate_and_a_sheet_of_all(run):
     code, names, _ = run("--text", "a line", "--samples", "3", "--tsteps", "30", "--seed", "1")
     assert code == 0 and [name.rsplit("_", 1)[1] for name in names] == ["samples.png", "1.png", "2.png", "3.png"]

@@ -16,11 +16,19 @@ from scribe.ink.alphabet import ALPHABET
 from scribe.ink.batch import make_batch
 from scribe.network.checkpoint import save_model
 from scribe.writing import proofread
+from scribe.writing.failures import MISREAD, Failure
 from scribe.writing.lines import sample_batch
+from scribe.writing.slips import Slip
 from utils import DataLoader
 
 # A recogniser that judges no line.
 READS_ALL = SimpleNamespace(knows=lambda text: False, read=lambda lines: [""] * len(lines))
+
+
+@pytest.fixture(autouse=True)
+def no_slips(monkeypatch):
+    """An untrained network writes nothing else."""
+    monkeypatch.setattr(proofread, "find_slips", lambda lines, recogniser: [[] for _ in lines])
 
 
 @pytest.fixture(scope="module")
@@ -106,8 +114,10 @@ def test_the_share_in_the_end_counts_what_no_try_mended(model, monkeypatch):
 
 def test_lines_that_the_reader_never_reads_are_whole_but_not_read_in_the_end(model, monkeypatch):
     recogniser = SimpleNamespace(knows=lambda text: True, read=lambda lines: ["zzzzzz" for _ in lines])
+    slip = Slip(Failure(MISREAD, 0, 1), 0.9, warned=True)
     monkeypatch.setattr(evaluate, "find_failures", lambda line: [])
     monkeypatch.setattr(proofread, "find_failures", lambda line: [])
+    monkeypatch.setattr(proofread, "find_slips", lambda lines, _: [[slip] * (line.text == "abcdef") for line in lines])
     result = measure_sampling(model, ["zzzzzz", "abcdef"], 1.0, [3], recogniser, attempts=2)
     assert (result["whole_after_tries"], result["read_after_tries"]) == (1.0, 0.5)
 
@@ -130,6 +140,10 @@ def test_misread_characters_are_counted_on_first_tries_and_on_those_that_are_kep
         def read(self, lines):
             return ["defghij" if key(line) in firsts else "abcdefghij" for line in lines]
 
+    slip = Slip(Failure(MISREAD, 0, 3), 0.9, warned=True)
+    monkeypatch.setattr(
+        proofread, "find_slips", lambda lines, _: [[slip] * (key(line.strokes) in firsts) for line in lines]
+    )
     result = measure_sampling(model, texts, 0.0, [3], Reads(), attempts=2)
     assert (result["misread"], result["misread_after_tries"]) == (6 / 20, 0.0)
     assert result["read"] == [["abcdefghij", "defghij"]] * 2

@@ -5,8 +5,9 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from scribe.writing.failures import MERGED, MISREAD, STRAY_MARK, TOO_SMALL, Failure
+from scribe.writing.failures import MERGED, MISREAD, RAISED, STRAY_MARK, TOO_SMALL, Failure
 from scribe.writing.gaps import find_gaps
+from scribe.writing.levels import find_raised
 from scribe.writing.marks import find_marks
 from scribe.writing.readings import LOOK_ALIKE, other_readings
 from scribe.writing.slips import find_slips
@@ -39,7 +40,7 @@ def over(text, u):
 @pytest.mark.parametrize("how", [{}, {"slant": 0.5}, {"tilt": 0.05}])
 def test_a_line_with_the_marks_of_its_letters_has_no_slip(text, how):
     line, index = line_of(text, **how)
-    assert find_marks(line, index) == [] and find_gaps(line, index) == []
+    assert find_marks(line, index) == [] and find_gaps(line, index) == [] and find_raised(line, index) == []
 
 
 @pytest.mark.parametrize(
@@ -83,6 +84,16 @@ def test_words_without_a_gap_are_merged():
     line.strokes[index > 4, 0] -= 2.3
     assert find_gaps(line, index) == [Failure(MERGED, 4, 5)]
     assert Failure(MERGED, 4, 5).describe(text) == 'no gap between "ours" and "now"'
+
+
+@pytest.mark.parametrize(("text", "u"), [("she held on", 6), ("about 900 of", 6)])
+def test_a_letter_or_digit_that_does_not_come_down_to_the_line_is_raised(text, u):
+    line, index = line_of(text)
+    line.strokes[index == u, 1] -= 0.7
+    assert find_raised(line, index) == [Failure(RAISED, u, u + 1)]
+    line.strokes[np.flatnonzero(index == u)[-1], 5] = 0  # in one stroke with the next letter
+    assert find_raised(line, index) == []
+    assert Failure(RAISED, 6, 7).describe("she held on") == 'the "l" of "held" hangs above the line'
 
 
 def test_a_stray_mark_is_told_with_its_letter():
