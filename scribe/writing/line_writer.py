@@ -7,6 +7,7 @@ Letters: N texts, n points of a line, U characters, A alphabet + 1, D numbers of
 """
 
 import dataclasses
+import itertools
 import math
 import os
 import threading
@@ -42,12 +43,13 @@ from scribe.writing.sampler import (
 # Real handwriting has about 21 pen points a character and rarely more than 36; a line that is not finished after this
 # many has gone astray.
 LIMIT_POINTS_PER_CHARACTER, LIMIT_EXTRA_POINTS = 45, 100
-LINES_PER_GROUP = 128  # lines that one thread writes
+LINES_PER_GROUP = 256  # lines that one thread writes
 LINES_FOR_TWO_GROUPS = 8  # more lines than this are worth a second thread
 LINES_PRIMED_TOGETHER = 32
 # Lines that have ended are judged so many together, which takes half as long as one by one; fewer where no line waits
 # and the lines to judge are this share of those that are still being written.
 JUDGED_TOGETHER, IDLE_ROWS = 8, 0.25
+ROWS_AHEAD = 8  # fewer rows than this write ahead
 NO_WEIGHT = 1e-7  # beside weights of about 1 lost in the rounding of float32
 
 Style = tuple[NDArray[Any], str]  # strokes [n, 3], offsets in units of data_scale, and their text
@@ -85,6 +87,7 @@ class Again(NamedTuple):
     seed: tuple
     before: WrittenLine | None = None  # the line that is gone on from; None: the text is written anew
     word: int = 0  # place in the text of the first character that is written anew
+    next_seeds: tuple[tuple, ...] = ()  # what will be asked for, one by one, as long as nothing better is written
 
 
 # Takes lines that have ended with the numbers of their texts, and as they were written; returns what to write again.
@@ -136,13 +139,12 @@ class LineWriter:
 
         def write_group(members):
             queue = _Queue(self, [Again(i, seeds[i]) for i in members])
-            unjudged: list = []
-            for ended, left in write_lines(self.network, self.drawing, queue):
-                unjudged += [(line.key, self._as_line(line), line) for line in ended]
-                if len(unjudged) >= JUDGED_TOGETHER or not queue and len(unjudged) >= left * IDLE_ROWS:
-                    queue.waiting.extend(judge(unjudged))
-                    unjudged = []
-                if stopped.is_set():
+            for ended in write_lines(self.network, self.drawing, queue):
+                queue.take(ended)
+                while written := queue.to_judge():
+                    again = judge([(line.key[0], self._as_line(line), line) for line in written])
+                    queue.judged([line.key[0] for line in written], again)
+                if stopped.is_set() or queue.is_done:
                     return
 
         stopped = threading.Event()
@@ -159,19 +161,17 @@ class LineWriter:
         """Most points of a text."""
         return self.tsteps or LIMIT_POINTS_PER_CHARACTER * len(self.texts[i]) + LIMIT_EXTRA_POINTS
 
-    def line_to_write(self, i, seed, network):
+    def line_to_write(self, key, network):
         """A text as a row of the sampler takes it; `network` is the `NetworkState` that it begins with, without B."""
+        i, seed, _ = key
         start = RowState(network, self.prime_strokes[-1], *(np.zeros([], kind) for kind in (int, "f4", "f4", bool)))
-        return LineToWrite(i, self.line_text(i), start, self._noise(i, seed), self._words(i))
+        return LineToWrite(key, self.line_text(i), start, self._noise(i, seed), self._words(i))
 
-    def line_to_go_on(self, i, seed, before, word):
-        """The same for a line that shares what comes before a word with one that was written; None where that one has
-        no mark before this word."""
-        start = before.marks.get(len(self.prime_text) + word)
-        if start is None:
-            return None
+    def line_to_go_on(self, key, before, start):
+        """The same for a line that shares the points up to a mark, `start`, with one that was written."""
+        i, seed, _ = key
         noise = np.concatenate([np.zeros([start.points, 4], np.float32), self._noise(i, seed)])[: self.limit(i)]
-        return LineToWrite(i, self.line_text(i), start, noise, self._words(i), before)
+        return LineToWrite(key, self.line_text(i), start, noise, self._words(i), before)
 
     def _noise(self, i, seed):
         noise = line_noise(seed, self.limit(i))
@@ -228,7 +228,7 @@ class LineWriter:
 
     def _as_line(self, written):
         """The `Line` of what a row has written, without what it still wrote of the style."""
-        text, first = self.texts[written.key], len(self.prime_text)
+        text, first = self.texts[written.key[0]], len(self.prime_text)
         start = own_start(written.points, written.phis, first) if first else 0
         strokes, phis, kappas = (part[start:].copy() for part in (written.points, written.phis, written.kappas))
         strokes[0, :2] = 0.0  # the line starts at the origin, wherever the style ended
@@ -237,25 +237,107 @@ class LineWriter:
 
 
 class _Queue:
-    """Texts that wait for a row, each made ready when a row takes it."""
+    """The lines that a group has to write, each made ready when a row takes it, and those that wait to be judged.
 
-    def __init__(self, writer, waiting):
-        self.writer, self.waiting = writer, deque(waiting)  # of `Again`; may be added to
+    Rows that would be idle write ahead: tries that will be asked for if the one that is asked for does no better. Of a
+    few rows a step takes hardly longer than of one, and tries take their time side by side instead of one after the
+    other. What is kept is the same: tries are judged one by one, in their order.
+
+    The key of a line is (number of its text, seed, identity of the state that it goes on from).
+
+    Args:
+        writer: the LineWriter. first: what to write, an `Again` of each text.
+    """
+
+    def __init__(self, writer, first):
+        self.writer = writer
+        self.asked: dict[int, Again] = {}  # by the number of the text, until it has been judged
+        self.waiting: deque[Again] = deque()  # those of them that no row has taken
+        self.under_way: set[tuple] = set()  # lines that rows write
+        self.ahead: dict[tuple, WrittenLine] = {}  # lines that are written but not asked for
+        self.ready: list[WrittenLine] = []  # to be judged
         self.states: dict[int, NetworkState] = {}  # what a text begins with; one that is written again, with the same
+        self._ask(first)
+
+    @property
+    def is_done(self):
+        return not self.asked
 
     def __len__(self):
-        return len(self.waiting)
+        if self.waiting or len(self.under_way) >= ROWS_AHEAD:
+            return len(self.waiting)
+        return min(ROWS_AHEAD - len(self.under_way), len(self._may_follow()))
 
     def popleft(self):
-        i, seed, before, word = self.waiting.popleft()
-        line = self.writer.line_to_go_on(i, seed, before, word) if before is not None else None
-        if line is not None:
-            return line
+        again = self.waiting.popleft() if self.waiting else self._may_follow()[0]
+        i, key, start = again.number, self._key(again), self._start(again)
+        self.under_way.add(key)
+        if start is not None:
+            return self.writer.line_to_go_on(key, again.before, start)
         if i not in self.states:
             new = list(dict.fromkeys([i, *(one.number for one in self.waiting if one.number not in self.states)]))
             new = new[:LINES_PRIMED_TOGETHER]
             self.states |= zip(new, self.writer.states_of(new), strict=True)
-        return self.writer.line_to_write(i, seed, self.states[i])
+        return self.writer.line_to_write(key, self.states[i])
+
+    def wants(self, key):
+        """Whether a line is asked for, or may be."""
+        again = self.asked.get(key[0])
+        return again is not None and any(key == self._key(one) for one in (again, *_next(again)))
+
+    def take(self, ended):
+        """Lines that have been written."""
+        for line in ended:
+            self.under_way.remove(line.key)
+            if line.key == self._key(self.asked[line.key[0]]):
+                self.ready.append(line)
+            else:
+                self.ahead[line.key] = line
+
+    def to_judge(self):
+        """Lines to judge now; [] if there will be more soon."""
+        busy = len(self.asked) - len(self.ready)
+        if len(self.ready) < JUDGED_TOGETHER and (self.waiting or len(self.ready) < busy * IDLE_ROWS):
+            return []
+        ready, self.ready = self.ready, []
+        return ready
+
+    def judged(self, numbers, again):
+        """Takes what is to be written again of texts that have been judged."""
+        for i in numbers:
+            del self.asked[i]
+        self._ask(again)
+
+    def _ask(self, again):
+        self.asked |= {one.number: one for one in again}
+        self.under_way = set(filter(self.wants, self.under_way))
+        self.ahead = {key: line for key, line in self.ahead.items() if self.wants(key)}
+        for one in again:
+            key = self._key(one)
+            if key in self.ahead:
+                self.ready.append(self.ahead.pop(key))
+            elif key not in self.under_way:
+                self.waiting.append(one)
+
+    def _may_follow(self):
+        """What no row has begun of what may be asked for, the likeliest first."""
+        rounds = itertools.zip_longest(*(list(_next(one)) for one in self.asked.values()))
+        return [
+            one
+            for one in itertools.chain(*rounds)
+            if one and self._key(one) not in self.under_way and self._key(one) not in self.ahead
+        ]
+
+    def _key(self, again):
+        return again.number, again.seed, id(self._start(again))
+
+    def _start(self, again):
+        """The state that a line goes on from; None where there is none."""
+        return again.before and again.before.marks.get(len(self.writer.prime_text) + again.word)
+
+
+def _next(again):
+    return (again._replace(seed=seed) for seed in again.next_seeds)
 
 
 def hand_biases(hand: Hand | None, network: PointNetwork, model: Any) -> NDArray[np.float32]:

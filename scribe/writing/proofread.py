@@ -134,8 +134,8 @@ class _Attempts:
                 if self.tries[word] < attempts - 1:
                     self.tries[word] += 1
                     self.tried = word
-                    seed = (*self.seed, word, self.tries[word])
-                    return [Again(number, seed, self.as_written, self.words[word])]
+                    seed, *further = [(*self.seed, word, k) for k in range(self.tries[word], attempts)]
+                    return [Again(number, seed, self.as_written, self.words[word], tuple(further))]
         self.as_written = None  # it takes much memory
         return []
 

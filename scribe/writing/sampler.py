@@ -1,6 +1,6 @@
 """The sampler: gives lines their points, those of a batch side by side.
 
-    for ended, left in write_lines(network, drawing, queue):
+    for ended in write_lines(network, drawing, queue):
         ...                                  # may append further lines to the queue
 
 Letters: B rows of the batch, n points of a line, U characters, A alphabet + 1, D numbers of a hand, H units of an LSTM,
@@ -35,7 +35,9 @@ INSIDE_BEFORE = -1.0  # up to here the text goes on
 BEFORE_WORD, INTO_WORD = 3.0, -0.15
 LATE_DOT = set("ij!:")  # as last characters: their dot may stand to the right of all ink; only SURELY_PASSED counts
 PLACES_AFTER = 2  # see `LineText`
-ROWS = 32  # of a batch; more do not write more points a second
+# Rows of a batch. More than ROWS write more points a second only where there are enough to write that the products of
+# MANY_ROWS (scribe/network/point_network.py) are used throughout: with MOST_ROWS, and as many lines.
+ROWS, MOST_ROWS = 32, 128
 
 # ------------------------------------------------------------------------------------------------------------ rows
 
@@ -84,6 +86,15 @@ def join_rows(first: Any, second: Any) -> Any:
     return type(first)(*(join_rows(a, b) if isinstance(a, tuple) else np.concatenate([a, b]) for a, b in both))
 
 
+def put_row(rows: Any, row: int, values: Any) -> None:
+    """Writes values as `take_rows` returns them for a number into a row."""
+    for array, value in zip(rows, values, strict=True):
+        if isinstance(array, tuple):
+            put_row(array, row, value)
+        else:
+            array[row] = value
+
+
 class LineToWrite(NamedTuple):
     """A line in the queue. `text` and `start` are one row of the tuples of these names, without the axis B."""
 
@@ -121,20 +132,24 @@ class Drawing(NamedTuple):
 # ---------------------------------------------------------------------------------------------------------- writing
 
 
-def write_lines(network: PointNetwork, drawing: Drawing, queue: Any) -> Iterator[tuple[list[WrittenLine], int]]:
-    """Writes all lines of a queue; each time that some have ended, yields them, and how many are still being written.
+def write_lines(network: PointNetwork, drawing: Drawing, queue: Any) -> Iterator[list[WrittenLine]]:
+    """Writes all lines of a queue; each time that some have ended, yields them.
 
     Which lines are in the batch together follows from the lines alone, never from the clock: the same job is the same
     batches, and so the same lines.
 
     Args:
         queue: the lines, all with texts of the same number of places: has len() and popleft() as a deque of
-            `LineToWrite`. It may be given further lines between two lists that are yielded; they are written, too.
+            `LineToWrite`, and wants(key), which says whether a line is still to be written. It may be given further
+            lines between two lists that are yielded; they are written, too.
     """
-    batch = _Batch(network, drawing)
-    while queue or batch.pages:
-        batch.begin([queue.popleft() for _ in range(min(len(queue), ROWS - len(batch.pages)))])
-        yield batch.advance(), len(batch.pages)
+    rows = MOST_ROWS if len(queue) >= MOST_ROWS else ROWS
+    batch = _Batch(network, drawing, rows)
+    while queue or batch.busy:
+        batch.drop(lambda key: not queue.wants(key))
+        batch.begin([queue.popleft() for _ in range(min(len(queue), rows - batch.busy))])
+        if batch.busy:
+            yield batch.advance()
 
 
 def step_rows(network: PointNetwork, drawing: Drawing, text: LineText, state: RowState, noise: NDArray):
@@ -170,68 +185,116 @@ def step_rows(network: PointNetwork, drawing: Drawing, text: LineText, state: Ro
 
 
 class _Page(NamedTuple):
-    """What is written of a line."""
+    """A line that is being written."""
 
     line: LineToWrite
-    points: NDArray[np.float32]  # [limit, 6], and so on as in `WrittenLine`
-    phis: NDArray[np.float32]
-    kappas: NDArray[np.float32]
+    slot: int  # where its numbers are, and what is written of it
     marks: dict[int, RowState]
     ahead: list[int]  # words that the pen has not come to
+
+
+class _Slots:
+    """The random numbers of the lines of a batch, and what is written of them, each line in a slot of its own.
+
+    A step reads and writes those of all rows at once, and nothing of it moves when rows do.
+    """
+
+    def __init__(self, rows):
+        self.rows, self.free = rows, list(range(rows))
+        # noise [rows, limit, 4]; points, phis and kappas as in `WrittenLine`
+        self.arrays: list[NDArray[np.float32]] = []
+
+    def take(self, line):
+        """Gives a line a slot, with what was written of it before."""
+        limit, first = int(line.text.limit), not self.arrays
+        sizes = 4, 6, len(line.text.mask), len(line.start.network.kappa)
+        if first or limit > self.arrays[0].shape[1]:
+            old, self.arrays = self.arrays, [np.empty([self.rows, limit, size], np.float32) for size in sizes]
+            for before, after in zip(old, self.arrays):
+                after[:, : before.shape[1]] = before
+        slot, n = self.free.pop(), int(line.start.points)
+        self.arrays[0][slot, :limit] = line.noise
+        if line.before is not None:
+            for array, before in zip(self.arrays[1:], (line.before.points, line.before.phis, line.before.kappas)):
+                array[slot, :n] = before[:n]
+        return slot
+
+    def give_back(self, slot, n):
+        """The first n points of the line of a slot, which is free then."""
+        self.free.append(slot)
+        return tuple(array[slot, :n].copy() for array in self.arrays[1:])
 
 
 class _Batch:
     """The lines that are being written, a row for each."""
 
-    def __init__(self, network, drawing):
-        self.network, self.drawing = network, drawing
+    def __init__(self, network, drawing, rows):
+        self.network, self.drawing, self.slots = network, drawing, _Slots(rows)
         self.pages: list[_Page] = []
+        self.over: list[int] = []  # rows whose line has ended
         self.text: Any = None  # `LineText`
         self.state: Any = None  # `RowState`
 
+    @property
+    def busy(self):
+        """How many rows write."""
+        return len(self.pages) - len(self.over)
+
+    def drop(self, unwanted):
+        """Ends the lines whose keys are unwanted."""
+        for row, page in enumerate(self.pages):
+            if row not in self.over and unwanted(page.line.key):
+                self.slots.free.append(page.slot)
+                self.over.append(row)
+
     def begin(self, lines):
-        """Adds lines."""
-        if not lines:
-            return
-        text, state = stack_rows([line.text for line in lines]), stack_rows([line.start for line in lines])
-        self.text = join_rows(self.text, text) if self.pages else text
-        self.state = join_rows(self.state, state) if self.pages else state
-        for line in lines:
-            sizes = 6, len(line.text.mask), len(line.start.network.kappa)
-            points, phis, kappas = (np.empty([line.text.limit, size], np.float32) for size in sizes)
-            marks: dict[int, RowState] = {}
-            if line.before is not None:
-                n, before = int(line.start.points), line.before
-                points[:n], phis[:n], kappas[:n] = before.points[:n], before.phis[:n], before.kappas[:n]
-                marks |= {word: mark for word, mark in before.marks.items() if mark.points <= n}
-            ahead = [word for word in line.words if word not in marks]
-            self.pages.append(_Page(line, points, phis, kappas, marks, ahead))
+        """Adds lines, first in the rows of those that have ended; what is left of these goes."""
+        lines = list(lines)
+        for row, line in zip(self.over, lines):
+            put_row(self.text, row, line.text)
+            put_row(self.state, row, line.start)
+            self.pages[row] = self._page(line)
+        further, gone = lines[len(self.over) :], self.over[len(lines) :]
+        self.over = []
+        if gone:
+            left = np.setdiff1d(np.arange(len(self.pages)), gone)
+            self.pages = [self.pages[row] for row in left]
+            self.text, self.state = take_rows(self.text, left), take_rows(self.state, left)
+        if further:
+            text, state = stack_rows([line.text for line in further]), stack_rows([line.start for line in further])
+            self.text = join_rows(self.text, text) if self.pages else text
+            self.state = join_rows(self.state, state) if self.pages else state
+            self.pages += map(self._page, further)
+
+    def _page(self, line):
+        marks: dict[int, RowState] = {}
+        if line.before is not None:
+            marks |= {word: mark for word, mark in line.before.marks.items() if mark.points <= line.start.points}
+        return _Page(line, self.slots.take(line), marks, [word for word in line.words if word not in marks])
 
     def advance(self):
-        """Writes until a line ends, and returns those that have ended; their rows are taken out."""
+        """Writes until a line ends, and returns those that have ended."""
+        slots = np.array([page.slot for page in self.pages])
         with np.errstate(all="ignore"):  # a network that has learned little may overflow
             while True:
-                finished, done = self._step()
+                finished, done = self._step(slots)
                 if done.any():
                     break
+        self.over = np.flatnonzero(done).tolist()
         ended = []
-        for row in np.flatnonzero(done):
-            page, n = self.pages[row], self.state.points[row]
-            written = page.points[:n], page.phis[:n], page.kappas[:n]
-            ended.append(WrittenLine(page.line.key, *written, bool(finished[row]), page.marks))
-        left = np.flatnonzero(~done)
-        self.pages = [self.pages[row] for row in left]
-        self.text, self.state = take_rows(self.text, left), take_rows(self.state, left)
+        for row in self.over:
+            page = self.pages[row]
+            points, phis, kappas = self.slots.give_back(page.slot, self.state.points[row])
+            ended.append(WrittenLine(page.line.key, points, phis, kappas, bool(finished[row]), page.marks))
         return ended
 
-    def _step(self):
+    def _step(self, slots):
         """Gives every row its next point. Returns bool [B]: whose line has finished, and whose has ended."""
-        written = self.state.points
-        noise = np.stack([page.line.noise[t] for page, t in zip(self.pages, written, strict=True)])
-        step = step_rows(self.network, self.drawing, self.text, self.state, noise)
+        noise, points, phis, kappas = self.slots.arrays
+        at = slots, self.state.points
+        step = step_rows(self.network, self.drawing, self.text, self.state, noise[at])
         self.state, drawn, phi, position, finished, ended = step
-        for row, (page, t) in enumerate(zip(self.pages, written, strict=True)):
-            page.points[t], page.phis[t], page.kappas[t] = drawn[row], phi[row], self.state.network.kappa[row]
+        points[at], phis[at], kappas[at] = drawn, phi, self.state.network.kappa
         for row in np.flatnonzero((drawn[:, 5] > 0.5) & ~ended):
             self._mark_word(row, position[row] + len(self.text.mask[row]) - 1 - self.text.past_end[row, -1])
         return finished, ended

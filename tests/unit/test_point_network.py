@@ -6,8 +6,10 @@ import numpy as np
 import pytest
 
 from model import HandwritingModel
+from scribe.network import point_network
 from scribe.network.blas import one_thread
 from scribe.network.point_network import PointNetwork
+from scribe.network.tf_setup import tf
 from scribe.writing.sampler import join_rows, stack_rows, take_rows
 
 pytestmark = pytest.mark.smoke
@@ -69,6 +71,21 @@ def test_a_row_that_was_kept_goes_on_as_if_it_had_not_stopped_in_any_row():
         which = [0, 0] if row == 0 else [1, 0]
         found, _ = network.step(batch, points[1][which], text[which], mask, biases)
         np.testing.assert_allclose(found[row], expected[0], atol=1e-6)
+
+
+@pytest.mark.parametrize("products, error", [(tf.float32, 1e-5), (tf.bfloat16, 0.1)])
+def test_many_rows_are_as_few_ones(monkeypatch, products, error):
+    monkeypatch.setattr(point_network, "faster_products", lambda rows, units: products)
+    model, rng = make_model(rnn_size=40), np.random.default_rng(3)
+    network = PointNetwork(model)
+    biases = np.repeat(network.biases(model.lstm_biases()), point_network.MANY_ROWS, axis=0)
+    text, mask = rng.normal(size=(len(biases), U, 6)).astype(np.float32), np.ones((len(biases), U), np.float32)
+    many, few, point = network.begin(len(biases)), network.begin(1), np.ones([len(biases), 3], np.float32)
+    for _ in range(3):
+        y, phi = network.step(many, point, text, mask, biases)
+        y_few, phi_few = network.step(few, point[:1], text[:1], mask[:1], biases[:1])
+        np.testing.assert_allclose(y[:1], y_few, atol=error)
+        np.testing.assert_allclose(phi[:1], phi_few, atol=error)
 
 
 def test_the_threads_of_numpy_are_given_back_when_the_last_one_leaves():

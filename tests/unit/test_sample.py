@@ -499,6 +499,33 @@ def test_lines_with_slips_are_written_again_and_the_one_with_the_least_is_kept(m
     assert failures[0][0].describe("abcdabcd") == 'misread "c" in "abcdabcd"'
 
 
+def test_tries_that_are_written_ahead_change_nothing_of_what_is_kept(model, monkeypatch):
+    texts, tries, rows = ["abcd abcd abcd", "dcba dcba", "abc", "dd cc"], [], []
+    step_rows = sampler.step_rows
+
+    def counted(*args):
+        rows.append(len(args[4]))
+        return step_rows(*args)
+
+    def faults(line):
+        """Faults that depend on the ink: of some tries none, of some the same word again, of some a later one."""
+        seen = int(abs(line.strokes[-1, 0]) * 100) % 4
+        return [] if seen == 0 else [Failure("skipped", k, k + 1) for k in (0, len(line.text) - 1)[:seen]]
+
+    monkeypatch.setattr(proofread, "find_failures", faults)
+    monkeypatch.setattr(sampler, "step_rows", counted)
+    for ahead in (0, 8):
+        monkeypatch.setattr(line_writer, "ROWS_AHEAD", ahead)
+        rows.clear()
+        checked = sample_checked(texts, model, seed=3, attempts=4, tsteps=60)
+        tries.append((checked, len(rows)))
+    (plain, steps), (ahead, fewer) = tries
+    assert ahead.attempts == plain.attempts and ahead.failures == plain.failures and max(plain.attempts) > 2
+    for line, same in zip(ahead.lines, plain.lines, strict=True):
+        np.testing.assert_allclose(line.strokes, same.strokes, rtol=1e-3, atol=1e-3)
+    assert fewer < 0.8 * steps
+
+
 def test_a_line_that_the_attention_finds_whole_goes_before_one_that_is_better_to_read(model, monkeypatch):
     seen = failing(monkeypatch, lambda line, count: count == 1)
     slipping(monkeypatch, lambda line, count: [slip(2, 1 - 0.3 * count)])
