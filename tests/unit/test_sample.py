@@ -126,9 +126,19 @@ def test_sample_returns_strokes_phis_and_kappas_of_the_documented_shapes(model):
 
 def test_lines_that_wait_for_a_row_are_the_same_as_when_all_begin_at_once(model, monkeypatch):
     texts = ["a", "bc de", "abc", "de. abc", "ba", "cab de", "e", "d d"]
+    rows, step_rows = [], sampler.step_rows
+
+    def count_rows(network, drawing, text, state, noise):
+        rows.append(len(noise))
+        return step_rows(network, drawing, text, state, noise)
+
+    monkeypatch.setattr(sampler, "step_rows", count_rows)
     at_once = sample_batch(texts, model, bias=0.5, seed=4)
+    assert max(rows) == len(texts)
+    rows.clear()
     monkeypatch.setattr(sampler, "ROWS", 3)
     waiting = sample_batch(texts, model, bias=0.5, seed=4)
+    assert max(rows) == 3
     for line, same in zip(at_once, waiting, strict=True):
         assert line.text == same.text and line.finished == same.finished
         for name in ("strokes", "phis", "kappas"):
