@@ -162,7 +162,8 @@ def test_what_a_link_does_not_name_is_as_usual(visit):
 def test_printed_is_a_drawing_of_each_page_in_its_size(visit):
     page = visit("#text=on+paper&page=a5")
     wait_until_written(page)
-    page.evaluate("window.print = () => { window.printed = [...document.querySelectorAll('#print-pages img')]; }")
+    shown = "[...document.querySelectorAll('#print-pages img')]"
+    page.evaluate(f"() => {{ window.print = () => {{ window.printed = {shown}; }}; }}")
     page.click("#print")
     page.wait_for_function("() => window.printed")
     # 148 mm are 559 pixels of a page.
