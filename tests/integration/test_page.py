@@ -86,6 +86,18 @@ def pixels(page):
     )
 
 
+def pixels_at_rest(page):
+    """`pixels` as soon as a while has changed nothing: on a busy machine what was begun may take its time."""
+    last = None
+    for _ in range(40):
+        now = pixels(page)
+        if now == last:
+            break
+        last = now
+        page.wait_for_timeout(300)
+    return now
+
+
 def wait_until_written(page):
     page.wait_for_selector("#sheets[aria-busy='false']")
 
@@ -210,16 +222,15 @@ def test_pause_stops_the_pen_and_replay_writes_again(visit):
     page = visit("#text=it+was+a+dark+night+and+the+rain")
     page.wait_for_function("() => performance.getEntriesByName('scribe-ink').length")
     page.click("#pause")
-    page.wait_for_timeout(400)
-    first = pixels(page)
+    paused = pixels_at_rest(page)
     page.wait_for_timeout(500)
-    assert pixels(page) == pytest.approx(first, rel=0.25)  # it may still settle
+    assert pixels(page) == paused
     page.click("#pause")
     wait_until_written(page)
-    full = pixels(page)
+    full = pixels_at_rest(page)
+    assert paused < 0.9 * full
     page.click("#replay")
-    page.wait_for_timeout(150)
-    assert pixels(page) < 0.7 * full
+    assert any(pixels(page) < 0.7 * full for _ in range(20))
 
 
 def test_the_attention_lights_up_the_character_that_is_written(visit):
