@@ -152,7 +152,7 @@ def test_the_link_brings_the_same_picture(visit):
     page.select_option("#page", "a6")
     page.fill("#seed", "77")
     page.wait_for_function("() => location.hash.includes('seed=77') && location.hash.includes('page=a6')")
-    page.wait_for_timeout(300)
+    page.wait_for_timeout(1000)  # until it has begun
     wait_until_written(page)
     other = visit("#" + page.evaluate("location.hash.slice(1)"))
     wait_until_written(other)
@@ -201,7 +201,7 @@ def test_another_hand_writes_another_picture(visit):
     assert page.locator(".tile").count() >= 100
     page.locator(".tile input[value='41']").check(force=True)
     page.wait_for_function("() => document.getElementById('hand-name').textContent.startsWith('41')")
-    page.wait_for_timeout(200)
+    page.wait_for_timeout(1000)  # until it has begun
     wait_until_written(page)
     assert page.evaluate("document.querySelector('.sheet canvas').toDataURL()") != before
 
@@ -310,7 +310,7 @@ def test_a_hand_that_is_written_on_the_pad_is_learned_and_writes(visit, tmp_path
     page.click("#pad-show")
     assert waiting.value.suggested_filename == "me.hand.npz" and hand.notice == CONSENT and len(hand.glyphs) > 15
     page.wait_for_function("() => document.getElementById('hand-name').textContent === 'yours: me'")
-    page.wait_for_timeout(300)
+    page.wait_for_timeout(1000)  # until it has begun
     wait_until_written(page)
     assert page.locator(".tile.own").count() == 1
     page.reload()  # it lives in the browser
