@@ -249,7 +249,6 @@ class _Batch:
 
     def begin(self, lines):
         """Adds lines, first in the rows of those that have ended; what is left of these goes."""
-        lines = list(lines)
         for row, line in zip(self.over, lines):
             put_row(self.text, row, line.text)
             put_row(self.state, row, line.start)
