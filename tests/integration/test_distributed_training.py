@@ -105,11 +105,19 @@ def state(folder, part="latest"):
     return {name: reader.get_tensor(name) for name in names}
 
 
-def assert_same(found, expected, atol):
+def assert_same(found, expected, atol=5e-4, slots=0.02):
+    """The same steps, but for rounding, which processors and the number of their threads change.
+
+    Adam's first steps are as long for a gradient of rounding errors as for any other, so single weights may differ by
+    up to 1e-4. Other noise or lines of one step change weights by thousandths, and the slots of the optimizer, which
+    hold the gradients, by a tenth of their norm.
+    """
     assert found.keys() == expected.keys()
     for name, value in expected.items():
         if np.asarray(value).dtype.kind == "f":
             np.testing.assert_allclose(found[name], value, rtol=0, atol=atol, err_msg=name)
+            if name.startswith("optimizer/"):
+                assert np.linalg.norm(found[name] - value) <= slots * np.linalg.norm(value), name
         else:  # a counter, or a text such as the alphabet
             assert np.array_equal(found[name], value), name
 
@@ -124,15 +132,14 @@ def alone(data, folder, *flags):
 def test_two_workers_take_the_steps_of_one_and_the_chief_alone_writes(data, tmp_path, start_pair):
     """A whole pass, with a batch that has no line for one of them, dropout, and a validation.
 
-    Two slices in one process have the noise of two workers with one slice each. Adam's first steps are as long for
-    a small gradient as for a large one, so its slots are compared as well.
+    Two slices in one process have the noise of two workers with one slice each.
     """
     flags = ["--nepochs", "1", "--dropout", "0.8", "--ema", "0.9"]
     pair = start_pair(data, tmp_path, *flags, "--towers", "1")
     expected = alone(data, tmp_path / "alone", *flags, "--towers", "2")
     assert codes(pair) == [0, 0], messages(tmp_path / "chief") + messages(tmp_path / "worker")
-    assert_same(state(tmp_path / "chief"), expected, atol=1e-5)
-    assert_same(state(tmp_path / "chief", "best"), state(tmp_path / "alone", "best"), atol=1e-5)
+    assert_same(state(tmp_path / "chief"), expected)
+    assert_same(state(tmp_path / "chief", "best"), state(tmp_path / "alone", "best"))
 
     assert sorted(os.listdir(tmp_path / "chief")) == ["logs", "run", "stderr"]
     assert os.listdir(tmp_path / "worker") == ["stderr"]
@@ -159,7 +166,7 @@ def test_two_workers_in_hands_take_the_steps_of_one(data, tmp_path, start_pair):
     pair = start_pair(tmp_path / "data", tmp_path, *flags, "--towers", "1")
     expected = alone(tmp_path / "data", tmp_path / "alone", *flags, "--towers", "2")
     assert codes(pair) == [0, 0], messages(tmp_path / "chief") + messages(tmp_path / "worker")
-    assert_same(state(tmp_path / "chief"), expected, atol=1e-5)
+    assert_same(state(tmp_path / "chief"), expected)
     assert any("hand_kernel" in name and np.any(value) for name, value in expected.items())
     assert "hands.npz" in os.listdir(tmp_path / "chief" / "run") and os.listdir(tmp_path / "worker") == ["stderr"]
 
@@ -176,7 +183,7 @@ def test_devices_of_one_machine_take_the_steps_of_one(data, tmp_path, start):
     process = start(data, tmp_path / "two", *flags, *more, program=("-c", program, ROOT))
     expected = alone(data, tmp_path / "alone", *flags, "--towers", "2")
     assert codes([process]) == [0], messages(tmp_path / "two")
-    assert_same(state(tmp_path / "two"), expected, atol=1e-5)
+    assert_same(state(tmp_path / "two"), expected)
 
 
 def test_mirrored_on_a_single_device_is_the_run_of_one(data, tmp_path):
@@ -210,10 +217,7 @@ def test_a_run_whose_workers_die_and_are_stopped_ends_as_one_whose_workers_were_
     # Two workers that nothing stops take the steps of one process with two slices, as shown above.
     alone(data, tmp_path / "whole", *shared, "--towers", "2")
     for part in ("latest", "best"):
-        found, expected = state(folder / "chief", part), state(tmp_path / "whole", part)
-        # Other noise or lines of one step change weights by thousandths; 160 steps of two processes whose products
-        # share the cores differ by up to 1.2e-4.
-        assert_same(found, expected, atol=5e-4)
+        assert_same(state(folder / "chief", part), state(tmp_path / "whole", part), slots=0.1)
 
 
 def test_a_worker_with_other_data_is_refused_and_the_others_do_not_wait_for_it(data, tmp_path, start):
