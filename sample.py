@@ -380,7 +380,7 @@ def write_files(args, logger):
         drawing = draw_samples if args.samples else draw
         names = drawing(lines, os.path.join(args.log_dir, "figures"), suffix)
     bar.close()
-    report(*written, logger)
+    report(*written, logger, card_batch.written if args.cards is not None else None)
     for name in names:
         print_name(name)
     return 0
@@ -542,11 +542,12 @@ def fit_texts(texts, alphabet, args, logger):
     return fitted
 
 
-def report(lines, failures, attempts, logger):
+def report(lines, failures, attempts, logger, cards=None):
     """Says which lines were written more than once, and what is still wrong with those that failed every time.
 
     Args:
         lines, failures, attempts: as `sample_checked` returns them.
+        cards: the number of the card of each line, 0 for a line that nobody sees; None: there are no cards.
     """
     rows = list(zip(lines, failures, attempts, strict=True))
     fixed = [(line.text, times) for line, found, times in rows if times > 1 and not found]
@@ -555,28 +556,36 @@ def report(lines, failures, attempts, logger):
     elif fixed:
         most = max(times for _, times in fixed)
         logger.write(f"{len(fixed)} of {len(lines)} lines were written up to {most} times, and the best attempts kept.")
+    warnings = warnings_of(rows)
+    if cards is not None:
+        warnings = [
+            f"card {card}: {warning}"
+            for card in sorted(set(cards) - {0})
+            for warning in warnings_of([row for row, own in zip(rows, cards, strict=True) if own == card])
+        ]
+    for warning in warnings:
+        logger.write(f"Warning: {warning}.")
+    if warnings:
+        logger.write("For lines with failures try another --seed, a higher --bias, or more --tries.")
+
+
+def warnings_of(rows):
+    """What is wrong with lines, as sentences without a full stop; rows: (line, its failures, its attempts)."""
+    warnings = []
     for line, found, times in rows:
         lost = [failure.describe(line.text) for failure in found if failure.kind not in (MISREAD, *SHAPES)]
         if lost:
             again = f" after {times} attempts" if times > 1 else ""
-            logger.write(f"Warning: {line.text!r} has failures{again}: {'; '.join(lost)}.")
+            warnings.append(f"{line.text!r} has failures{again}: {'; '.join(lost)}")
     shapes = [failure.describe(line.text) for line, found, _ in rows for failure in found if failure.kind in SHAPES]
     if shapes:
         more = f" and {len(shapes) - MAX_HARD} more" if len(shapes) > MAX_HARD else ""
-        logger.write(f"Warning: {', '.join(shapes[:MAX_HARD])}{more}.")
-    hard = [hard_to_read(failure, line.text) for line, found, _ in rows for failure in found if failure.kind == MISREAD]
+        warnings.append(f"{', '.join(shapes[:MAX_HARD])}{more}")
+    hard = [failure.place(line.text) for line, found, _ in rows for failure in found if failure.kind == MISREAD]
     if hard:
         more = f" and {len(hard) - MAX_HARD} other places" if len(hard) > MAX_HARD else ""
-        logger.write(f"Warning: {', '.join(hard[:MAX_HARD])}{more} may be hard to read.")
-    if any(failures):
-        logger.write("For lines with failures try another --seed, a higher --bias, or more --tries.")
-
-
-def hard_to_read(failure, text):
-    """What of a text a stranger may read as something else: 'the "O" of "Oslo" (as "0")'."""
-    part, word = text[failure.start : failure.end].strip(), failure.word_of(text)
-    instead = f' (as "{failure.instead}")' if (failure.instead or "").strip() else ""
-    return (f'"{word}"' if part in (word, "") else f'the "{part}" of "{word}"') + instead
+        warnings.append(f"{', '.join(hard[:MAX_HARD])}{more} may be hard to read")
+    return warnings
 
 
 def draw(lines, folder, suffix):

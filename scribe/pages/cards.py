@@ -107,6 +107,8 @@ class Batch:
 
     Attributes:
         seed: of the cards that are there already; None if there are none.
+        written: the numbers of the cards that the lines are of which `run` has had written, in the order of writing; 0
+            for the line whose hand the cards take, which is on none of them.
     """
 
     def __init__(self, args: argparse.Namespace, fit: Callable[[list[str]], list[str]], say: Callable[[str], Any]):
@@ -129,6 +131,7 @@ class Batch:
         self.paragraphs = [self._paragraphs(card) for card in self.cards]
         self.record = self._read_record()
         self.seed: int | None = self.record.get("seed")
+        self.written: list[int] = []
 
     def styles(self) -> set:
         """The styles that the cards name."""
@@ -235,6 +238,7 @@ class Batch:
         """The line that all cards without a style go on from: the longest of the first card."""
         texts = [read_words(text)[0] for paragraph in self.paragraphs[0] for text in paragraph.texts]
         longest = max(texts, key=lambda text: (any(map(str.isalnum, text)), len(text)))
+        self.written.append(0)
         return as_style(write([longest], [self.args.bias], [(seed, 0, 0)], None)[0])
 
     def _write_group(self, group: Sequence[int], write, seed, styles, hand):
@@ -252,6 +256,7 @@ class Batch:
             texts = [read_words(text)[0] for *_, text, _ in own]
             prime = hand if style is None else styles[style]
             lines = write(texts, [self.args.bias] * len(own), [own_seed for *_, own_seed in own], prime)
+            self.written += [self.cards[i].number for i, *_ in own]
             for (i, p, k, text, _), line in zip(own, lines, strict=True):
                 indent = 0.0 if k else self.paragraphs[i][p].indent
                 segments[i, p, k] = as_segment(line, text, hand=style, indent=indent)

@@ -25,9 +25,8 @@ from scribe.web.limits import Limits, RequestError
 from scribe.web.orders import Ended, Failed, Ink, LineSpec, Order, Writing
 from scribe.web.trails import Memory, Trail
 from scribe.writing.adapted import adapted_copy
-from scribe.writing.failures import Failure, find_failures
 from scribe.writing.line_writer import Line
-from scribe.writing.misread import count_errors, find_misread, tolerated_errors
+from scribe.writing.proofread import NOT_WRITTEN, judge_lines
 from scribe.writing.sampler import PLACES_AFTER
 
 log = logging.getLogger("scribe.web")
@@ -264,12 +263,14 @@ class Engine:
                 ended, self._ended = [w for w in self._ended if not w.order.cancelled], []
             try:
                 lines = [_as_line(writing.trail) for writing in ended]
-                biases = [writing.spec.bias for writing in ended]
-                verdicts = judge([line for line, _ in lines], biases, self.recogniser)
-                judged = [(w, *line, *verdict) for w, line, verdict in zip(ended, lines, verdicts, strict=True)]
+                verdicts = judge_lines([line for line, _ in lines], self.recogniser)
+                judged = [
+                    (writing, *line, verdict.failures, verdict.fault)
+                    for writing, line, verdict in zip(ended, lines, verdicts, strict=True)
+                ]
             except Exception:
                 log.exception("Lines could not be judged")
-                judged = [(writing, None, None, [], (0, 0)) for writing in ended]
+                judged = [(writing, None, None, [], NOT_WRITTEN) for writing in ended]
             with self._changed:
                 self._judged += judged
                 self._changed.notify_all()
@@ -283,6 +284,7 @@ class Engine:
             return
         if writing.best is None or fault < writing.best[0]:
             writing.best = fault, line, writing.attempt, failures, offsets
+        # A slip that nobody is warned of only decides which attempt is kept: somebody watches, and waits for the line.
         if failures and writing.attempt + 1 < spec.attempts:
             if spec.live:
                 order.tell(Failed(writing.line, writing.attempt, failures))
@@ -311,25 +313,6 @@ class Engine:
             with self._changed:
                 if order in self._orders:
                     self._orders.remove(order)
-
-
-def judge(lines: Sequence[Line], biases: Sequence[float], recogniser) -> list[tuple[list[Failure], tuple[int, int]]]:
-    """For each line what is wrong with it, and how bad it is (to be compared); all are read together.
-
-    As `scribe/writing/proofread.py` judges, but a line that did not fail is not written again to be read still better:
-    somebody watches.
-    """
-    reads = recogniser.read([line.strokes for line in lines]) if recogniser is not None else [""] * len(lines)
-    verdicts = []
-    for line, bias, read in zip(lines, biases, reads, strict=True):
-        failures = find_failures(line)
-        fault = len(failures), 0
-        if recogniser is not None and recogniser.knows(line.text):
-            fault = len(failures), count_errors(line.text, read)
-            if fault[1] > tolerated_errors(line.text, bias):
-                failures = failures + find_misread(line.text, read)
-        verdicts.append((failures, fault))
-    return verdicts
 
 
 def _as_line(trail):

@@ -71,13 +71,12 @@ async def stream(
             if isinstance(told, Ink):
                 parts.append(_ink(told, number, manuscript, request.density))
             elif isinstance(told, Failed):
-                text = manuscript.specs[told.line].text
-                reasons = [failure.describe(text) for failure in told.failures] or ["hard to read"]
+                reasons = _reasons(told.failures, manuscript.compositions[number])
                 parts.append(event("failed", line=number, attempt=told.attempt, reasons=reasons))
             elif isinstance(told, Ended):
                 lines[number] = told.written
                 left -= 1
-                reasons = [failure.describe(told.written.text) for failure in told.failures]
+                reasons = _reasons(told.failures, manuscript.compositions[number])
                 parts.append(event("ended", line=number, kept=told.kept, attempts=told.attempts, failures=reasons))
                 if x_height is None:
                     _measure(told.written, hand, measured)
@@ -87,6 +86,11 @@ async def stream(
             yield await asyncio.to_thread(_layout, manuscript, lines, segments, there, request.density)
             laid_out, last = there, time.monotonic()
     yield event("done")
+
+
+def _reasons(failures, composition):
+    """In words what is wrong with what the network wrote of a text."""
+    return [failure.placed(composition.places).describe(composition.text) for failure in failures]
 
 
 def _begin(manuscript, hand, request, x_height):

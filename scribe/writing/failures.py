@@ -14,6 +14,7 @@ import re
 from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from scribe.ink.point_characters import attended_characters
 from scribe.ink.strokes import ink_lengths
@@ -21,7 +22,7 @@ from scribe.ink.typical import LARGE_ON_BASELINE, points_and_ink
 
 UNFINISHED, SKIPPED, REPEATED, RUN_ON, OFF_BASELINE = "unfinished", "skipped", "repeated", "run-on", "off-baseline"
 TOO_SMALL = "too small"
-MISREAD = "misread"  # found by `slips.find_slips` and `misread.find_misread`, not here
+MISREAD = "misread"  # found by `slips.find_slips`, not here
 STRAY_MARK = "stray mark"  # found by `marks.find_marks`
 MERGED = "merged"  # found by `gaps.find_gaps`
 RAISED = "raised"  # found by `levels.find_raised`
@@ -60,7 +61,19 @@ class Failure(NamedTuple):
             return f'the "{part}" of "{word}" hangs above the line'
         if self.kind == MERGED:
             return 'no gap between "{}" and "{}"'.format(*(word.split(" ") + [""])[:2])
+        if self.kind == MISREAD:
+            return f"{self.place(text)} may be hard to read"
         return f'{self.kind} "{part}"' + (f' in "{word}"' if word != part else "")
+
+    def place(self, text: str) -> str:
+        """What of a text it concerns, and what that may be taken for: 'the "O" of "Oslo" (as "0")'."""
+        part, word = text[self.start : self.end].strip(), self.word_of(text)
+        instead = f' (as "{self.instead}")' if (self.instead or "").strip() else ""
+        return (f'"{word}"' if part in (word, "") else f'the "{part}" of "{word}"') + instead
+
+    def placed(self, places: NDArray) -> "Failure":
+        """The same in another text; places: int [U], the character there that each of this text belongs to."""
+        return self._replace(start=int(places[self.start]), end=int(places[self.end - 1]) + 1)
 
     def word_of(self, text: str) -> str:
         """The word, or the words, that it concerns."""

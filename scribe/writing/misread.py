@@ -1,37 +1,6 @@
-"""When a line counts as misread: what the recogniser read, held against the text that was to be written."""
+"""How many characters were misread: what a recogniser read, held against the text that was to be written."""
 
-import difflib
-import math
 from collections.abc import Sequence
-
-from scribe.writing.failures import MISREAD, Failure
-
-# A line of U characters with more than 0.5 + TOLERATED_SHARE exp(-STRICTNESS bias) U misread ones has failed: with
-# fewer, the recogniser may well be wrong.
-TOLERATED_SHARE, STRICTNESS = 0.2, 1.2
-
-
-def tolerated_errors(text: str, bias: float) -> float:
-    """A line with more misread characters than this has failed."""
-    return 0.5 + TOLERATED_SHARE * math.exp(-STRICTNESS * bias) * len(text)
-
-
-def find_misread(text: str, read: str) -> list[Failure]:
-    """Which characters of a text were not read.
-
-    Args:
-        text: what was to be written. read: what `Recogniser.read` returned.
-
-    Returns:
-        a Failure for each stretch of misread characters; none if both are the same. They may name another number of
-        characters than `count_errors`, which compares in another way.
-    """
-    failures = []
-    for tag, start, end, _, _ in difflib.SequenceMatcher(None, text, read, autojunk=False).get_opcodes():
-        if tag != "equal":  # an insertion has no character of its own: report the one it precedes
-            start = min(start, len(text) - 1)
-            failures.append(Failure(MISREAD, start, max(end, start + 1)))
-    return failures
 
 
 def count_errors(text: str, read: str) -> int:

@@ -4,8 +4,8 @@
     from scribe.writing.recogniser import load_recogniser
     lines, failures, attempts = sample_checked(["Dear Jon,"], model, seed=7, recogniser=load_recogniser())
 
-A failure is a fault of the line that its attention shows, such as a skipped character; a line whose characters are not
-read as they should be is misread. See scribe/writing/failures.py and scribe/writing/recogniser.py.
+A failure is a fault of the line that its attention shows, such as a skipped character; a line whose letters may not be
+read as they should be has slips. See scribe/writing/failures.py and scribe/writing/slips.py.
 """
 
 import bisect
@@ -59,14 +59,12 @@ def sample_checked(
         texts, model, bias, tsteps, style, hand, eos_threshold: as in `lines.sample_batch`.
         seed: as there; try k > 0 (from 0) of a word draws from the numbers of the line, of the word and k.
         attempts: most tries of each word, the first included; a line gets LINE_BUDGET times as many.
-        recogniser: reads texts whose characters it knows: a line of which it misreads more than
-            `misread.wanted_errors` is written again, and one with more than `misread.tolerated_errors` has
-            failed. None: only the attention decides what failed.
+        recogniser: finds what is hard to read, see `slips.find_slips`. None: only the attention decides what failed.
         progress: called with the number of texts that are done, each time that some are; from several threads.
 
     Returns:
         the best attempt of each line: the one with the fewest failures of the attention, among those with equally many
-        the one with the fewest misread characters.
+        the one with the least weight of slips.
     """
     if attempts < 1:
         raise ValueError(f"attempts is {attempts}: it has to be 1 or more.")
@@ -81,7 +79,7 @@ def sample_checked(
 
     def judge(lines):
         """Keeps the lines that are the best so far; what to write again."""
-        verdicts = _judge([line for _, line, _ in lines], recogniser)
+        verdicts = judge_lines([line for _, line, _ in lines], recogniser)
         again = []
         for (i, line, as_written), verdict in zip(lines, verdicts, strict=True):
             written[i].take(line, as_written, verdict)
@@ -94,7 +92,7 @@ def sample_checked(
     return Checked([one.line for one in written], [one.failures for one in written], [one.count for one in written])
 
 
-class _Verdict(NamedTuple):
+class Verdict(NamedTuple):
     """What is wrong with a line."""
 
     failures: list[Failure]  # what a reader is warned of
@@ -153,15 +151,13 @@ def _sample_composed(compositions, model, biases, seeds, hands, **options):
         line, failures, attempts = by_text.get(i, (None, [], 1))
         places = composition.places
         checked.lines.append(composed(composition, line, seeds[i], model))
-        checked.failures.append(
-            [f._replace(start=int(places[f.start]), end=int(places[f.end - 1]) + 1) for f in failures]
-        )
+        checked.failures.append([failure.placed(places) for failure in failures])
         checked.attempts.append(attempts)
     return checked
 
 
-def _judge(lines, recogniser):
-    """A `_Verdict` on each line."""
+def judge_lines(lines: Sequence[Line], recogniser: Recogniser | None) -> list[Verdict]:
+    """What is wrong with each of the lines; without a recogniser what the attention shows alone."""
     slips_of_all = find_slips(lines, recogniser) if recogniser is not None else [[]] * len(lines)
     verdicts = []
     for line, slips in zip(lines, slips_of_all, strict=True):
@@ -170,5 +166,5 @@ def _judge(lines, recogniser):
         for start, weight in [(f.start, 1.0) for f in failures] + [(s.failure.start, s.weight) for s in slips]:
             faulty[max(0, bisect.bisect_right(words, start) - 1)] += weight  # type: ignore[assignment]
         warned = failures + [slip.failure for slip in slips if slip.warned]
-        verdicts.append(_Verdict(warned, (len(failures), sum(slip.weight for slip in slips)), dict(faulty)))
+        verdicts.append(Verdict(warned, (len(failures), sum(slip.weight for slip in slips)), dict(faulty)))
     return verdicts

@@ -121,6 +121,25 @@ def test_slips_of_the_shape_are_named_in_plain_words_at_the_end(capsys):
     assert told[1] == 'Warning: the "w" of "wild" (as "n") may be hard to read.' and len(told) == 3
 
 
+def test_warnings_of_cards_name_the_card_and_none_is_of_the_line_that_sets_the_hand(capsys):
+    texts = ["in the hand", "we saw Oslo", "so wild", "in the hand"]
+    found = [
+        [Failure("stray mark", 3, 4)],
+        [Failure("misread", 7, 8), Failure("skipped", 3, 4)],
+        [Failure("stray mark", 5, 6)],
+        [],
+    ]
+    lines = [SimpleNamespace(text=text) for text in texts]
+    sample.report(lines, found, [1] * 4, Logger(), cards=[0, 12, 3, 3])
+    assert capsys.readouterr().err.splitlines()[:-1] == [
+        'Warning: card 3: a dot too many at the "l" of "wild".',
+        'Warning: card 12: \'we saw Oslo\' has failures: skipped "s" in "saw".',
+        'Warning: card 12: the "O" of "Oslo" may be hard to read.',
+    ]
+    sample.report(lines, found, [1] * 4, Logger(), cards=[0, 0, 0, 3])
+    assert capsys.readouterr().err == ""
+
+
 def test_samples_are_pictures_of_each_candidate_and_a_sheet_of_all(run):
     code, names, _ = run("--text", "a line", "--samples", "3", "--tsteps", "30", "--seed", "1")
     assert code == 0 and [name.rsplit("_", 1)[1] for name in names] == ["samples.png", "1.png", "2.png", "3.png"]

@@ -81,6 +81,14 @@ def test_cards_are_in_one_hand_that_is_written_first(files):
     assert writer.styles[0] is None and all(style is writer.styles[1] for style in writer.styles[1:])
 
 
+def test_a_job_tells_which_card_each_line_that_it_had_written_is_on(files):
+    batch, writer = Batch(parse(files), list, lambda text: None), Writer()
+    batch.run(writer, 7, {}, "model")
+    assert batch.written[0] == 0 and len(batch.written) == len(writer.texts)
+    guests = [(card, text) for card, text in zip(batch.written, writer.texts, strict=True) if "Guest" in text and card]
+    assert guests == [(k + 1, f"Dear Guest {k},") for k in range(12)]
+
+
 def test_a_job_that_was_killed_goes_on_and_ends_with_the_same_bytes(files, tmp_path):
     run(files, Writer())
     whole = contents(files / "out")

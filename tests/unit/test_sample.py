@@ -506,7 +506,7 @@ def test_lines_with_slips_are_written_again_and_the_one_with_the_least_is_kept(m
     )
     assert written == [3, 1] and not failures[1]
     assert lines[0] is [line for line in seen if line.text == "abcdabcd"][1]
-    assert failures[0][0].describe("abcdabcd") == 'misread "c" in "abcdabcd"'
+    assert failures[0][0].describe("abcdabcd") == 'the "c" of "abcdabcd" may be hard to read'
 
 
 def test_tries_that_are_written_ahead_change_nothing_of_what_is_kept(model, monkeypatch):

@@ -129,6 +129,19 @@ def test_a_stream_begins_tells_ink_and_ends_with_the_layout(client):
         assert placed["points"][2:-4:4] == lifts[:-1]
 
 
+def test_what_is_wrong_with_a_line_is_told_in_the_words_of_the_text_that_was_asked_for(client, monkeypatch):
+    from scribe.writing.failures import Failure
+    from scribe.writing.proofread import Verdict
+
+    # Of "1 Zoe is", which the network writes of it.
+    faults = [Failure("stray mark", 4, 5), Failure("misread", 7, 8, "I")]
+    monkeypatch.setattr("scribe.web.engine.judge_lines", lambda lines, _: [Verdict(faults, (0, 1.4), {})] * len(lines))
+    events = stream(client, text="1 € Zoé is", tries=2)
+    told = ['a dot too many at the "é" of "Zoé"', 'the "s" of "is" (as "I") may be hard to read']
+    assert [content["reasons"] for name, content in events if name == "failed"] == [told]
+    assert [content["failures"] for name, content in events if name == "ended"] == [told]
+
+
 def test_the_points_of_the_layout_are_those_of_the_file(client):
     asked = {"text": "it was a dark night and the rain fell in torrents\nexcept at times", "page": "a6"}
     events = stream(client, **asked)

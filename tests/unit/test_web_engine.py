@@ -206,15 +206,16 @@ def test_an_engine_that_closes_tells_its_orders(model):
 def test_a_line_that_fails_is_written_again_and_says_so(model, monkeypatch):
     from scribe.web import engine as module
     from scribe.writing.failures import Failure
+    from scribe.writing.proofread import Verdict
 
     tried = []
 
-    def judge(lines, biases, recogniser):
+    def judge_lines(lines, recogniser):
         tried.extend(lines)
         bad = len(tried) < 3
-        return [([Failure("skipped", 0, 1)] * bad, (int(bad), 0))]
+        return [Verdict([Failure("skipped", 0, 1)] * bad, (int(bad), 0.0), {})]
 
-    monkeypatch.setattr(module, "judge", judge)
+    monkeypatch.setattr(module, "judge_lines", judge_lines)
     engine = module.Engine(model, None, Limits())
 
     async def run():
@@ -228,6 +229,30 @@ def test_a_line_that_fails_is_written_again_and_says_so(model, monkeypatch):
     assert [e.attempt for e in failed] == [0, 1]
     assert [(e.kept, e.attempts, e.failures) for e in events if isinstance(e, module.Ended)] == [(2, 3, [])]
     assert {e.attempt for e in events if isinstance(e, module.Ink)} == {0, 1, 2}
+
+
+def test_lines_of_the_page_are_judged_as_those_of_the_commands(model, monkeypatch):
+    from scribe.web import engine as module
+    from scribe.writing import proofread
+    from scribe.writing.failures import Failure
+    from scribe.writing.slips import Slip
+
+    raised, doubt = Failure("raised", 2, 3), Failure("misread", 0, 1, "o")
+    slips = iter([[Slip(raised, 0.7, True)], [Slip(doubt, 0.4, False)]])
+    monkeypatch.setattr(proofread, "find_failures", lambda line: [])
+    monkeypatch.setattr(proofread, "find_slips", lambda lines, recogniser: [next(slips) for _ in lines])
+    engine = module.Engine(model, object(), Limits())
+
+    async def run():
+        return await all_of(engine.submit([module.LineSpec("a line", (1, 0), attempts=5, live=True)]))
+
+    try:
+        events = asyncio.run(run())
+    finally:
+        engine.close()
+    assert [e.failures for e in events if isinstance(e, module.Failed)] == [[raised]]
+    # What nobody is warned of is not written again: somebody watches.
+    assert [(e.kept, e.attempts, e.failures) for e in events if isinstance(e, module.Ended)] == [(1, 2, [])]
 
 
 # ------------------------------------------------------------------------------------------------- trails and memory
