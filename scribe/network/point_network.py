@@ -1,92 +1,120 @@
-"""The network one point at a time, in NumPy: what sampling computes, and priming.
+"""The network one point at a time: what sampling computes, and priming.
 
     network = PointNetwork(model)
     state = network.begin(rows=2)
     y, phi = network.step(state, points, text, mask, biases)
 
 `HandwritingModel.step` says the same with TensorFlow, one line for each equation; a test holds the two together. Here
-nothing has to be traced or compiled before the first point, and for the few rows of a batch that is written the time
-goes to the products:
+nothing has to be traced before the first point, and OpenVINO computes where it is installed
+(scribe/network/compiled_step.py). Elsewhere NumPy does. For the few rows of a batch the time goes to the products:
 
 - A step reads all weights once for a few rows, so the time goes to reading. A BLAS copies the large factor of a product
   into an order of its own before it multiplies, which takes longer than the product of a few rows; small matrices it
   multiplies where they lie. So the weights lie in blocks of COLUMNS columns, and a product is one of each block.
-- The inputs of all layers lie in one array, h0 | point, window | h1 | h2, so that each layer reads a slice of it:
-  LSTM 0 the first two parts, LSTM 1 the first three, LSTM 2 the last three. Nothing is put together anew.
 - sigmoid(z) = tanh(z / 2) / 2 + 1 / 2: with halved weights of these gates, one tanh does for all four.
-- For many rows the time goes to computing. TensorFlow's products are faster then, and those in bfloat16 much, where the
-  processor has units for them: of 128 rows they take a fifth of the time.
 
 Letters: B rows, U characters, A alphabet + 1, D numbers of a hand, H units, K window components, M mixture components.
 """
 
+import copy
 import functools
+import weakref
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from scribe.network.compiled_step import CompiledStep, StepRequests, StepWeights
 from scribe.network.config import POINT_SIZE
-from scribe.network.precision import faster_products
-from scribe.network.tf_setup import tf
+from scribe.network.openvino_graphs import AVAILABLE
 
-MANY_ROWS = 48  # from here on, TensorFlow's products are faster
 COLUMNS = 32  # of a block: with 16 to 64 and up to 32 rows, products take half of the time of whole matrices
 LSTMS = 3
+
+
+# Of each model the last network that was made of it, and the weights that the model had.
+_networks: "weakref.WeakKeyDictionary[Any, tuple[PointNetwork, list[NDArray]]]" = weakref.WeakKeyDictionary()
+
+
+def network_of(model: Any) -> "PointNetwork":
+    """A `PointNetwork` of a HandwritingModel, with what was compiled for the last one if no weight has changed."""
+    weights = [variable.numpy() for variable in model.trainable_variables]
+    network, before = _networks.get(model, (None, []))
+    if network is None or not all(map(np.array_equal, weights, before)):
+        network = PointNetwork(model)
+        _networks[model] = network, [value.copy() for value in weights]
+    return network.for_thread()
 
 
 class NetworkState(NamedTuple):
     """What the network remembers, float32; `PointNetwork.step` changes the arrays."""
 
-    inputs: NDArray[np.float32]  # [B, H + 3 + A + D + 2H]: h0 | point, window | h1 | h2
-    cells: NDArray[np.float32]  # [B, 3, H]: c of each LSTM
+    h0: NDArray[np.float32]  # [B, H]: of each LSTM what it said last,
+    h1: NDArray[np.float32]
+    h2: NDArray[np.float32]
+    c0: NDArray[np.float32]  # [B, H]: and its cells
+    c1: NDArray[np.float32]
+    c2: NDArray[np.float32]
+    window: NDArray[np.float32]  # [B, A + D]
     kappa: NDArray[np.float32]  # [B, K]
 
 
+class LstmBiases(NamedTuple):
+    """The biases of the LSTMs, [B, 4H] each, in the order of `gates_for_tanh`."""
+
+    lstm0: NDArray[np.float32]
+    lstm1: NDArray[np.float32]
+    lstm2: NDArray[np.float32]
+
+
 class PointNetwork:
-    """The weights of a HandwritingModel, as a step of a few rows wants them.
+    """The weights of a HandwritingModel, as a step of a few rows wants them. For one thread at a time.
 
     Args:
         model: whose weights are copied, as they are now.
+        compiled: whether OpenVINO computes; as NumPy does, if it is installed.
     """
 
-    def __init__(self, model: Any):
+    def __init__(self, model: Any, compiled: bool = AVAILABLE):
         H, X = model.rnn_size, POINT_SIZE + model.char_vec_len + model.hand_size
-        self.units, self.input_size = H, X
+        self.units, self.window_size = H, X - POINT_SIZE
         kernels = [(np.asarray(kernel), np.asarray(recurrent)) for kernel, recurrent, _ in model.step_weights()]
         (kernel0, recurrent0), (kernel1, recurrent1), (kernel2, recurrent2) = kernels
         rows = [recurrent0, kernel0], [kernel1[X:], kernel1[:X], recurrent1], [kernel2, recurrent2]
-        self._weights = [gates_for_tanh(np.concatenate(parts)) for parts in rows]
-        self._blocks = [_blocks(weights) for weights in self._weights]
-        self._slices = slice(0, H + X), slice(0, X + 2 * H), slice(H, X + 3 * H)
-        self._outputs = slice(0, H), slice(H + X, X + 2 * H), slice(X + 2 * H, X + 3 * H)
-        self._point, self._window = slice(H, H + POINT_SIZE), slice(H + POINT_SIZE, H + X)
-        self._attention = np.asarray(model.attention_layer.kernel), np.asarray(model.attention_layer.bias)
-        head = np.asarray(model.mdn_layer.kernel)
-        nothing = np.zeros([X, head.shape[1]], np.float32)
-        self._head = np.concatenate([head[:H], nothing, head[H:]]), np.asarray(model.mdn_layer.bias)
+        attention, head = model.attention_layer, model.mdn_layer
+        self._weights = StepWeights(
+            lstms=[gates_for_tanh(np.concatenate(parts)) for parts in rows],
+            attention=(np.asarray(attention.kernel).copy(), np.asarray(attention.bias).copy()),
+            head=(np.asarray(head.kernel).copy(), np.asarray(head.bias).copy()),
+        )
         self._kappas = model.kmixtures
+        self._compiled = CompiledStep(self._weights) if compiled else None
+        self._requests = StepRequests(self._compiled) if compiled else None
+
+    def for_thread(self) -> "PointNetwork":
+        """The same network for another thread."""
+        other = copy.copy(self)
+        if self._compiled is not None:
+            other._requests = StepRequests(self._compiled)
+        return other
 
     def begin(self, rows: int) -> NetworkState:
         """The state before the first point."""
-        H = self.units
-        sizes = [H + self.input_size + 2 * H], [LSTMS, H], [self._kappas]
-        return NetworkState(*(np.zeros([rows, *size], np.float32) for size in sizes))
+        sizes = *[self.units] * 2 * LSTMS, self.window_size, self._kappas
+        return NetworkState(*(np.zeros([rows, size], np.float32) for size in sizes))
 
     def given(self, lstms: Any, kappa: NDArray, window: NDArray) -> NetworkState:
         """The state of a network as `HandwritingModel.zero_state` has it: three (h, c) [B, H], kappa [B, K], window."""
         state = self.begin(len(kappa))
-        for layer, (h, c) in enumerate(lstms):
-            state.inputs[:, self._outputs[layer]], state.cells[:, layer] = h, c
-        state.inputs[:, self._window], state.kappa[:] = window, kappa
+        for array, value in zip(state, (*(h for h, _ in lstms), *(c for _, c in lstms), window, kappa), strict=True):
+            array[:] = value
         return state
 
-    def biases(self, lstm_biases: Any) -> NDArray[np.float32]:
-        """[B, 3, 4H]: what `HandwritingModel.lstm_biases` returns, for a hand [B, D] or without one (B = 1), as `step`
-        wants it."""
-        return np.stack([gates_for_tanh(np.atleast_2d(np.asarray(bias))) for bias in lstm_biases], axis=1)
+    def biases(self, lstm_biases: Any) -> LstmBiases:
+        """What `HandwritingModel.lstm_biases` returns, for a hand [B, D] or without one (B = 1), as `step` wants it."""
+        return LstmBiases(*(gates_for_tanh(np.atleast_2d(np.asarray(bias))) for bias in lstm_biases))
 
-    def step(self, state: NetworkState, points: NDArray, text: NDArray, mask: NDArray, biases: NDArray):
+    def step(self, state: NetworkState, points: NDArray, text: NDArray, mask: NDArray, biases: LstmBiases):
         """Reads a point of each row.
 
         Args:
@@ -96,37 +124,39 @@ class PointNetwork:
         Returns:
             y [B, 1 + 6M] (see `density.split_head`), phi [B, U].
         """
-        inputs, kappa = state.inputs, state.kappa
-        inputs[:, self._point] = points
-        self._lstm(0, state, biases)
-        kernel, bias = self._attention
-        abk = np.exp(inputs[:, self._outputs[0]] @ kernel + bias).reshape(len(points), 3, -1)  # eq. 48-51
+        if self._requests is None:
+            return self._step(state, points, text, mask, biases)
+        y, phi, *after = self._requests(*state, points, text, mask, *biases)
+        for array, value in zip(state, after, strict=True):
+            array[:] = value
+        return y.copy(), phi.copy()
+
+    def _step(self, state, points, text, mask, biases):
+        """`step` in NumPy."""
+        h0, h1, h2, c0, c1, c2, window, kappa = state
+        self._lstm(0, [h0, points, window], c0, h0, biases)
+        kernel, bias = self._weights.attention
+        abk = np.exp(h0 @ kernel + bias).reshape(len(points), 3, -1)  # eq. 48-51
         np.add(kappa, abk[:, 2], out=kappa)
         away = kappa[:, :, None] - np.arange(mask.shape[1], dtype=np.float32)  # [B, K, U]
         phi = (abk[:, 0, :, None] * np.exp(-abk[:, 1, :, None] * away * away)).sum(axis=1) * mask  # eq. 46
-        inputs[:, self._window] = np.matmul(phi[:, None], text)[:, 0]  # eq. 47
-        self._lstm(1, state, biases)
-        self._lstm(2, state, biases)
-        kernel, bias = self._head
-        return inputs @ kernel + bias, phi
+        np.matmul(phi[:, None], text, out=window[:, None])  # eq. 47
+        self._lstm(1, [h0, points, window, h1], c1, h1, biases)
+        self._lstm(2, [points, window, h1, h2], c2, h2, biases)
+        kernel, bias = self._weights.head
+        return np.concatenate([h0, h1, h2], axis=1) @ kernel + bias, phi
 
-    def _lstm(self, layer, state, biases):
-        """One step of an LSTM: changes its c and its h, which is an input of others."""
-        H, c, h = self.units, state.cells[:, layer], state.inputs[:, self._outputs[layer]]
-        x = state.inputs[:, self._slices[layer]]
-        if len(x) < MANY_ROWS:
-            blocks = np.matmul(x, self._blocks[layer])  # [blocks, B, COLUMNS]
-            z = blocks.swapaxes(0, 1).reshape(len(x), -1)[:, : 4 * H]
-        else:
-            weights = self._weights_for_many[layer]
-            z = tf.cast(tf.matmul(tf.cast(x, weights.dtype), weights), tf.float32).numpy()
-        z += biases[:, layer]
+    def _lstm(self, layer, inputs, c, h, biases):
+        """One step of an LSTM: changes its c and its h."""
+        x = np.concatenate(inputs, axis=1)
+        blocks = np.matmul(x, self._blocks[layer])  # [blocks, B, COLUMNS]
+        z = blocks.swapaxes(0, 1).reshape(len(x), -1)[:, : 4 * self.units]
+        z += biases[layer]
         lstm_step(z, c, h)
 
     @functools.cached_property
-    def _weights_for_many(self):
-        products = faster_products(MANY_ROWS, self.units)
-        return [tf.cast(weights, products) for weights in self._weights]
+    def _blocks(self):
+        return [_blocks(weights) for weights in self._weights.lstms]
 
 
 def lstm_step(z: NDArray, c: NDArray, h: NDArray) -> None:

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from scribe.hands.hand import Hand
-from scribe.network.point_network import PointNetwork
+from scribe.network.point_network import network_of
 from scribe.web.orders import LineSpec, Writing
 from scribe.writing.line_writer import (
     LIMIT_EXTRA_POINTS,
@@ -48,7 +48,7 @@ class Batch:
     """
 
     def __init__(self, model, hand: Hand | None = None):
-        self.model, self.network, self.drawing = model, PointNetwork(model), Drawing.of(model)
+        self.model, self.network, self.drawing = model, network_of(model), Drawing.of(model)
         self.writing: list[Writing] = []
         self.text: Any = None
         self.state: Any = None

@@ -1,4 +1,4 @@
-"""What writes the lines of `sample_batch` and `sample_checked`: prepares texts, deals them out to threads, primes.
+"""What writes the lines of `sample_batch` and `sample_checked`: prepares texts, primes, has lines judged.
 
     writer = LineWriter(["Hello World", "Dear Jon,"], load_model(), bias=1.0)
     writer.write([(7, 0), (7, 1)], judge)
@@ -8,12 +8,8 @@ Letters: N texts, n points of a line, U characters, A alphabet + 1, D numbers of
 
 import dataclasses
 import itertools
-import math
-import os
-import threading
 from collections import deque
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -25,7 +21,7 @@ from scribe.ink.alphabet import fit_to_alphabet, to_one_hot
 from scribe.ink.composing import ComposedInk
 from scribe.network.blas import one_thread
 from scribe.network.config import POINT_SIZE
-from scribe.network.point_network import NetworkState, PointNetwork
+from scribe.network.point_network import LstmBiases, NetworkState, PointNetwork, network_of
 from scribe.writing.sampler import (
     LATE_DOT,
     MAYBE_PASSED,
@@ -43,13 +39,11 @@ from scribe.writing.sampler import (
 # Real handwriting has about 21 pen points a character and rarely more than 36; a line that is not finished after this
 # many has gone astray.
 LIMIT_POINTS_PER_CHARACTER, LIMIT_EXTRA_POINTS = 45, 100
-LINES_PER_GROUP = 256  # lines that one thread writes
-LINES_FOR_TWO_GROUPS = 8  # more lines than this are worth a second thread
 LINES_PRIMED_TOGETHER = 32
 # Lines that have ended are judged so many together, which takes half as long as one by one; fewer where no line waits
 # and the lines to judge are this share of those that are still being written.
 JUDGED_TOGETHER, IDLE_ROWS = 8, 0.25
-ROWS_AHEAD = 8  # fewer rows than this write ahead
+ROWS_AHEAD = 16  # fewer rows than this write ahead
 NO_WEIGHT = 1e-7  # beside weights of about 1 lost in the rounding of float32
 
 Style = tuple[NDArray[Any], str]  # strokes [n, 3], offsets in units of data_scale, and their text
@@ -116,13 +110,13 @@ class LineWriter:
         rewinds=False,
     ):
         self.texts, self.biases, self.hands = list(texts), np.asarray(biases, np.float32), hands
-        self.model, self.network, self.drawing = model, PointNetwork(model), Drawing.of(model)
+        self.model, self.network, self.drawing = model, network_of(model), Drawing.of(model)
         self.tsteps, self.eos_threshold, self.rewinds = tsteps, eos_threshold, rewinds
         self.given = None if initial_states is None else _given_states(initial_states, model, self.network)
         self.prime_strokes, self.prime_text = np.array([[0, 0, model.config.first_pen]], np.float32), ""
         if style is not None:
             self.prime_strokes, self.prime_text = checked_style(style, model.config.alphabet)
-        self._biases: dict[int, NDArray] = {}  # of each hand, by its id
+        self._biases: dict[int, LstmBiases] = {}  # of each hand, by its id
         self.places = len(self.prime_text) + max(map(len, self.texts)) + PLACES_AFTER
 
     def write(self, seeds: Sequence[tuple], judge: Judge) -> None:
@@ -130,32 +124,20 @@ class LineWriter:
 
         Args:
             seeds: of each text.
-            judge: called as lines come to their end, from several threads.
+            judge: called as lines come to their end.
         """
-        # The groups run side by side, each with lines of all lengths, the longest first: at the end, when no line is
-        # left to begin, short ones fill the batch.
+        # The longest first: at the end, when no line is left to begin, short ones fill the batch.
         longest_first = sorted(range(len(self.texts)), key=lambda i: -len(self.texts[i]))
-        count = groups_of(len(self.texts))
-
-        def write_group(members):
-            queue = _Queue(self, [Again(i, seeds[i]) for i in members])
+        with one_thread():
+            self._start = self._common_start()
+            queue = _Queue(self, [Again(i, seeds[i]) for i in longest_first])
             for ended in write_lines(self.network, self.drawing, queue):
                 queue.take(ended)
                 while written := queue.to_judge():
                     again = judge([(line.key[0], self._as_line(line), line) for line in written])
                     queue.judged([line.key[0] for line in written], again)
-                if stopped.is_set() or queue.is_done:
+                if queue.is_done:
                     return
-
-        stopped = threading.Event()
-        with one_thread(), ThreadPoolExecutor(min(count, os.cpu_count() or 1)) as pool:
-            self._start = self._common_start()
-            try:
-                for _ in pool.map(write_group, [longest_first[k::count] for k in range(count)]):
-                    pass
-            except BaseException:  # Ctrl-C, too
-                stopped.set()
-                raise
 
     def limit(self, i):
         """Most points of a text."""
@@ -204,7 +186,7 @@ class LineWriter:
         text = stack_rows([self.line_text(0)])
         for used, point in enumerate(self.prime_strokes[:-1]):
             before = take_rows(network, slice(None))
-            _, phi = self._read(network, point, text)
+            _, phi = _read(self.network, network, point, text)
             if phi[:, len(self.prime_text) :].max() > NO_WEIGHT:
                 return used, before
         return len(self.prime_strokes) - 1, network
@@ -214,17 +196,13 @@ class LineWriter:
         last, the first input."""
         if self.given is not None:
             return [take_rows(self.given, i) for i in which]
-        used, network = self._start
-        states = stack_rows([take_rows(network, 0)] * len(which))
+        used, start = self._start
+        states = stack_rows([take_rows(start, 0)] * len(which))
         if used < len(self.prime_strokes) - 1:
             text = stack_rows([self.line_text(i) for i in which])
             for point in self.prime_strokes[used:-1]:
-                self._read(states, point, text)
+                _read(self.network, states, point, text)
         return [take_rows(states, row) for row in range(len(which))]
-
-    def _read(self, states, point, text):
-        points = np.broadcast_to(point, [len(text.mask), POINT_SIZE])
-        return self.network.step(states, points, text.char_seq, text.mask, text.biases)
 
     def _as_line(self, written):
         """The `Line` of what a row has written, without what it still wrote of the style."""
@@ -237,7 +215,7 @@ class LineWriter:
 
 
 class _Queue:
-    """The lines that a group has to write, each made ready when a row takes it, and those that wait to be judged.
+    """The lines that are to be written, each made ready when a row takes it, and those that wait to be judged.
 
     Rows that would be idle write ahead: tries that will be asked for if the one that is asked for does no better. Of a
     few rows a step takes hardly longer than of one, and tries take their time side by side instead of one after the
@@ -307,6 +285,8 @@ class _Queue:
         for i in numbers:
             del self.asked[i]
         self._ask(again)
+        for i in set(numbers) - self.asked.keys():
+            self.states.pop(i, None)
 
     def _ask(self, again):
         self.asked |= {one.number: one for one in again}
@@ -340,13 +320,21 @@ def _next(again):
     return (again._replace(seed=seed) for seed in again.next_seeds)
 
 
-def hand_biases(hand: Hand | None, network: PointNetwork, model: Any) -> NDArray[np.float32]:
-    """[3, 4H]: the biases of the LSTMs of a HandwritingModel, with what a hand adds to them."""
+def _read(network, states, point, text):
+    """Lets all rows read the same point; returns what `PointNetwork.step` does."""
+    points = np.broadcast_to(point, [len(text.mask), POINT_SIZE])
+    return network.step(states, points, text.char_seq, text.mask, text.biases)
+
+
+def hand_biases(hand: Hand | None, network: PointNetwork, model: Any) -> LstmBiases:
+    """The biases of the LSTMs of a HandwritingModel, with what a hand adds to them, without B."""
     vectors, _ = hand_arrays([hand], [""], model.config.hand_size, 0)
-    return network.biases(model.lstm_biases(vectors))[0]
+    return take_rows(network.biases(model.lstm_biases(vectors)), 0)
 
 
-def row_text(text, places: int, hand: Hand | None, config: Any, biases: NDArray, bias: float, limit: int) -> LineText:
+def row_text(
+    text, places: int, hand: Hand | None, config: Any, biases: LstmBiases, bias: float, limit: int
+) -> LineText:
     """The `LineText` of one row, without B.
 
     Args:
@@ -369,14 +357,6 @@ def row_text(text, places: int, hand: Hand | None, config: Any, biases: NDArray,
 def word_places(text: str) -> list[int]:
     """Where the words of a text begin."""
     return [k for k in range(len(text)) if text[k] != " " and (not k or text[k - 1] == " ")]
-
-
-def groups_of(lines: int) -> int:
-    """In how many groups so many lines are written; as many cores are used at least.
-
-    It must not depend on the machine: it changes the rounding of the products, and with it the lines.
-    """
-    return max(math.ceil(lines / LINES_PER_GROUP), min(2, math.ceil(lines / LINES_FOR_TWO_GROUPS)))
 
 
 def _given_states(initial_states, model, network):

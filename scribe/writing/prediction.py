@@ -15,6 +15,7 @@ from scribe.network.blas import one_thread
 from scribe.network.config import POINT_SIZE
 from scribe.network.point_network import PointNetwork
 from scribe.writing.bias import RESTING, draw_point
+from scribe.writing.sampler import take_rows
 
 POINTS = 700  # of a line, as in figure 11
 
@@ -41,7 +42,7 @@ def predict_lines(
     random = np.random.default_rng(seed)
     noise = np.concatenate([random.standard_normal([points, count, 2]), random.random([points, count, 2])], axis=-1)
     network, resting = PointNetwork(model), RESTING / model.config.data_scale
-    state, biases = network.begin(count), np.repeat(network.biases(model.lstm_biases()), count, axis=0)
+    state, biases = network.begin(count), take_rows(network.biases(model.lstm_biases()), [0] * count)
     no_text, no_mask = np.zeros([count, 1, model.char_vec_len], np.float32), np.zeros([count, 1], np.float32)
     point = np.tile(np.array([0, 0, model.config.first_pen], np.float32), [count, 1])
     written = np.zeros([points, count, 2 * POINT_SIZE], np.float32)

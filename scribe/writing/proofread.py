@@ -60,7 +60,7 @@ def sample_checked(
         seed: as there; try k > 0 (from 0) of a word draws from the numbers of the line, of the word and k.
         attempts: most tries of each word, the first included; a line gets LINE_BUDGET times as many.
         recogniser: finds what is hard to read, see `slips.find_slips`. None: only the attention decides what failed.
-        progress: called with the number of texts that are done, each time that some are; from several threads.
+        progress: called with the number of texts that are done, each time that some are.
 
     Returns:
         the best attempt of each line: the one with the fewest failures of the attention, among those with equally many

@@ -28,8 +28,10 @@ from scribe.files.needed_files import ROOT
 from scribe.ink.alphabet import ALPHABET
 from scribe.ink.strokes import stroke_slices
 from scribe.network.blas import one_thread
+from scribe.network.openvino_graphs import AVAILABLE
 from scribe.network.recurrent import lstm_sequence
 from scribe.network.tf_setup import tf
+from scribe.writing.compiled_reading import CompiledReading
 from scribe.writing.fast_reading import frame_logits
 
 SHIPPED_RECOGNISER = os.path.join(ROOT, "data", "reader.npz")
@@ -145,6 +147,7 @@ class Recogniser(tf.Module):
         self.alphabet = alphabet
         self._seed = seed
         self._variables = {}  # by name, in the order of creation
+        self._compiled = {}, None  # weights, and what reads with them
         self._kernel("convolution0", [5, FEATURES, FILTERS // 2])
         self._kernel("convolution1", [5, FILTERS // 2, FILTERS])
         for k in range(BLOCKS):
@@ -202,8 +205,14 @@ class Recogniser(tf.Module):
     def logits(self, x: NDArray, lengths: NDArray) -> tuple[NDArray[np.float32], NDArray]:
         """What `__call__` returns without dropout, as NumPy arrays and without TensorFlow."""
         weights = {name: variable.numpy() for name, variable in self._variables.items()}
-        with one_thread():
-            return frame_logits(weights, BLOCKS, x, lengths)
+        if not AVAILABLE:
+            with one_thread():
+                return frame_logits(weights, BLOCKS, x, lengths)
+        before, reading = self._compiled
+        if not all(np.array_equal(weights[name], value) for name, value in before.items()) or reading is None:
+            reading = CompiledReading(weights, BLOCKS)
+            self._compiled = {name: value.copy() for name, value in weights.items()}, reading
+        return reading(x, lengths)
 
     def _convolve(self, h, name, lengths, stride=1):
         """[B, T, I] -> [B, T / stride, O], zero after the end of each line."""

@@ -21,7 +21,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from scribe.network.point_network import NetworkState, PointNetwork
+from scribe.network.point_network import LstmBiases, NetworkState, PointNetwork
 from scribe.writing.bias import RESTING, draw_point
 
 # When a line ends, by the mean position of the window in characters; 0 is the last character. When the pen lifts for
@@ -35,9 +35,7 @@ INSIDE_BEFORE = -1.0  # up to here the text goes on
 BEFORE_WORD, INTO_WORD = 3.0, -0.15
 LATE_DOT = set("ij!:")  # as last characters: their dot may stand to the right of all ink; only SURELY_PASSED counts
 PLACES_AFTER = 2  # see `LineText`
-# Rows of a batch. More than ROWS write more points a second only where there are enough to write that the products of
-# MANY_ROWS (scribe/network/point_network.py) are used throughout: with MOST_ROWS, and as many lines.
-ROWS, MOST_ROWS = 32, 128
+ROWS = 64  # of a batch; with more, a second gives hardly more points, and the first lines end later
 
 # ------------------------------------------------------------------------------------------------------------ rows
 
@@ -52,7 +50,7 @@ class LineText(NamedTuple):
     char_seq: Any  # [B, U, A + D]: one-hot text, that of the style in front, and what is known of its characters
     mask: Any  # [B, U]: 1 for characters and the places after them, 0 for padding
     past_end: Any  # [B, U]: number of the place, counted from the last character
-    biases: Any  # [B, 3, 4H]: from `PointNetwork.biases`, with what the hand adds
+    biases: LstmBiases  # with what the hand adds
     bias: Any  # [B, 1]
     passed_at: Any  # [B]: position of the window after which a pen lift may be the last one
     limit: Any  # int [B]: most points
@@ -143,11 +141,10 @@ def write_lines(network: PointNetwork, drawing: Drawing, queue: Any) -> Iterator
             `LineToWrite`, and wants(key), which says whether a line is still to be written. It may be given further
             lines between two lists that are yielded; they are written, too.
     """
-    rows = MOST_ROWS if len(queue) >= MOST_ROWS else ROWS
-    batch = _Batch(network, drawing, rows)
+    batch = _Batch(network, drawing, ROWS)
     while queue or batch.busy:
         batch.drop(lambda key: not queue.wants(key))
-        batch.begin([queue.popleft() for _ in range(min(len(queue), rows - batch.busy))])
+        batch.begin([queue.popleft() for _ in range(min(len(queue), ROWS - batch.busy))])
         if batch.busy:
             yield batch.advance()
 

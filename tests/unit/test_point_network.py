@@ -1,15 +1,15 @@
 """The network one point at a time in NumPy: it is that of the TensorFlow model."""
 
 import types
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
 
 from model import HandwritingModel
-from scribe.network import point_network
 from scribe.network.blas import one_thread
+from scribe.network.openvino_graphs import AVAILABLE
 from scribe.network.point_network import PointNetwork
-from scribe.network.tf_setup import tf
 from scribe.writing.sampler import join_rows, stack_rows, take_rows
 
 pytestmark = pytest.mark.smoke
@@ -25,8 +25,9 @@ def make_model(**sizes):
     return model
 
 
+@pytest.mark.parametrize("compiled", sorted({AVAILABLE, False}))
 @pytest.mark.parametrize("sizes", [{}, {"rnn_size": 40, "kmixtures": 1}, {"hand_size": 4}, {"rnn_size": 3}])
-def test_points_one_by_one_equal_the_whole_sequence(sizes):
+def test_points_one_by_one_equal_the_whole_sequence(sizes, compiled):
     model, rng = make_model(**sizes), np.random.default_rng(1)
     strokes = rng.normal(size=(B, T, 3)).astype(np.float32)
     char_seq = np.eye(6, dtype=np.float32)[rng.integers(1, 6, (B, U))]
@@ -35,10 +36,10 @@ def test_points_one_by_one_equal_the_whole_sequence(sizes):
     hand, glyphs = (rng.normal(size=shape).astype(np.float32) for shape in ((B, D), (B, U, D)))
     glyphs[1, 3:] = 0
     whole = model({"stroke_data": strokes, "char_seq": char_seq, "hand": hand, "glyphs": glyphs})
-    network = PointNetwork(model)
+    network = PointNetwork(model, compiled)
     state, biases = network.begin(B), network.biases(model.lstm_biases(hand))
     if not D:
-        biases = np.repeat(biases, B, axis=0)
+        biases = take_rows(biases, [0] * B)
     text, mask = np.concatenate([char_seq, glyphs], axis=-1), char_seq.any(axis=-1).astype(np.float32)
     M = model.nmixtures
     for t in range(T):
@@ -52,15 +53,13 @@ def test_points_one_by_one_equal_the_whole_sequence(sizes):
     pairs = [(np.asarray(h), np.asarray(c)) for h, c in whole["states"]]
     given = network.given(pairs, np.asarray(whole["kappa"])[:, :, 0], np.asarray(whole["window"]))
     for found, expected in zip(given, state, strict=True):
-        if found is given.inputs:  # the point in them is the next one
-            found, expected = (np.delete(v, np.r_[network._point], axis=1) for v in (found, expected))
         np.testing.assert_allclose(found, expected, atol=1e-5)
 
 
 def test_a_row_that_was_kept_goes_on_as_if_it_had_not_stopped_in_any_row():
     model, rng = make_model(), np.random.default_rng(2)
     network = PointNetwork(model)
-    state, biases = network.begin(2), np.repeat(network.biases(model.lstm_biases()), 2, axis=0)
+    state, biases = network.begin(2), take_rows(network.biases(model.lstm_biases()), [0, 0])
     text, mask = rng.normal(size=(2, U, 6)).astype(np.float32), np.ones((2, U), np.float32)
     points = rng.normal(size=(T, 2, 3)).astype(np.float32)
     network.step(state, points[0], text, mask, biases)
@@ -73,19 +72,39 @@ def test_a_row_that_was_kept_goes_on_as_if_it_had_not_stopped_in_any_row():
         np.testing.assert_allclose(found[row], expected[0], atol=1e-6)
 
 
-@pytest.mark.parametrize("products, error", [(tf.float32, 1e-5), (tf.bfloat16, 0.1)])
-def test_many_rows_are_as_few_ones(monkeypatch, products, error):
-    monkeypatch.setattr(point_network, "faster_products", lambda rows, units: products)
+@pytest.mark.skipif(not AVAILABLE, reason="OpenVINO is not installed")
+@pytest.mark.parametrize("rows", [1, 3, 8, 20, 130])
+def test_compiled_steps_are_those_of_numpy_whatever_rows_there_are(rows):
     model, rng = make_model(rnn_size=40), np.random.default_rng(3)
+    networks = [PointNetwork(model, compiled) for compiled in (True, False)]
+    assert not networks[0]._compiled.bfloat16  # of few weights
+    biases = take_rows(networks[0].biases(model.lstm_biases()), [0] * rows)
+    states = [network.begin(rows) for network in networks]
+    for characters in (U, 3):
+        text, mask = rng.normal(size=(rows, characters, 6)).astype("f4"), np.ones((rows, characters), np.float32)
+        points = rng.normal(size=(rows, 3)).astype(np.float32)
+        found, expected = (n.step(s, points, text, mask, biases) for n, s in zip(networks, states, strict=True))
+        for a, b in zip((*found, *states[0]), (*expected, *states[1]), strict=True):
+            np.testing.assert_allclose(a, b, atol=1e-5)
+
+
+@pytest.mark.skipif(not AVAILABLE, reason="OpenVINO is not installed")
+def test_threads_that_share_a_network_do_not_disturb_one_another():
+    model, rng = make_model(rnn_size=40), np.random.default_rng(4)
     network = PointNetwork(model)
-    biases = np.repeat(network.biases(model.lstm_biases()), point_network.MANY_ROWS, axis=0)
-    text, mask = rng.normal(size=(len(biases), U, 6)).astype(np.float32), np.ones((len(biases), U), np.float32)
-    many, few, point = network.begin(len(biases)), network.begin(1), np.ones([len(biases), 3], np.float32)
-    for _ in range(3):
-        y, phi = network.step(many, point, text, mask, biases)
-        y_few, phi_few = network.step(few, point[:1], text[:1], mask[:1], biases[:1])
-        np.testing.assert_allclose(y[:1], y_few, atol=error)
-        np.testing.assert_allclose(phi[:1], phi_few, atol=error)
+    text, mask = rng.normal(size=(2, 8, U, 6)).astype(np.float32), np.ones((8, U), np.float32)
+    biases = take_rows(network.biases(model.lstm_biases()), [0] * 8)
+    point = np.ones((8, 3), np.float32)
+
+    def write(k, own):
+        state = own.begin(8)
+        return [own.step(state, point, text[k], mask, biases)[0] for _ in range(50)][-1]
+
+    expected = [write(k, network) for k in (0, 1)]
+    with ThreadPoolExecutor(2) as pool:
+        found = list(pool.map(lambda k: write(k, network.for_thread()), (0, 1)))
+    for a, b in zip(found, expected, strict=True):
+        np.testing.assert_allclose(a, b, atol=1e-6)
 
 
 def test_the_threads_of_numpy_are_given_back_when_the_last_one_leaves():

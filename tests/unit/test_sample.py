@@ -11,7 +11,7 @@ import pytest
 from model import HandwritingModel, load_model, split_head
 from sample import contradictions, parse_args, sample, sample_batch, to_one_hot
 from scribe.files.stroke_file import save_strokes
-from scribe.network.point_network import NetworkState
+from scribe.network.point_network import LstmBiases, NetworkState
 from scribe.writing import line_writer, proofread, sampler
 from scribe.writing.bias import COMPONENT_BIAS, STROKE_BIAS, draw_point
 from scribe.writing.failures import Failure
@@ -285,9 +285,7 @@ def primed(texts, model, style):
     """What each of the texts begins with: three h, three c, kappa and window."""
     writer = line_writer.LineWriter(texts, model, np.ones(len(texts)), [None] * len(texts), style=style)
     writer._start = used, _ = writer._common_start()
-    network, states = writer.network, writer.states_of(range(len(texts)))
-    hs = [[state.inputs[columns] for columns in network._outputs] for state in states]
-    return used, [(h, s.cells, s.kappa, s.inputs[network._window]) for h, s in zip(hs, states, strict=True)]
+    return used, writer.states_of(range(len(texts)))
 
 
 STYLE_OF_MANY_LETTERS = (
@@ -300,20 +298,19 @@ def test_priming_lines_together_while_their_texts_have_no_weight_gives_each_the_
     strokes, text = STYLE_OF_MANY_LETTERS
     used, states = primed(["abc", "eeee"], model, (strokes, text))
     assert used == 19  # the window has read a few characters of the forty
-    for (hs, cells, kappa, window), own in zip(states, ("abc", "eeee"), strict=True):
+    for state, own in zip(states, ("abc", "eeee"), strict=True):
         one_hot = to_one_hot(text.strip() + " " + own, None, ALPHABET)[None]
         out = model({"stroke_data": strokes[None, :-1], "char_seq": one_hot})
-        for layer, (h, c) in enumerate(out["states"]):
-            np.testing.assert_allclose(hs[layer], h[0], atol=1e-5)
-            np.testing.assert_allclose(cells[layer], c[0], atol=1e-5)
-        np.testing.assert_allclose(kappa, out["kappa"][0, :, 0], atol=1e-5)
-        np.testing.assert_allclose(window, out["window"][0], atol=1e-5)
+        hs, cs = zip(*out["states"])
+        expected = *hs, *cs, out["window"], out["kappa"][:, :, 0]
+        for found, value in zip(state, expected, strict=True):
+            np.testing.assert_allclose(found, value[0], atol=1e-5)
 
 
 def test_a_text_that_the_attention_sees_early_is_primed_on_its_own(model):
     strokes, _ = STYLE_OF_MANY_LETTERS
     used, states = primed(["abc", "eeee"], model, (strokes, "d"))  # the window has passed it after a few points
-    assert used < 3 and not np.allclose(states[0][1], states[1][1])
+    assert used < 3 and not np.allclose(states[0].c0, states[1].c0)
 
 
 @pytest.mark.smoke
@@ -604,11 +601,10 @@ class ScriptedNetwork:
         self.script = model.script
 
     def begin(self, rows):
-        nothing = np.zeros([rows, 0], np.float32)
-        return NetworkState(nothing, nothing, np.zeros([rows, 1], np.float32))
+        return NetworkState(*[np.zeros([rows, 0], np.float32)] * 7, np.zeros([rows, 1], np.float32))
 
     def biases(self, lstm_biases):
-        return np.zeros([1, 0], np.float32)
+        return LstmBiases(*[np.zeros([1, 0], np.float32)] * 3)
 
     def step(self, state, points, text, mask, biases):
         dx, lift, position = self.script[np.minimum(state.kappa[:, 0].astype(int), len(self.script) - 1)].T
@@ -621,7 +617,7 @@ class ScriptedNetwork:
 @pytest.fixture
 def scripted(monkeypatch):
     """Makes a model that plays a script."""
-    monkeypatch.setattr(line_writer, "PointNetwork", ScriptedNetwork)
+    monkeypatch.setattr(line_writer, "network_of", ScriptedNetwork)
     return ScriptedModel
 
 
