@@ -10,7 +10,7 @@ from scribe.files.needed_files import ROOT, needed_files
 PACKAGE = "scribe-1.0"  # the suite as pip takes it; its folder in the bucket is named after its content
 NEEDS = [
     *("numpy", "matplotlib", "pillow", "tqdm", "tensorboard"),
-    *("anyascii", "pyphen", "svgelements", "tinycss2", "cssselect2", "threadpoolctl"),
+    *("anyascii", "pyphen", "svgelements", "tinycss2", "cssselect2", "threadpoolctl", "openvino"),
     *("google-cloud-storage>=2.10", "google-api-core", "google-auth", "google-resumable-media", "requests", "urllib3"),
 ]
 COMMANDS = ("train.py", "sample.py")  # what the container runs
