@@ -23,6 +23,7 @@ back belongs to the character that it stands over.
 import dataclasses
 
 import numpy as np
+from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import ArrayLike, NDArray
 
 from scribe.console import shortened
@@ -143,10 +144,10 @@ def _forward(phis, total, lifts, joined):
     costs = [leaps + (np.arange(reach) > 0)[:, None] * joined, leaps]
     came_from = np.zeros((n, C), np.int8)
     running = score[0]
-    before = np.full((reach, C), -np.inf)
+    padded = np.full(reach - 1 + C, -np.inf)
+    before = sliding_window_view(padded, C)[::-1]  # [reach, C]: the scores, moved by 0, 1, ... characters
     for t in range(1, n):
-        for k in range(reach):
-            before[k, k:] = running[: C - k]
+        padded[reach - 1 :] = running
         candidates = before - costs[int(lifts[t - 1])]
         came_from[t] = candidates.argmax(axis=0)
         running = candidates.max(axis=0) + score[t]

@@ -22,8 +22,8 @@ from scribe.ink.words import Segment
 
 HAND_CANDIDATES = 20  # the line that sets the hand of a letter is the longest of its first 20
 INDENT = 0.9  # x-heights for each space that a line begins with
-# Segments written at a time: two groups of the sampler. With the attention of each point, a segment takes a
-# hundred times the memory of its strokes, so a long job goes in parts.
+# Segments written at a time. With the attention of each point, a segment takes a hundred times the memory of its
+# strokes, so a long job goes in parts.
 SEGMENTS_AT_A_TIME = 256
 
 
