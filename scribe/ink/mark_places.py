@@ -27,6 +27,7 @@ ASIDE_COST, UPWARDS_COST, SMALLER_COST, TOUCHING_COST = 1.6, 0.7, 0.8, 14.0
 UNDER_ITS_LETTER_COST = 1.2  # of a mark over a letter that has ink of it above itself: the letter is larger than usual
 TALL_MARK = 0.88  # size of a mark over a tall letter
 DOT_APART = 0.22  # between the two dots of a diaeresis, at least
+BAR_OF_H, LEAST_WIDTH_OF_H = 0.77, 0.7  # height of the bar of a Ħ, as a share; x-heights
 
 
 @dataclasses.dataclass
@@ -81,6 +82,14 @@ class Letter:
         if self.character in CAPITALS:
             return float(np.percentile(near, 8))
         return float(near[np.argmin(np.abs(near - self.top_x))])
+
+    def cross_height(self) -> float:
+        """The height at which its ink leads farthest to the side, such as the bar of a t; 1 of a stem alone."""
+        height, x = -self.ink[:, 1], self.ink[:, 0]
+        levels = np.arange(0.6, 1.6, 0.1)
+        inside = [np.abs(height - level) < 0.15 for level in levels]
+        widths = [np.ptp(x[own]) if own.any() else 0.0 for own in inside]
+        return float(levels[int(np.argmax(widths))]) if max(widths) > 0.3 else 1.0
 
     def joined(self, other: "Letter | None") -> "Letter":
         """This letter and the one after it as one."""
@@ -149,6 +158,7 @@ def place_mark(
         asides = (0.0, 0.1, -0.1, 0.2, -0.2)
     else:
         asides, ups, smaller = (0.0, 0.06, -0.06), (0.0, 0.12, -0.12), (1.0, 0.85, 0.7, 0.55)
+        smaller = smaller[:2] if mark == "slash" else smaller  # a shorter one is within its letter
     best = (np.inf, strokes)
     for shrink, up, aside in itertools.product(smaller, ups, asides):
         placed = [stroke * (size * shrink) + [x + aside, -(height + up)] for stroke in strokes]
@@ -194,10 +204,29 @@ def _anchor(mark, letter):
         return middle, letter.bottom if attached else min(letter.bottom, max(deep, -1.4)) - 0.16
     if mark == "slash":
         return (letter.left + letter.right) / 2, letter.top / 2
-    height = {"t": 0.62, "T": 1.0, "D": 1.0, "L": 1.0, "l": 1.08, "H": 1.5, "g": -0.5}.get(letter.character, 1.55)
+    height = _height_through(letter)
     if letter.character == "H":
-        return (letter.left + letter.right) / 2, height
+        return letter.left + _width_of_h(letter) / 2, height
     return letter.stem_at(height), height
+
+
+def _height_through(letter):
+    """The height of a bar or short slash through a letter; capitals and ascenders are of any height."""
+    low, top = letter.bottom, letter.top
+    if letter.character == "H":  # between its own bar and its upper end
+        return low + BAR_OF_H * (top - low)
+    if letter.character in CAPITALS or letter.character == "l":
+        return (low + top) / 2
+    if letter.character == "t":  # well below its own bar
+        return float(np.clip(0.55 * letter.cross_height(), 0.35, 0.62))
+    if letter.character == "g":
+        return -0.5
+    return (low + 1.0 + top) / 2  # in the middle of what is above the small letters
+
+
+def _width_of_h(letter):
+    """The width of an H, also of one whose second stem was taken for the next letter's."""
+    return max(letter.right - letter.left, LEAST_WIDTH_OF_H)
 
 
 def _made_of(mark, letter, rng, pace, own_ink):
@@ -206,7 +235,7 @@ def _made_of(mark, letter, rng, pace, own_ink):
         half = np.array([(letter.right - letter.left) / 2 + 0.14, letter.top / 2 + 0.16])
         return draw([Way(np.array([half, -half]), False)], rng, pace)
     if mark == "bar" and letter.character == "H":
-        half = (letter.right - letter.left) / 2 + 0.15
+        half = _width_of_h(letter) / 2 + 0.15
         return draw([Way(np.array([[-half, 0.0], [half, 0.02]]), False)], rng, pace)
     shape = MARKS[mark]
     if all(len(way.corners) == 1 for way in shape) and own_ink["dot"]:

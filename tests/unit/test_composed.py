@@ -5,6 +5,7 @@ import pytest
 
 from scribe.ink.composed import base_letter, compose_text, is_composed, recipe_of
 from scribe.ink.composing import compose_ink
+from scribe.ink.mark_places import Letter, place_mark
 from scribe.ink.shapes import MARKS, SIGNS, draw
 from scribe.ink.strokes import stroke_slices
 from writing_helpers import write_text
@@ -95,6 +96,39 @@ def test_the_ring_of_a_degree_does_not_touch_its_letter():
         ink = composed(text, slant=0.3)
         ring, letters = ink.points[ink.added, :2], ink.points[~ink.added, :2]
         assert np.sqrt(((ring[:, None] - letters[None]) ** 2).sum(axis=2)).min() > 0.25 * 1.5
+
+
+@pytest.mark.parametrize("stretch", [0.75, 1.0, 1.3])
+@pytest.mark.parametrize(
+    ("c", "lowest", "highest"), [("Đ", 0.4, 0.6), ("Ŧ", 0.4, 0.6), ("Ł", 0.4, 0.6), ("ł", 0.4, 0.6), ("Ħ", 0.65, 0.9)]
+)
+def test_a_bar_crosses_a_letter_at_its_own_height_however_tall_that_is(c, lowest, highest, stretch):
+    composition = compose_text(f"no{c}mane on")
+    strokes, index = write_text(composition.base)
+    strokes[index == 2, 1] *= stretch
+    ink = compose_ink(composition, strokes, np.eye(len(composition.base))[index], np.random.default_rng(0))
+    letter, bar = (ink.points[(ink.index == 2) & (ink.added == added), 1] for added in (False, True))
+    assert lowest < bar.mean() / letter.min() < highest
+
+
+@pytest.mark.parametrize("top", [1.7, 2.1, 2.7])
+def test_the_bar_of_an_ascender_is_between_the_small_letters_and_its_upper_end(top):
+    composition = compose_text("nođmane on")
+    strokes, index = write_text(composition.base)
+    tall = (index == 2) & (strokes[:, 1] < -1.5)  # an x-height is 1.5
+    strokes[tall, 1] *= top / 2.1
+    ink = compose_ink(composition, strokes, np.eye(len(composition.base))[index], np.random.default_rng(0))
+    height = -ink.points[(ink.index == 2) & ink.added, 1].mean() / ink.metrics.x_height
+    assert 1.2 < height < top - 0.15
+
+
+def test_the_slash_of_a_wide_letter_ends_outside_it_though_its_neighbours_are_near():
+    turn = np.linspace(0, 2 * np.pi, 40)
+    ring = np.column_stack([0.75 * np.cos(turn), -0.5 + 0.5 * np.sin(turn)])
+    beside = [np.column_stack([np.full(9, x), np.linspace(-1.1, 0.1, 9)]) for x in (-0.9, 0.9)]
+    own = [np.ones(40, bool), np.zeros(9, bool), np.zeros(9, bool)]
+    (slash,) = place_mark("slash", Letter("o", ring), [ring, *beside], own, np.random.default_rng(0), 1.0, {})
+    assert slash[:, 1].min() < -1.0 and slash[:, 1].max() > 0.0
 
 
 def test_marks_do_not_touch_an_ascender_beside_them():
