@@ -14,6 +14,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from scribe.ink.point_characters import assign_characters
+from scribe.writing.capital_i import find_dotted_stems
 from scribe.writing.failures import MISREAD, Failure
 from scribe.writing.gaps import find_gaps
 from scribe.writing.levels import find_raised
@@ -44,20 +45,23 @@ def find_slips(lines: Sequence, recogniser: Recogniser) -> list[list[Slip]]:
     found = []
     for line, shares in zip(lines, recogniser.frame_shares([line.strokes for line in lines]), strict=True):
         index = assign_characters(line.strokes, line.phis, line.text)
+        dotted = find_dotted_stems(line, index)
+        places = {failure.start for failure in dotted}
         shapes = find_marks(line, index) + find_gaps(line, index) + find_raised(line, index)
+        shapes = dotted + [failure for failure in shapes if failure.start not in places]
         slips = [Slip(failure, SHAPE_WEIGHT, True) for failure in shapes]
         if recogniser.knows(line.text):
-            slips += _misread(line.text, other_readings(shares, line.text, recogniser.alphabet))
+            slips += _misread(line.text, other_readings(shares, line.text, recogniser.alphabet), places)
         found.append(sorted(slips, key=lambda slip: slip.failure.start))
     return found
 
 
-def _misread(text, readings):
-    """The slips of other readings: the best of each word, or of the space before it."""
+def _misread(text, readings, but):
+    """The slips of other readings: the best of each word, or of the space before it; not those at the places `but`."""
     best: dict[int, tuple] = {}
     for reading in readings:
-        if reading.gain > WANTED_GAIN:
-            start = min(reading.start, len(text) - 1)
+        start = min(reading.start, len(text) - 1)
+        if reading.gain > WANTED_GAIN and start not in but:
             word = text.count(" ", 0, start + 1)
             if word not in best or reading.gain > best[word][0].gain:
                 best[word] = reading, start

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from scribe.writing.failures import MERGED, MISREAD, RAISED, STRAY_MARK, TOO_SMALL, Failure
+from scribe.writing.capital_i import find_dotted_stems
 from scribe.writing.gaps import find_gaps
 from scribe.writing.levels import find_raised
 from scribe.writing.marks import find_marks
@@ -98,6 +99,41 @@ def test_a_letter_or_digit_that_does_not_come_down_to_the_line_is_raised(text, u
 
 def test_a_stray_mark_is_told_with_its_letter():
     assert Failure(STRAY_MARK, 4, 5).describe("so wild") == 'a dot too many at the "i" of "wild"'
+
+
+def capital_i(*more):
+    """The line "oh I do", its I a stem of 2 x-heights with further strokes ((x, y), (x, y)) from its middle."""
+    line, index = line_of("oh I do", *(((over("oh I do", 3) + x, y, dx, dy), 3) for x, y, dx, dy in more))
+    own = np.flatnonzero((index == 3) & (np.arange(len(index)) < index.tolist().index(5)))
+    line.strokes[own, 0] = line.strokes[own, 0].mean() + np.linspace(0.1, 0, len(own))
+    line.strokes[own, 1] = np.linspace(-2.2, -0.4, len(own))
+    return line, index
+
+
+@pytest.mark.parametrize(
+    ("more", "instead"),
+    [
+        ([], None),
+        ([(0, 0.0, 0.05, 0.08)], "!"),
+        ([(-0.3, 0.0, 0.6, 0.1)], "!"),
+        ([(0, 2.5, 0.02, 0.1)], "i"),
+        ([(-0.4, 0.0, 0.8, 0.0), (-0.4, 2.2, 0.8, 0.0)], None),  # two bars
+        ([(0, 0.0, 0.05, 0.08), (-0.4, 2.2, 0.8, 0.0)], None),  # a bar above
+        ([(-0.4, 0.4, 0.8, 0.0)], None),  # touches the stem
+        ([(-1.2, 0.0, 0.1, 0.1)], None),  # beside it
+    ],
+)
+def test_an_i_of_a_stem_and_a_dot_reads_as_another_sign(more, instead):
+    line, index = capital_i(*more)
+    assert find_dotted_stems(line, index) == ([Failure(MISREAD, 3, 4, instead)] if instead else [])
+
+
+def test_the_dot_of_an_i_is_told_once(monkeypatch):
+    line, index = capital_i((0, 0.0, 0.05, 0.08))
+    line.text = line.text.replace("h", "l")
+    monkeypatch.setattr("scribe.writing.slips.assign_characters", lambda *_: index)
+    slips = find_slips([line], KnownShares(shares_of("ol I do", {3: ("O", 0.9)})))[0]
+    assert [(s.failure, s.warned) for s in slips] == [(Failure(MISREAD, 3, 4, "!"), True)]
 
 
 # ------------------------------------------------------------------------------------------------------------ readings
