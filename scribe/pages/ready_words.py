@@ -12,7 +12,17 @@ from numpy.typing import NDArray
 
 from scribe.ink.composed import base_letter
 from scribe.ink.measure import Metrics, measure_line, straighten
-from scribe.ink.typical import CAPITALS, DIGIT_HEIGHT, DIGITS, LARGE_ON_BASELINE, TALL_HEIGHT
+from scribe.ink.typical import (
+    CAPITALS,
+    DESCENDING,
+    DIGIT_HEIGHT,
+    DIGITS,
+    DOTTED,
+    LARGE_ON_BASELINE,
+    SMALL,
+    TALL,
+    TALL_HEIGHT,
+)
 from scribe.ink.words import Segment, split_words
 from scribe.pages.page_style import WORD_SPACE, PageStyle
 
@@ -25,11 +35,13 @@ MIN_GAP, MAX_GAP = 0.4, 1.6
 # a number or a word in capitals whose height differs from the usual one by more than OFF_HEIGHT is resized towards it.
 OFF_BASELINE, MOST_MOVED = 0.15, 0.8
 OFF_HEIGHT, MAX_RESIZING = 0.2, 1.3
-# A word whose small letters are larger than those of its hand by more than a factor exp(EVEN) is brought that near. The
-# network begins a line in a size of its own, often a large one, and finds that of the hand after some words; on a page,
-# where such beginnings come to stand within lines, that looks as if words were shouted. Words that measure small are
-# left alone: of "to" and "of" little tells the x-height. So many letters say half.
-EVEN, MAX_EVENING, HALF_SURE_LETTERS = 0.06, 1.6, 1.0
+# The network begins a line in a size of its own, often a large one, and finds that of the hand after some words; on a
+# page, where such beginnings come to stand within lines, that looks as if words were shouted. So words are brought to
+# the size of their hand: a stretch of a segment (NEAR letters on each side) all the way, and a word that differs from
+# its stretch by more than a factor exp(EVEN) that near. The size of a letter is its height beside what it usually is in
+# this hand, of which USUAL_LETTERS letters say half; so many letters of a word, or of a stretch, say half of its size.
+EVEN, MAX_EVENING, NEAR, HALF_SURE_WORD, HALF_SURE_STRETCH = 0.06, 1.6, 5.0, 1.0, 1.0
+USUAL_LETTERS, LARGEST_AWAY = 2.0, 0.4  # of a letter counts no more than so much, as a logarithm
 
 
 @dataclasses.dataclass
@@ -39,6 +51,7 @@ class Hand:
     x_height: float
     slant: float
     word_space: float
+    heights: dict[str, float] = dataclasses.field(default_factory=dict)  # logarithms, of characters that it has
 
 
 @dataclasses.dataclass
@@ -109,12 +122,37 @@ def _hand(segments, measured):
         x_height = max(float(np.median([np.ptp(np.asarray(s.points)[:, 1]) for s in segments])), 1e-3)
     leaning = [m for m in measured if m.downs > 0]
     slant = _weighted_median([m.slant for m in leaning], [m.downs for m in leaning]) if leaning else 0.0
-    gaps = []
+    gaps, heights = [], {}
     for segment, m in zip(segments, measured, strict=True):
-        bodies = [_body(points, x_height) for points, _ in _flat_words(segment, m, m.slant)]
+        words = list(_flat_words(segment, m, m.slant))
+        bodies = [_body(points, x_height) for points, _ in words]
         gaps += [(after[0] - before[1]) / x_height for before, after in zip(bodies, bodies[1:])]
+        for points, word in words:
+            for c, height in _letter_heights(points, word, m.x_height or x_height):
+                heights.setdefault(c, []).append(height)
     space = float(np.clip(np.median(gaps), 0.6 * WORD_SPACE, 1.6 * WORD_SPACE)) if len(gaps) >= 3 else WORD_SPACE
-    return Hand(x_height, slant, space)
+    usual = {
+        c: (sum(found) + USUAL_LETTERS * np.log(_usual_height(c))) / (len(found) + USUAL_LETTERS)
+        for c, found in heights.items()
+    }
+    return Hand(x_height, slant, space, usual)
+
+
+def _usual_height(c):
+    """In x-heights."""
+    if c in DESCENDING:
+        return TALL_HEIGHT
+    return DIGIT_HEIGHT if c in DIGITS else TALL_HEIGHT if c in TALL else 1.0
+
+
+def _letter_heights(points, word, unit):
+    """(character, logarithm of the height of its ink in x-heights) of the letters and digits of a word; not of those
+    with dots, of which a part stands apart."""
+    for u, c in enumerate(word.text):
+        if c in CAPITALS or c in DIGITS or (c in SMALL | TALL | DESCENDING and c not in DOTTED):
+            y = points[word.index == u, 1]
+            if len(y) >= 4 and np.ptp(y) > 0:
+                yield c, float(np.log(np.ptp(y) / unit))
 
 
 def _weighted_median(values, weights):
@@ -153,22 +191,24 @@ def _ready_words(segment, metrics, hand, style, force=False):
             scale *= float(np.clip((hand.x_height / metrics.x_height) ** trust, 1 / MAX_SCALING, MAX_SCALING))
         trust = metrics.downs / (metrics.downs + SURE_DOWNS)
         slant += float(np.clip(trust * (hand.slant - metrics.slant), -MAX_SHEARING, MAX_SHEARING))
-    words, before, first = [], None, 0
     space = hand.word_space * style.x_height_mm
     # Several pieces of a word, or several words, that could not be told apart count for their first one.
     force = force or any(joint != " " for joint in segment.joints)
-    for points, word in _flat_words(segment, metrics, slant, style.straighten, force):
+    flat = list(_flat_words(segment, metrics, slant, style.straighten, force))
+    inks = []
+    for points, word in flat:
         points[:, :2] *= scale
-        if style.straighten:
-            points = _settled(points, word, style.x_height_mm)
+        inks.append(_settled(points, word, style.x_height_mm) if style.straighten else points)
+    sizes = _sizes(inks, [word for _, word in flat], hand, style.x_height_mm) if style.straighten else [1.0] * len(flat)
+    words, before, first = [], None, 0
+    for points, (_, word), size in zip(inks, flat, sizes, strict=True):
         left, right = _body(points, style.x_height_mm)
         gap = None
         if before is not None:
             gap = float(np.clip(left - before, MIN_GAP * space, MAX_GAP * space))
         before = right
-        if style.straighten:
-            points = _evened(points, word, style.x_height_mm)
-            left, right = _body(points, style.x_height_mm)
+        points[:, :2] /= size
+        left, right = left / size, right / size
         edge = float(points[:, 0].min())
         points[:, 0] -= edge
         width = float(points[:, 0].max())
@@ -183,20 +223,28 @@ def _ready_words(segment, metrics, hand, style, force=False):
     return words
 
 
-def _evened(points, word, unit):
-    """A word no larger than its hand writes; `unit` is the x-height that it should have."""
-    if not any(base_letter(c).islower() for c in word.text):  # numbers and capitals: see `_settled`
-        return points
-    measured = measure_line(points, word.text, word.index)
-    if not measured.x_height:
-        return points
-    away = np.log(measured.x_height / unit) * measured.letters / (measured.letters + HALF_SURE_LETTERS)
-    if away <= EVEN:
-        return points
-    edge = [points[:, 0].min(), 0.0]
-    points = points.copy()
-    points[:, :2] = edge + (points[:, :2] - edge) / min(np.exp(away - EVEN), MAX_EVENING)
-    return points
+def _sizes(inks, words, hand, unit):
+    """How much larger each word is than its hand writes, as far as it is to be made even; `unit` is the x-height that
+    it should have."""
+    away, place, whose = [], [], []
+    start = 0
+    for k, (points, word) in enumerate(zip(inks, words, strict=True)):
+        for c, height in _letter_heights(points, word, unit):
+            away.append(float(np.clip(height - hand.heights.get(c, height), -LARGEST_AWAY, LARGEST_AWAY)))
+            whose.append(k)
+            place.append(start + 0.5 * len(word.text))
+        start += len(word.text) + 1
+    away, place, whose = np.array(away), np.array(place), np.array(whose, int)
+    sizes, start = [], 0
+    for k, word in enumerate(words):
+        near = np.exp(-0.5 * ((place - start - 0.5 * len(word.text)) / NEAR) ** 2)
+        own = away[whose == k]
+        stretch = float((near * away).sum() / (near.sum() + HALF_SURE_STRETCH))
+        more = float((own - stretch).sum() / (len(own) + HALF_SURE_WORD))
+        more = float(np.sign(more) * max(abs(more) - EVEN, 0.0))
+        sizes.append(float(np.clip(np.exp(stretch + more), 1 / MAX_EVENING, MAX_EVENING)))
+        start += len(word.text) + 1
+    return sizes
 
 
 def _settled(points, word, unit):

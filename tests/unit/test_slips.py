@@ -5,8 +5,8 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from scribe.writing.failures import MERGED, MISREAD, RAISED, STRAY_MARK, TOO_SMALL, Failure
 from scribe.writing.capital_i import find_dotted_stems
+from scribe.writing.failures import MERGED, MISREAD, RAISED, STRAY_MARK, TOO_SMALL, Failure
 from scribe.writing.gaps import find_gaps
 from scribe.writing.levels import find_raised
 from scribe.writing.marks import find_marks
