@@ -21,6 +21,8 @@ from scribe.ink.strokes import checked_strokes, stroke_ends
 from scribe.ink.written_text import WrittenText
 
 NO_GAP = -0.35  # a gap in characters: where ink overlaps by more than this, words are left together
+# What ends a word and belongs to it, and what it costs, as a gap in characters, to begin the next word with it.
+ENDS_WORD, END_COST = frozenset(",.;:!?"), 2.0
 
 
 @dataclasses.dataclass
@@ -126,6 +128,10 @@ def _choose_cuts(points, index, text, *, known, lifts, skip):
     position = index[lifts] + 0.5
     doubt = 0.55 if known else 0.12  # gap, in characters, that one character of distance is worth
     scores = gaps[None, :] - doubt * np.maximum(np.abs(position[None, :] - np.array(spaces)[:, None]) - 1.0, 0.0)
+    for s, space in enumerate(spaces):
+        if known and text[space - 1] in ENDS_WORD:  # it stands as near to the next word at times
+            own = [bool((index[a : b + 1] == space - 1).any()) for a, b in zip(starts[1:], ends[1:])]
+            scores[s] -= END_COST * np.array(own)
     S, C = scores.shape
     best = np.full((S + 1, C + 1), 0.0)  # best[s, c]: the first s spaces within the first c lifts
     for s in range(1, S + 1):

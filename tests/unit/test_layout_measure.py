@@ -154,6 +154,17 @@ def test_attention_that_runs_ahead_or_behind_does_not_move_strokes_to_the_neighb
     assert [len(word.points) for word in words] == lengths
 
 
+@pytest.mark.parametrize("ends", ",.!")
+def test_what_ends_a_word_stays_with_it_where_it_stands_nearer_to_the_next(ends):
+    text = f"one crooked{ends} full one"
+    strokes, index = write_text(text)
+    strokes[index == text.index(ends), 0] += 2.4
+    words = split_words(Segment(text, strokes, index))
+    assert [len(word.points) for word in words] == [
+        np.isin(index, range(a, a + len(w))).sum() for w, a in _words_of(text)
+    ]
+
+
 def _words_of(text):
     first = 0
     for word in text.split():
