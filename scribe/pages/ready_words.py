@@ -40,7 +40,8 @@ OFF_HEIGHT, MAX_RESIZING = 0.2, 1.3
 # the size of their hand: a stretch of a segment (NEAR letters on each side) all the way, and a word that differs from
 # its stretch by more than a factor exp(EVEN) that near. The size of a letter is its height beside what it usually is in
 # this hand, of which USUAL_LETTERS letters say half; so many letters of a word, or of a stretch, say half of its size.
-EVEN, MAX_EVENING, NEAR, HALF_SURE_WORD, HALF_SURE_STRETCH = 0.06, 1.6, 5.0, 1.0, 1.0
+# In all, a word is shrunk by MAX_EVENING after its line was scaled, and grows by MAX_GROWING, at most.
+EVEN, NEAR, HALF_SURE_WORD, HALF_SURE_STRETCH, MAX_EVENING, MAX_GROWING = 0.06, 5.0, 1.0, 1.0, 1.6, 1.4
 USUAL_LETTERS, LARGEST_AWAY = 2.0, 0.4  # of a letter counts no more than so much, as a logarithm
 
 
@@ -199,7 +200,10 @@ def _ready_words(segment, metrics, hand, style, force=False):
     for points, word in flat:
         points[:, :2] *= scale
         inks.append(_settled(points, word, style.x_height_mm) if style.straighten else points)
-    sizes = _sizes(inks, [word for _, word in flat], hand, style.x_height_mm) if style.straighten else [1.0] * len(flat)
+    sizes = [1.0] * len(flat)
+    if style.straighten:
+        least = min(scale * hand.x_height / style.x_height_mm / MAX_GROWING, 1.0)
+        sizes = [max(size, least) for size in _sizes(inks, [word for _, word in flat], hand, style.x_height_mm)]
     words, before, first = [], None, 0
     for points, (_, word), size in zip(inks, flat, sizes, strict=True):
         left, right = _body(points, style.x_height_mm)
@@ -242,7 +246,7 @@ def _sizes(inks, words, hand, unit):
         stretch = float((near * away).sum() / (near.sum() + HALF_SURE_STRETCH))
         more = float((own - stretch).sum() / (len(own) + HALF_SURE_WORD))
         more = float(np.sign(more) * max(abs(more) - EVEN, 0.0))
-        sizes.append(float(np.clip(np.exp(stretch + more), 1 / MAX_EVENING, MAX_EVENING)))
+        sizes.append(float(np.clip(np.exp(stretch + more), 1 / MAX_GROWING, MAX_EVENING)))
         start += len(word.text) + 1
     return sizes
 
