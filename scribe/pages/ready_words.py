@@ -43,6 +43,7 @@ OFF_HEIGHT, MAX_RESIZING = 0.2, 1.3
 # In all, a word is shrunk by MAX_EVENING after its line was scaled, and grows by MAX_GROWING, at most.
 EVEN, NEAR, HALF_SURE_WORD, HALF_SURE_STRETCH, MAX_EVENING, MAX_GROWING = 0.06, 5.0, 1.0, 1.0, 1.6, 1.4
 USUAL_LETTERS, LARGEST_AWAY = 2.0, 0.4  # of a letter counts no more than so much, as a logarithm
+SIZED = (SMALL | TALL | DESCENDING) - DOTTED
 
 
 @dataclasses.dataclass
@@ -150,7 +151,7 @@ def _letter_heights(points, word, unit):
     """(character, logarithm of the height of its ink in x-heights) of the letters and digits of a word; not of those
     with dots, of which a part stands apart."""
     for u, c in enumerate(word.text):
-        if c in CAPITALS or c in DIGITS or (c in SMALL | TALL | DESCENDING and c not in DOTTED):
+        if c.isalnum() and c in SIZED:
             y = points[word.index == u, 1]
             if len(y) >= 4 and np.ptp(y) > 0:
                 yield c, float(np.log(np.ptp(y) / unit))
