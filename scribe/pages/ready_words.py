@@ -231,24 +231,24 @@ def _ready_words(segment, metrics, hand, style, force=False):
 def _sizes(inks, words, hand, unit):
     """How much larger each word is than its hand writes, as far as it is to be made even; `unit` is the x-height that
     it should have."""
-    away, place, whose = [], [], []
-    start = 0
-    for k, (points, word) in enumerate(zip(inks, words, strict=True)):
-        for c, height in _letter_heights(points, word, unit):
-            away.append(float(np.clip(height - hand.heights.get(c, height), -LARGEST_AWAY, LARGEST_AWAY)))
-            whose.append(k)
-            place.append(start + 0.5 * len(word.text))
-        start += len(word.text) + 1
-    away, place, whose = np.array(away), np.array(place), np.array(whose, int)
-    sizes, start = [], 0
-    for k, word in enumerate(words):
-        near = np.exp(-0.5 * ((place - start - 0.5 * len(word.text)) / NEAR) ** 2)
+    lengths = np.array([len(word.text) for word in words])
+    middles = np.cumsum(lengths + 1) - 0.5 * lengths  # of words, in characters
+    letters = np.array(
+        [
+            (k, np.clip(height - hand.heights.get(c, height), -LARGEST_AWAY, LARGEST_AWAY))
+            for k, (points, word) in enumerate(zip(inks, words, strict=True))
+            for c, height in _letter_heights(points, word, unit)
+        ]
+    ).reshape(-1, 2)
+    whose, away = letters[:, 0].astype(int), letters[:, 1]
+    sizes = []
+    for k, middle in enumerate(middles):
+        near = np.exp(-0.5 * ((middles[whose] - middle) / NEAR) ** 2)
         own = away[whose == k]
         stretch = float((near * away).sum() / (near.sum() + HALF_SURE_STRETCH))
         more = float((own - stretch).sum() / (len(own) + HALF_SURE_WORD))
         more = float(np.sign(more) * max(abs(more) - EVEN, 0.0))
         sizes.append(float(np.clip(np.exp(stretch + more), 1 / MAX_GROWING, MAX_EVENING)))
-        start += len(word.text) + 1
     return sizes
 
 
