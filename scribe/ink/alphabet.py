@@ -1,9 +1,12 @@
 """Text as the network takes it: the alphabet, one-hot rows, the closest known characters. NumPy alone."""
 
+import re
 import unicodedata
 
 import numpy as np
 from numpy.typing import NDArray
+
+from scribe.console import UsageError
 
 ALPHABET = " !\"#%&'()*+,-./0123456789:;?ABCDEFGHIJKLMNOPQRSTUVWXYZ[]abcdefghijklmnopqrstuvwxyz"
 
@@ -21,6 +24,17 @@ def to_one_hot(s: str, ascii_steps: int | None = None, alphabet: str = ALPHABET)
     indices = [alphabet.find(c) + 1 for c in s[:steps]]
     one_hot[np.arange(len(indices)), indices] = 1.0
     return one_hot
+
+
+_SURROGATE = re.compile("[\ud800-\udfff]")
+
+
+def check_characters(text: str) -> None:
+    """Raises UsageError where a text has half of a character: such a text is damaged, and could not be saved."""
+    half = _SURROGATE.search(text)
+    if half:
+        where = ascii(text[max(0, half.start() - 10) : half.end() + 10])
+        raise UsageError(f"the text has half of a character (a lone surrogate), near {where}: it is not whole Unicode.")
 
 
 # Characters without a decomposition in Unicode: those that people paste from a word processor, and a few letters.
@@ -41,7 +55,11 @@ def fit_to_alphabet(text: str, alphabet: str = ALPHABET) -> tuple[str, dict[str,
     Returns:
         (fitted text, replaced, dropped): replaced maps every character that was written as a close one to what stands
         for it; dropped lists the characters that were left out, each once, in order.
+
+    Raises:
+        UsageError: the text has half of a character.
     """
+    check_characters(text)
     fitted, replaced, dropped = [], {}, []
     for c in text:
         if c in alphabet:

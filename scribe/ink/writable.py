@@ -14,7 +14,7 @@ import functools
 import re
 import unicodedata
 
-from scribe.ink.alphabet import ALPHABET, CLOSEST
+from scribe.ink.alphabet import ALPHABET, CLOSEST, check_characters
 from scribe.ink.composed import is_composed
 
 # Characters that stand for others of about the same shape or meaning. A substitute may need another one in its turn;
@@ -71,6 +71,9 @@ def fit_text(text: str, alphabet: str = ALPHABET) -> Fitted:
         text: any text; white space of any kind is a space, and what cannot be seen (zero-width characters, soft
             hyphens, control characters) is nothing.
         alphabet: of the network.
+
+    Raises:
+        UsageError: the text has half of a character, a lone surrogate.
     """
     text = clean(text)
     fitted = Fitted("")
@@ -103,12 +106,15 @@ def fit_text(text: str, alphabet: str = ALPHABET) -> Fitted:
 
 
 def clean(text: str) -> str:
-    """A text in composed Unicode (NFC) without what cannot be seen; white space of any kind becomes spaces."""
+    """A text in composed Unicode (NFC) without what cannot be seen; white space of any kind becomes spaces.
+
+    Raises:
+        UsageError: it has half of a character.
+    """
+    check_characters(text)
     text = _MODIFIERS.sub("", _TERMINAL_COLOURS.sub("", unicodedata.normalize("NFC", text)))
     seen = (
-        " " if c.isspace() or unicodedata.category(c) == "Cc" else c
-        for c in text
-        if unicodedata.category(c) not in ("Cf", "Cs", "Co", "Cn")
+        " " if c.isspace() or unicodedata.category(c) == "Cc" else c for c in text if unicodedata.category(c) != "Cf"
     )
     return "".join(seen)
 

@@ -2,6 +2,8 @@
 
 import pytest
 
+from scribe.console import UsageError
+from scribe.ink.alphabet import fit_to_alphabet
 from scribe.ink.composed import compose_text
 from scribe.ink.writable import clean, fit_text, foreign_scripts, transliterate
 
@@ -64,6 +66,19 @@ def test_letters_that_cannot_be_written_are_named_by_their_script(text, scripts)
 def test_greek_and_cyrillic_become_latin_where_that_is_asked_and_units_stay():
     assert transliterate("Привет Γειά Hello, 5 µm") == "Privet Geia Hello, 5 µm"
     assert not foreign_scripts(transliterate("Щука и Ωμέγα"))
+
+
+@pytest.mark.parametrize("read", [fit_text, foreign_scripts, fit_to_alphabet])
+@pytest.mark.parametrize("half", ["\ud83d", "\ude00", "\udcff", "\ud83d\ude00"])
+def test_half_of_a_character_is_an_error_that_shows_where_it_is(read, half):
+    with pytest.raises(UsageError, match="half of a character") as error:
+        read("some words before it " + half + " and after it")
+    assert ascii(half)[1:-1] in str(error.value) and "some words" not in str(error.value)
+    assert str(error.value).isascii()
+
+
+def test_a_character_that_has_no_meaning_is_left_out_and_named():
+    assert fit_text("a\ue000b \U000e1234 c").dropped == ["\ue000", "\U000e1234"]
 
 
 def test_cleaning_leaves_visible_text_alone():
