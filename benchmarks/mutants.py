@@ -49,6 +49,12 @@ MODULES = {
         "scribe/dataset/plan.py scribe/dataset/splits.py",
         "tests/unit/test_dataset.py -k 'shard or split or seed'",
     ),
+    "bias": ("scribe/writing/bias.py", "tests/unit/test_sample.py -k 'moments or bias_ or component'"),
+    "failures": ("scribe/writing/failures.py", "tests/unit/test_failures.py"),
+    "slips": (
+        "scribe/writing/slips.py scribe/writing/gaps.py scribe/writing/levels.py scribe/writing/marks.py",
+        "tests/unit/test_slips.py",
+    ),
 }
 LEFT_OUT = ("core/RemoveDecorator", "core/ReplaceBinaryOperator_BitOr")  # the second: annotations such as str | None
 CONFIG = """[cosmic-ray]
