@@ -276,8 +276,8 @@ def test_a_small_hand_is_not_too_small_nor_are_digits_without_letters_to_compare
     assert find_failures(written(everything("1987"), "1987", size=0.5)) == []
 
 
-def test_a_line_that_was_cut_off_is_unfinished():
-    assert [f.kind for f in find_failures(written(everything(), finished=False))] == [UNFINISHED]
+def test_a_line_that_was_cut_off_is_unfinished_from_where_the_attention_stopped():
+    assert find_failures(written(everything(), finished=False)) == [Failure(UNFINISHED, 10, 11)]
 
 
 @pytest.mark.parametrize(

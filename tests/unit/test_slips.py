@@ -70,6 +70,157 @@ def test_a_part_of_a_small_letter_that_the_pen_lifted_within_is_not_stray():
     assert find_marks(line, index) == []
 
 
+# ---------------------------------------------------------------------------------------- whose mark it is, and how far
+
+
+def without_dots(text, *marks):
+    """As `line_of`, but the synthetic hand sets no dots of its own."""
+    line, index = line_of(text, *marks)
+    _, own = write_text(text, 1.0)
+    dots = [k for k in range(len(own)) if text[own[k]] in "ij" and line.strokes[k, 1] == np.float32(-1.6)]
+    keep = np.delete(np.arange(len(index)), dots)
+    line.strokes, line.phis = line.strokes[keep], line.phis[keep]
+    return line, index[keep]
+
+
+def strays(line, index):
+    """The places of the stray marks of a line in which nothing else is wrong."""
+    failures = find_marks(line, index)
+    assert all(failure.kind == STRAY_MARK and failure.end == failure.start + 1 for failure in failures)
+    return [failure.start for failure in failures]
+
+
+def box(text, u):
+    """Left and right end of the ink of a character."""
+    strokes, index = write_text(text, 1.0)
+    x = strokes[(index == u) & (strokes[:, 1] != np.float32(-1.6)), 0]
+    return float(x.min()), float(x.max())
+
+
+@pytest.mark.parametrize(
+    ("right", "above", "its"),
+    [
+        (0.0, 1.6, True), (-0.8, 1.6, True), (-1.0, 1.6, False), (2.3, 1.6, True), (2.5, 1.6, False),
+        (0.3, 0.7, True), (0.3, 0.3, False), (0.3, 3.0, True),
+    ],
+)  # fmt: skip
+def test_how_far_from_its_letter_a_dot_may_stand(right, above, its):
+    text = "an i t t n"  # nothing but the i takes a dot, and there is room beside it
+    x = sum(box(text, 3)) / 2 + right
+    assert bool(strays(*without_dots(text, ((x, above, 0.0, 0.0), 3)))) != its
+
+
+def test_a_dot_goes_to_the_nearest_letter_that_takes_one_and_each_takes_one():
+    text = "unis on"
+    x = sum(box(text, 2)) / 2
+    dots = [((x + right, 1.7, 0.0, 0.0), 2) for right in (0.1, 1.0)]
+    assert strays(*without_dots(text, *dots)) in ([2], [3])
+    text = "anii on"
+    dots = [((sum(box(text, u)) / 2 + 0.1, 1.7, 0.0, 0.0), u) for u in (2, 3)]
+    assert strays(*without_dots(text, *dots)) == [] == strays(*without_dots(text, *dots[::-1]))
+
+
+@pytest.mark.parametrize(
+    ("width", "height", "beside", "its"),
+    [
+        (0.3, 0.02, 0.0, True), (0.13, 0.02, 0.0, True), (0.11, 0.02, 0.0, False), (0.3, 0.35, 0.0, False),
+        (0.3, 0.02, 0.45, True), (0.3, 0.02, 0.55, False), (0.3, 0.02, -0.45, True), (0.3, 0.02, -0.55, False),
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize("letter", ["t", "b"])
+def test_a_letter_with_a_bar_takes_one_that_is_wide_and_beside_it(letter, width, height, beside, its):
+    text = f"no {letter} on"
+    left, right = box(text, 3)
+    middle = right + beside if beside > 0 else left + beside if beside < 0 else (left + right) / 2
+    bar = (middle - width / 2, 2.5, width, height), 3
+    its = its and letter == "t"
+    assert strays(*line_of(text, bar)) == ([] if its else [3])
+
+
+def test_a_letter_takes_one_bar():
+    text = "no t on"
+    x = sum(box(text, 3)) / 2
+    assert strays(*line_of(text, *[((x - 0.15, height, 0.3, 0.02), 3) for height in (2.5, 3.0)])) == [3]
+
+
+@pytest.mark.parametrize(("sign", "takes"), [("'", 1), (",", 1), ('"', 2), ("!", 2)])
+def test_a_sign_takes_the_marks_that_it_is_made_of(sign, takes):
+    text = f"run {sign} on"
+    strokes, index = write_text(text, 1.0)
+    own = np.flatnonzero(index == 4)
+    x = float(strokes[own, 0].mean())
+    for marks in range(1, 4):
+        line, at = line_of(text, *[((x + 0.3 * k, 1.6, 0.0, 0.1), 4) for k in range(marks)])
+        keep = np.delete(np.arange(len(at)), own)
+        line.strokes = line.strokes[keep]
+        assert len(find_marks(line, at[keep])) == (marks > takes)
+
+
+@pytest.mark.parametrize(("right", "its"), [(0.3, False), (0.5, True), (1.0, True), (1.9, True), (2.2, False)])
+@pytest.mark.parametrize("attended", [1, 2, 3, 4])
+def test_the_ink_of_a_sign_may_be_attended_to_beside_it_where_it_stands_between_its_neighbours(right, its, attended):
+    """The letter before it is 0.8 wide, and the one after it begins at 1.7."""
+    text = "non'on"
+    strokes, index = write_text(text, 1.0)
+    left = box(text, 2)[0]
+    line, at = line_of(text, ((left + right, 1.6, 0.0, 0.1), attended))
+    keep = np.flatnonzero(~((at == 3) & (np.arange(len(at)) < len(index))))
+    line.strokes = line.strokes[keep]
+    assert (find_marks(line, at[keep]) == []) == (its or attended == 3)
+
+
+@pytest.mark.parametrize("dots", [0, 1, 2])
+def test_a_stem_as_short_as_a_mark_has_one_dot(dots):
+    text = "no i on"
+    x = sum(box(text, 3)) / 2
+    line, index = without_dots(text, *[((x + 0.3 * k, 1.6, 0.0, 0.0), 3) for k in range(dots)])
+    line.strokes[(index == 3) & (line.strokes[:, 1] > -1.5), 1] *= 0.5
+    assert len(find_marks(line, index)) == (dots == 2)
+
+
+@pytest.mark.parametrize(
+    ("size", "apart", "found"),
+    [(0.5, 0.14, True), (0.5, 0.1, False), (0.6, 0.25, False), (0.6, 0.35, True), (0.7, 0.35, True), (0.8, 0.4, False)],
+)
+def test_the_size_of_a_mark_and_how_far_it_is_from_other_ink(size, apart, found):
+    text = "seen run"
+    x = box(text, 3)[0] + 0.15  # where the zigzag of the n has its first tip
+    assert strays(*line_of(text, ((x, 1.0 + apart, 0.0, size), 3))) == ([3] if found else [])
+    assert strays(*line_of(text, ((x - size / 2, 1.0 + apart, size, 0.0), 3))) == ([3] if found else [])
+
+
+@pytest.mark.parametrize(
+    ("letter", "right", "height", "part"),
+    [
+        ("n", 0.93, 0.5, True), ("n", 1.01, 0.5, False), ("n", 0.64, 1.03, True), ("n", 0.6, 1.12, False),
+        ("n", 0.95, 0.05, True), ("n", 0.95, -0.05, False), ("d", 0.93, 0.5, False),
+        ("g", 0.75, -0.2, True), ("g", 0.75, -0.4, False),
+    ],
+)  # fmt: skip
+def test_a_mark_is_a_part_of_a_small_letter_beside_whose_body_it_stands(letter, right, height, part):
+    text = f"on {letter} on"
+    x = box(text, 3)[0] + right
+    assert strays(*line_of(text, ((x, height, 0.0, 0.0), 3))) == ([] if part else [3])
+
+
+def test_a_stray_mark_is_at_the_character_that_it_stands_over_or_next_to():
+    text = "on no on"
+    for u in (0, 3, 7):
+        assert strays(*line_of(text, ((over(text, u), 2.0, 0.0, 0.0), 4))) == [u]
+    assert strays(*line_of(text, ((box(text, 7)[1] + 1.5, 2.0, 0.0, 0.0), 3))) == [7]
+    assert strays(*line_of(text, ((box(text, 0)[0] - 1.5, 2.0, 0.0, 0.0), 3))) == [0]
+
+
+@pytest.mark.parametrize(("size", "small"), [(0.5, True), (0.6, False)])
+def test_how_small_a_letter_is_no_more_than_a_mark(size, small):
+    text = "box now"
+    line, index = line_of(text)
+    own = index == 1
+    middle = line.strokes[own, :2].mean(axis=0)
+    line.strokes[own, :2] = middle + (line.strokes[own, :2] - middle) * size
+    assert find_marks(line, index) == ([Failure(TOO_SMALL, 1, 2)] if small else [])
+
+
 def test_a_letter_no_larger_than_a_mark_is_too_small():
     text = "box now"
     line, index = line_of(text)
@@ -85,6 +236,63 @@ def test_words_without_a_gap_are_merged():
     line.strokes[index > 4, 0] -= 2.3
     assert find_gaps(line, index) == [Failure(MERGED, 4, 5)]
     assert Failure(MERGED, 4, 5).describe(text) == 'no gap between "ours" and "now"'
+
+
+@pytest.mark.parametrize(("gap", "found"), [(0.33, True), (0.37, False), (-1.0, True)])
+@pytest.mark.parametrize("x_height", [1.0, 3.0])
+def test_how_narrow_a_gap_between_words_may_be(gap, found, x_height):
+    text = "ours now"
+    line, index = line_of(text)
+    line.strokes[index > 4, 0] += gap - (box(text, 5)[0] - box(text, 3)[1])
+    line.strokes[:, :2] *= x_height
+    assert find_gaps(line, index) == ([Failure(MERGED, 4, 5)] if found else [])
+
+
+@pytest.mark.parametrize(
+    ("text", "u", "to", "found"),
+    [
+        ("curve now", 4, 6, [5]), ("curve now", 3, 6, [5]), ("curve now", 2, 6, []),
+        ("a on now", 0, 5, [1]), ("a on now", 2, 5, [4]),
+    ],
+)  # fmt: skip
+def test_a_gap_is_between_the_two_characters_on_each_side(text, u, to, found):
+    """A stroke of character `u` reaches as far as character `to` of the next word."""
+    left, right = box(text, u)[0], box(text, to)[0]
+    line, index = line_of(text, ((left, 0.5, right - left, 0.0), u))
+    assert [failure.start for failure in find_gaps(line, index)] == found
+    line.strokes[:, 0] *= -1  # the same from the other side
+    line.text, last = text[::-1], len(text) - 1
+    assert sorted(last - failure.start for failure in find_gaps(line, last - index)) == found
+
+
+@pytest.mark.parametrize(("up", "found"), [(0.4, False), (0.5, True)])
+@pytest.mark.parametrize("x_height", [1.0, 3.0])
+def test_how_high_above_the_line_a_letter_may_stand(up, found, x_height):
+    text = "she held on"
+    for u in (5, 6, 10):
+        line, index = line_of(text)
+        line.strokes[index == u, 1] -= up
+        line.strokes[:, :2] *= x_height
+        assert find_raised(line, index) == ([Failure(RAISED, u, u + 1)] if found else [])
+        line.strokes[:, 1] += 2 * up * x_height * (index == u)  # as far below it
+        assert find_raised(line, index) == []
+
+
+@pytest.mark.parametrize(("text", "found"), [("nun", []), ("noun", [3]), ("n,,,,,nun", []), ("u,,,noun", [7])])
+def test_a_letter_is_compared_with_three_or_more_near_it(text, found):
+    line, index = line_of(text)
+    line.strokes[index == len(text) - 1, 1] -= 1.0
+    assert [failure.start for failure in find_raised(line, index)] == found
+
+
+def test_a_letter_of_three_points_does_not_tell_how_high_the_line_is():
+    text = "noun"
+    line, index = line_of(text)
+    line.strokes[index == 3, 1] -= 1.0
+    for points, found in ((4, [3]), (3, [])):
+        keep = np.concatenate([np.flatnonzero(index < 3), np.flatnonzero(index == 3)[-points:]])
+        some = SimpleNamespace(text=text, strokes=line.strokes[keep])
+        assert [failure.start for failure in find_raised(some, index[keep])] == found
 
 
 @pytest.mark.parametrize(("text", "u"), [("she held on", 6), ("about 900 of", 6)])
@@ -226,6 +434,33 @@ def test_a_word_has_one_slip_of_reading_the_worst_and_doubt_alone_is_no_warning(
         (MISREAD, 9, "a"),
     ]
     assert [s.warned for s in slips] == [True, False] and slips[0].weight == pytest.approx(0.9, abs=0.02)
+
+
+@pytest.mark.parametrize(("read", "start", "end"), [("painr", 3, 4), ("apair", 0, 1), ("paire", 3, 4)])
+def test_a_letter_too_many_is_a_slip_of_the_one_after_it_or_of_the_last(read, start, end):
+    (slips,) = find_slips([line_of("pair")[0]], KnownShares(shares_of(read)))
+    assert [slip.failure for slip in slips] == [Failure(MISREAD, start, end)]
+    assert slips[0].warned and slips[0].weight == pytest.approx(1.0, abs=1e-3)
+
+
+@pytest.mark.parametrize(
+    ("share", "told", "warned"), [(0.2, 0, False), (0.3, 1, False), (0.6, 1, False), (0.65, 1, True)]
+)
+def test_how_likely_another_reading_is_a_slip_and_a_warning(share, told, warned):
+    """Shares of 1 to e and of e ** 0.5 to 1."""
+    (slips,) = find_slips([line_of("pair")[0]], KnownShares(shares_of("pair", {3: ("n", share)})))
+    assert [slip.warned for slip in slips] == [warned] * told
+    assert [slip.weight for slip in slips] == pytest.approx([share] * told, abs=0.02)
+
+
+def test_the_slips_of_a_line_are_in_the_order_of_its_text():
+    text = "pair or now"
+    line, index = line_of(text)
+    line.strokes[index > 4, 0] -= 2.3
+    slips = find_slips([line], KnownShares(shares_of(text, {0: ("o", 0.9), 9: ("a", 0.9)})))[0]
+    assert [slip.failure.start for slip in slips] == [0, 4, 9]
+    assert [slip.failure.kind for slip in slips] == [MISREAD, MERGED, MISREAD]
+    assert slips[1].weight == 0.7 and slips[1].warned
 
 
 def test_a_text_of_other_characters_is_judged_by_its_shape_alone():
