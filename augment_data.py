@@ -203,8 +203,8 @@ def parse_args(argv=None):
     p.add_argument("--tsteps", type=int, default=1300, help="largest number of pen points of a line")
     p.add_argument("--seed", type=int, default=0, help="seed of all random choices; the same seed gives the same lines")
     args = p.parse_args(argv)
-    if args.count < 1:
-        p.error(f"--count is {args.count}: it has to be 1 or more")
+    p.require(args, "count", "tsteps", least=1)
+    p.require(args, "seed")
     return args
 
 

@@ -363,9 +363,8 @@ def parse_args(argv=None):
         "--tries", type=int, default=DEFAULT_ATTEMPTS, help="tries of each word of a line before the best one is kept"
     )
     args = p.parse_args(argv)
-    if args.tries < 1:
-        p.error(f"--tries is {args.tries}: it has to be 1 or more")
-    if not all(math.isfinite(bias) and bias >= 0 for bias in args.biases):
+    p.require(args, "tries", "tsteps", least=1)
+    if min(args.biases) < 0:
         p.error(f"--biases are {args.biases}: they have to be 0 or more")
     if min(args.seeds) < 0:
         p.error(f"--seeds are {args.seeds}: they have to be 0 or more")

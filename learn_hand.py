@@ -15,7 +15,7 @@ import sys
 from tqdm import tqdm
 
 from model import load_model
-from scribe.console import UsageError, run_command
+from scribe.console import OneLineParser, UsageError, run_command
 from scribe.files.atomic import check_writable
 from scribe.hands.hand import CONSENT, HAND_ENDING, save_hand
 from scribe.learning.learn import Practice, learn_hand, quick_hand
@@ -27,10 +27,11 @@ from scribe.writing.styles import load_styles
 from utils import Logger
 
 MAX_LINES = 60  # more tell little more, and take longer
+MOST_STEPS = 10_000
 
 
 def parse_args(argv=None):
-    p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    p = OneLineParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     p.add_argument("recordings", nargs="+", metavar="FILE", help="recordings of one person's handwriting")
     p.add_argument("--name", required=True, help="what to call the hand; also the name of the file")
     p.add_argument("--text", default=None, help="what is written in the recordings, if they do not say so themselves")
@@ -44,8 +45,8 @@ def parse_args(argv=None):
     args = p.parse_args(argv)
     if args.text is not None and len(args.recordings) > 1:
         p.error("--text says what is written in one recording, but there are several: join them, or keep it in them")
-    if args.steps < 1 or args.seed < 0:
-        p.error("--steps has to be 1 or more, and --seed 0 or more")
+    p.require(args, "steps", least=1, most=MOST_STEPS)
+    p.require(args, "seed")
     return args
 
 

@@ -28,6 +28,7 @@ from scribe.console import OneLineParser, UsageError, run_command, say
 
 STEP_MESSAGE = re.compile(r"step (\d+)/(\d+): (\S+) nats/point, learning rate \S+, ([\d.]+) points/s")
 VALIDATION_MESSAGE = re.compile(r"step (\d+): validation (\S+) nats/point")
+MOST_POLL = 86_400.0  # seconds: a day
 LONGEST_WAIT = 60.0  # most seconds between two attempts while the network is away
 LATE = 10.0  # seconds that the last lines of a log may take to arrive
 
@@ -50,6 +51,8 @@ def parse_args(argv=None):
     args = p.parse_args(argv)
     if args.follow and args.job is None:
         p.error("--follow, or --watch, needs a JOB; without one, the jobs are listed once")
+    p.require(args, "poll", most=MOST_POLL)
+    p.require(args, "give_up")
     if args.poll <= 0:
         p.error(f"--poll is {args.poll}: it has to be greater than 0")
     return args

@@ -50,7 +50,9 @@ def parse_args(argv=None):
     p.add_argument("--data_dir", default="data", help=f"folder to write {DATA_FILE} to")
     p.add_argument("--min_characters", type=int, default=11, help="shortest text of a line that is kept")
     p.add_argument("--verbose", action="store_true", help="name every line that is left out, not only the first few")
-    return p.parse_args(argv)
+    args = p.parse_args(argv)
+    p.require(args, "min_characters")
+    return args
 
 
 # ------------------------------------------------------------------------------------------------------- all lines

@@ -18,7 +18,7 @@ import numpy as np
 
 from evaluate import measure_likelihood
 from model import load_model
-from scribe.console import UsageError, run_command
+from scribe.console import OneLineParser, UsageError, run_command
 from scribe.files.atomic import check_folder_writable
 from scribe.ink.alphabet import to_one_hot
 from scribe.ink.strokes import absolute_points
@@ -192,7 +192,7 @@ OF_PREDICTION = (Paper.figure_10, Paper.figure_11, Paper.table_3)
 
 
 def parse_args(argv=None):
-    p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    p = OneLineParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     p.add_argument("--all", action="store_true", help="make all figures and tables")
     numbers = {"type": int, "nargs": "+", "default": [], "metavar": "N"}
     p.add_argument("--figures", choices=FIGURES, help=f"numbers of figures: {', '.join(map(str, FIGURES))}", **numbers)
@@ -208,8 +208,7 @@ def parse_args(argv=None):
         args.figures, args.tables = list(FIGURES), list(TABLES)
     if not args.figures and not args.tables:
         p.error("say what to make: --all, --figures or --tables")
-    if args.seed < 0:
-        p.error(f"--seed is {args.seed}: it has to be 0 or more")
+    p.require(args, "seed")
     return args
 
 

@@ -53,7 +53,7 @@ from scribe.network.tf_setup import one_thread_per_operation
 from scribe.pages import cards, flags
 from scribe.pages.job import Job, file_name, text_name
 from scribe.writing.failures import MISREAD, SHAPES
-from scribe.writing.lines import DEFAULT_BIAS, Style, sample_batch
+from scribe.writing.lines import DEFAULT_BIAS, MAX_POINTS, Style, sample_batch
 from scribe.writing.own_hand import UnknownTextError, lines_in, load_own_hand
 from scribe.writing.prediction import POINTS, predict_lines
 from scribe.writing.proofread import DEFAULT_ATTEMPTS, Checked, sample_checked
@@ -70,6 +70,7 @@ TEST_STRINGS = (
 )
 MAX_HARD = 8  # places that may be hard to read; of more of them the first are named
 MAX_NAMED = 5  # characters that may turn the meaning of a text; of more of them the first are named
+MAX_SAMPLES = 1000
 PREDICTED_LINES = 3
 BAR_AFTER = 2.0  # seconds of writing that need no progress bar
 OWN_HAND = "own"  # stands for the number of a style: that of --style_file
@@ -229,22 +230,14 @@ def parse_args(argv=None):
     args = p.parse_args(argv)
     args.any_hand, args.style = args.style == -1, None if args.style == -1 else args.style
     args.text = None if args.text == "" else args.text
-    if not (np.isfinite(args.bias) and args.bias >= 0):
-        p.error(f"--bias is {args.bias}: it has to be 0 or more")
-    if args.tsteps is not None and args.tsteps < 1:
-        p.error(f"--tsteps is {args.tsteps}: it has to be 1 or more")
-    if args.tries < 1:
-        p.error(f"--tries is {args.tries}: it has to be 1 or more")
-    if args.samples is not None and args.samples < 1:
-        p.error(f"--samples is {args.samples}: it has to be 1 or more")
+    p.require(args, "bias", "seed", "workers")
+    p.require(args, "tries", least=1)
+    p.require(args, "tsteps", least=1, most=MAX_POINTS)
+    p.require(args, "samples", least=1, most=MAX_SAMPLES)
     if args.samples is not None and args.text is None:
         p.error("--samples are candidates of one line: give it with --text")
     if args.eos_threshold is not None and not 0 <= args.eos_threshold <= 1:
         p.error(f"--eos_threshold is {args.eos_threshold}: it is a probability, from 0 to 1")
-    if args.seed is not None and args.seed < 0:
-        p.error(f"--seed is {args.seed}: it has to be 0 or more")
-    if args.workers is not None and args.workers < 0:
-        p.error(f"--workers is {args.workers}: it has to be 0 or more")
     if args.text is not None and not args.text.strip():
         p.error("--text is empty: give it something to write")
     if args.template is not None and args.cards is None:

@@ -109,8 +109,9 @@ def parse_args(argv=None):
     for name in NOT_FOR_THE_CLOUD:
         if any(flag == f"--{name}" or flag.startswith(f"--{name}=") for flag in flags):
             p.error(f"--{name} cannot be given: the run goes to gs://{args.bucket}/{BUCKET_FOLDER}/JOB")
-    if args.workers < 1:
-        p.error(f"--workers is {args.workers}: it has to be 1 or more")
+    p.require(args, "workers", least=1)
+    if args.sync_every < 0:
+        p.error(f"--sync-every is {args.sync_every}: it has to be 0 or more")
     if not 0 < args.max_hours <= 7 * 24:
         p.error(f"--max-hours is {args.max_hours}: it has to be above 0 and at most 168, a week")
     if args.image and args.prebuilt:

@@ -364,7 +364,10 @@ def parse_args(argv=None):
     p.add_argument("--save_dir", default="saved", help="folder that training writes checkpoints to")
     p.add_argument("--worst", type=int, default=10, help="lines to list that are farthest from the usual (0 = none)")
     p.add_argument("--report", metavar="FILE", default=None, help="Markdown file to write all this to as well")
-    return p.parse_args(argv)
+    args = p.parse_args(argv)
+    p.require(args, "tsteps", least=1)
+    p.require(args, "worst")
+    return args
 
 
 def main(argv: list[str] | None = None) -> int:

@@ -9,6 +9,7 @@ Exit codes: 0 done, 1 the job failed, 2 wrong usage, 130 stopped by Ctrl-C.
 
 import argparse
 import contextlib
+import math
 import os
 import signal
 import sys
@@ -25,8 +26,40 @@ class UsageError(SuiteError, ValueError):
     """What was asked for makes no sense, or flags contradict each other; nothing was begun."""
 
 
+def finite_float(text: str) -> float:
+    """A flag's number; one that is not finite is a slip wherever it stands, and is in no range that can be checked."""
+    value = float(text)
+    if not math.isfinite(value):
+        raise argparse.ArgumentTypeError(f"{text} is not a finite number")
+    return value
+
+
+def storable_int(text: str) -> int:
+    """A flag's whole number; beyond 64 bits it can neither be computed with nor saved."""
+    value = int(text)
+    if not -(2**63) <= value < 2**63:
+        raise argparse.ArgumentTypeError(f"{shortened(text)} is too large")
+    return value
+
+
 class OneLineParser(argparse.ArgumentParser):
-    """An argument parser that tells what is wrong with the flags in one line, without all flags before it."""
+    """An argument parser that tells what is wrong with the flags in one line, without all flags before it.
+
+    Flags with type=float take finite numbers only, those with type=int whole numbers of 64 bits.
+    """
+
+    def __init__(self, *args, **kwargs):
+        super().__init__(*args, **kwargs)
+        self.register("type", float, finite_float)
+        self.register("type", int, storable_int)
+
+    def require(self, args: argparse.Namespace, *names: str, least: float = 0, most: float = math.inf) -> None:
+        """Ends the command where one of these flags, if it is given, is not from `least` to `most`."""
+        for name in names:
+            value = getattr(args, name)
+            if value is not None and not least <= value <= most:
+                allowed = f"{least:g} or more" if most == math.inf else f"from {least:g} to {most:g}"
+                self.error(f"--{name} is {value}: it has to be {allowed}")
 
     def error(self, message: str) -> NoReturn:
         """Ends the command with exit code 2."""

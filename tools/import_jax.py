@@ -18,7 +18,7 @@ sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
 from jax_training.run_files import RunError, averaged_weights, read_run
 from model import HandwritingModel, load_model
-from scribe.console import run_command, say
+from scribe.console import OneLineParser, run_command, say
 from scribe.files.atomic import written_aside
 from scribe.network.checkpoint import CheckpointError, find_checkpoint, save_model
 from scribe.network.config import ModelConfig
@@ -75,7 +75,7 @@ def export(prefix, path):
 
 
 def parse_args(argv=None):
-    p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    p = OneLineParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     p.add_argument("path", help="folder of a run of tools/train_jax.py; with --export, the .npz file to write")
     p.add_argument("--which", choices=("best", "latest"), default="best", help="averaged weights to import")
     p.add_argument("--prefix", default=None, help="checkpoint to write (default: FOLDER/checkpoint)")

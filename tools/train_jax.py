@@ -47,7 +47,7 @@ sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 from jax_training.network import PRECISIONS, initial_weights
 from jax_training.run_files import Run, load_weights, slot_names
 from jax_training.steps import Batches, initial_state
-from scribe.console import run_command
+from scribe.console import OneLineParser, run_command
 from scribe.network.config import ModelConfig
 from scribe.training.flags import add_flags, check_flags
 from scribe.training.schedule import MAX_BAD_STEPS, Interrupt, learning_rate
@@ -60,7 +60,7 @@ STEPS_PER_MESSAGE = 50
 
 
 def parse_args(argv=None):
-    p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    p = OneLineParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     g = add_flags(p, save_path="saved/jax")
     g.add_argument(
         "--keep",

@@ -26,7 +26,7 @@ from scribe.cloud.bucket import download_file, hex_md5, local_path, split_uri, u
 from scribe.cloud.clients import storage_client, storage_retry
 from scribe.cloud.errors import CloudError, clear_errors
 from scribe.cloud.file_sets import fetch_set, newest_set, remove_old_sets, write_set
-from scribe.console import UsageError, run_command
+from scribe.console import OneLineParser, UsageError, run_command
 from scribe.files.needed_files import ROOT
 from scribe.training.cluster import read_task
 
@@ -36,7 +36,7 @@ POLL = 0.5  # seconds between looks at train.py
 def parse_args(argv=None):
     argv = list(sys.argv[1:] if argv is None else argv)
     own, flags = (argv[: argv.index("--")], argv[argv.index("--") + 1 :]) if "--" in argv else (argv, [])
-    p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    p = OneLineParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     p.add_argument("--job", default=None, help="gs://BUCKET/FOLDER of this job (default: from AIP_CHECKPOINT_DIR)")
     p.add_argument(
         "--input",

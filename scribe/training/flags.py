@@ -1,10 +1,13 @@
 """Flags of a training run, for train.py, tools/train_jax.py and submit_training.py. Without TensorFlow."""
 
 import argparse
-import math
 
+from scribe.console import OneLineParser
 from scribe.ink.alphabet import ALPHABET
 from scribe.network.config import PRECISIONS, ModelConfig
+
+MOST_WEIGHTS = 1_000_000_000  # of a network: 4 GB, and several times as much in training
+MOST_STEPS = 1_000_000_000
 
 
 def add_flags(parser: argparse.ArgumentParser, save_path: str) -> argparse._ArgumentGroup:
@@ -72,21 +75,17 @@ def add_flags(parser: argparse.ArgumentParser, save_path: str) -> argparse._Argu
     return g
 
 
-def check_flags(parser: argparse.ArgumentParser, args: argparse.Namespace) -> None:
+def check_flags(parser: OneLineParser, args: argparse.Namespace) -> None:
     """Ends with a usage error, exit code 2, if a flag of `add_flags` has an impossible value."""
-    for name in ("rnn_size", "nmixtures", "kmixtures", "batch_size", "nepochs", "tsteps", "save_every"):
-        if getattr(args, name) < 1:
-            parser.error(f"--{name} is {getattr(args, name)}: it has to be 1 or more")
-    for name in ("nbatches", "validate_every", "patience", "warmup", "grad_clip", "seed"):
-        if getattr(args, name) < 0:
-            parser.error(f"--{name} is {getattr(args, name)}: it has to be 0 or more")
+    parser.require(args, "rnn_size", "nmixtures", "kmixtures", "batch_size", "tsteps", least=1)
+    parser.require(args, "nepochs", "save_every", least=1, most=MOST_STEPS)
+    parser.require(args, "nbatches", "validate_every", "patience", "warmup", most=MOST_STEPS)
+    parser.require(args, "grad_clip", "seed")
     for name in ("data_scale", "tsteps_per_ascii", "learning_rate", "lr_decay"):
         if not getattr(args, name) > 0:
             parser.error(f"--{name} is {getattr(args, name)}: it has to be greater than 0")
     if args.seed >= 2**31:
         parser.error(f"--seed is {args.seed}: it has to be below 2147483648")
-    if not math.isfinite(args.grad_clip):
-        parser.error(f"--grad_clip is {args.grad_clip}: it has to be a finite number (0 = do not clip)")
     if not args.alphabet:
         parser.error("--alphabet is empty: it has to hold the characters of the texts")
     if not 0 < args.dropout <= 1:
@@ -97,16 +96,19 @@ def check_flags(parser: argparse.ArgumentParser, args: argparse.Namespace) -> No
         if not 0 <= getattr(args, name) < 1:
             parser.error(f"--{name} is {getattr(args, name)}: it has to be at least 0 and below 1")
     try:
-        ModelConfig.from_args(args)
+        weights = ModelConfig.from_args(args).weights
     except ValueError as error:
         parser.error(str(error))
+    if weights > MOST_WEIGHTS:
+        parser.error(
+            f"--rnn_size {args.rnn_size}, --nmixtures {args.nmixtures} and --kmixtures {args.kmixtures} make a network "
+            f"of {weights:,} weights: at most {MOST_WEIGHTS:,} are possible"
+        )
 
 
 def parse_training_flags(argv: list[str] | None, description: str | None) -> argparse.Namespace:
     """Parses the flags of train.py, without TensorFlow for submit_training.py."""
-    p = argparse.ArgumentParser(
-        prog="train.py", description=description, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    p = OneLineParser(prog="train.py", description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
     g = add_flags(p, save_path="saved/model")
     g.add_argument(
         "--towers",
@@ -155,8 +157,7 @@ def parse_training_flags(argv: list[str] | None, description: str | None) -> arg
     check_flags(p, args)
     if args.unconditional:
         args.alphabet = ""
-    if not 0 < args.noise_deviation < math.inf:
+    if not args.noise_deviation > 0:
         p.error(f"--noise_deviation is {args.noise_deviation}: it has to be greater than 0")
-    if args.towers < 0:
-        p.error(f"--towers is {args.towers}: it has to be 0 or more")
+    p.require(args, "towers")
     return args

@@ -23,6 +23,8 @@ from scribe.writing.adapted import model_for
 from scribe.writing.line_writer import Judge, Line, LineWriter, Style
 
 DEFAULT_BIAS = 1.0
+# Of a line: far more than the network can write well, and still less than a gigabyte.
+MAX_POINTS, MAX_LINE_CHARACTERS = 100_000, 1000
 DRAWN_STREAM = 2  # of the random numbers of a line: what is drawn; 0 and 1 are those of the network
 
 
@@ -96,9 +98,13 @@ def checked_texts(texts, model, bias, tsteps, style, initial_states, eos_thresho
     biases = np.broadcast_to(np.asarray(bias, np.float32), [len(texts)])
     if not np.isfinite(biases).all() or (biases < 0).any():
         raise ValueError(f"bias is {bias}: it has to be 0 or more (0 as learned, 1 natural, 2 neat).")
-    if tsteps is not None and tsteps < 1:
-        raise ValueError(f"tsteps is {tsteps}: it has to be 1 or more.")
+    if tsteps is not None and not 1 <= tsteps <= MAX_POINTS:
+        raise ValueError(f"tsteps is {tsteps}: it has to be from 1 to {MAX_POINTS}.")
     for i, text in enumerate(texts):
+        if len(text) > MAX_LINE_CHARACTERS:
+            raise ValueError(
+                f"text {i} has {len(text):,} characters: a line may have {MAX_LINE_CHARACTERS:,}. Split it into lines."
+            )
         if not text:
             known = shortened(repr(alphabet), 120)
             raise ValueError(f"text {i} has no character that this model can write; it knows {known}.")

@@ -15,6 +15,7 @@ from scribe.network.blas import one_thread
 from scribe.network.config import POINT_SIZE
 from scribe.network.point_network import PointNetwork
 from scribe.writing.bias import RESTING, draw_point
+from scribe.writing.lines import MAX_POINTS
 from scribe.writing.sampler import take_rows
 
 POINTS = 700  # of a line, as in figure 11
@@ -37,8 +38,11 @@ def predict_lines(
     """
     if model.alphabet:
         raise ValueError("this network writes texts: a prediction network is trained with train.py --unconditional.")
-    if count < 1 or points < 1 or not 0 <= bias < np.inf:
-        raise ValueError(f"count {count} and points {points} have to be 1 or more, and bias {bias} 0 or more.")
+    if count < 1 or not 1 <= points <= MAX_POINTS or not 0 <= bias < np.inf:
+        raise ValueError(
+            f"count is {count}, points are {points}, bias is {bias}: count has to be 1 or more, points from 1 to "
+            f"{MAX_POINTS}, bias 0 or more."
+        )
     random = np.random.default_rng(seed)
     noise = np.concatenate([random.standard_normal([points, count, 2]), random.random([points, count, 2])], axis=-1)
     network, resting = PointNetwork(model), RESTING / model.config.data_scale

@@ -100,6 +100,11 @@ def test_what_does_not_compute_never_imports_tensorflow():
             assert not first_words & {"tensorflow", "keras"}, f"{name} imports TensorFlow"
 
 
+def test_every_command_tells_a_wrong_flag_in_one_line_and_takes_no_number_that_is_not_finite():
+    paths = [*COMMANDS, *LIBRARY, *(ROOT / "tools").glob("*.py")]
+    assert [path.name for path in paths if "= argparse.ArgumentParser(" in path.read_text(encoding="utf-8")] == []
+
+
 def test_no_import_is_a_star():
     assert not [name for name, path in MODULES.items() if any(target.endswith(".*") for target in imports(path))]
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from scribe.console import LONGEST_MESSAGE, SuiteError, UsageError, run_command, shortened
+from scribe.console import LONGEST_MESSAGE, OneLineParser, SuiteError, UsageError, run_command, shortened
 
 ROOT = Path(__file__).parents[2]
 pytestmark = pytest.mark.smoke
@@ -44,6 +44,48 @@ def test_a_message_that_quotes_a_file_stays_one_line_that_can_be_read():
     _, (line,) = said_by(ValueError("the text is 'a\nb" + 10_000_000 * "x"))
     assert "\n" not in line and line.endswith("...") and len(line) == LONGEST_MESSAGE + len("Error: ")
     assert shortened("abc", 3) == "abc" and shortened("abcd", 3) == "..." and shortened(12345678, 6) == "123..."
+
+
+@pytest.mark.parametrize(
+    ("flags", "reason"),
+    [
+        (["--number=nan"], "argument --number: nan is not a finite number"),
+        (["--number=-inf"], "argument --number: -inf is not a finite number"),
+        (["--number=1e999"], "argument --number: 1e999 is not a finite number"),
+        (["--number=-0.5"], "--number is -0.5: it has to be 0 or more"),
+        (["--number="], "argument --number: invalid float value: ''"),
+        (["--whole=1e3"], "argument --whole: invalid int value: '1e3'"),
+        (["--whole=0"], "--whole is 0: it has to be from 1 to 1000"),
+        (["--whole=1001"], "--whole is 1001: it has to be from 1 to 1000"),
+        (["--whole=99999999999999999999999"], "argument --whole: 99999999999999999999999 is too large"),
+        (["--in_group=nan"], "argument --in_group: nan is not a finite number"),
+        (["--several", "1", "inf"], "argument --several: inf is not a finite number"),
+        (["--unknown"], "unrecognized arguments: --unknown"),
+    ],
+)
+def test_a_wrong_flag_is_one_line_and_exit_code_2(flags, reason, capsys):
+    p = OneLineParser(prog="this.py")
+    p.add_argument("--number", type=float)
+    p.add_argument("--whole", type=int)
+    g = p.add_argument_group("group")
+    g.add_argument("--in_group", type=float)
+    g.add_argument("--several", type=float, nargs="+")
+    with pytest.raises(SystemExit) as end:
+        args = p.parse_args(flags)
+        p.require(args, "number")
+        p.require(args, "whole", least=1, most=1000)
+    assert end.value.code == 2
+    assert capsys.readouterr().err == f"Error: {reason} (this.py --help lists all flags)\n"
+
+
+def test_numbers_in_their_range_and_flags_that_are_not_given_pass():
+    p = OneLineParser()
+    p.add_argument("--number", type=float)
+    p.add_argument("--whole", type=int)
+    for flags in ([], ["--number=0", "--whole=1000"], ["--whole=1"]):
+        args = p.parse_args(flags)
+        p.require(args, "number")
+        p.require(args, "whole", least=1, most=1000)
 
 
 def run_program(body, **options):
