@@ -26,6 +26,7 @@ import numpy as np
 from model import load_model
 from scribe.console import OneLineParser, UsageError, run_command
 from scribe.files.atomic import check_writable, save_json
+from scribe.files.text_file import read_text
 from scribe.hands.likeness import AMONG, HandSpace, likeness, realism, statistics_of
 from scribe.ink.batch import make_batch
 from scribe.ink.strokes import absolute_points
@@ -373,9 +374,7 @@ def parse_args(argv=None):
 
 def load_texts(path):
     """The lines of a text file that hold anything."""
-    with open(path, encoding="utf-8") as file:
-        texts = [line.strip() for line in file]
-    texts = [text for text in texts if text]
+    texts = [text for text in map(str.strip, read_text(path).splitlines()) if text]
     if not texts:
         raise ValueError(f"{path} has no text in it.")
     return texts

@@ -31,6 +31,7 @@ from scribe.files.atomic import check_writable
 from scribe.files.iam import LineError, read_lines, read_strokes, to_offsets
 from scribe.files.recordings import natural_order, read_recording
 from scribe.files.stroke_file import DATA_FILE, HOW_TO_GET_DATA, load_named_strokes, save_strokes
+from scribe.files.text_file import read_text
 from scribe.writing.training_lines import mended_lines, training_line
 
 NO_RECORDINGS = (".txt", ".tsv", ".csv", ".md", ".py")  # what lies beside recordings
@@ -291,8 +292,7 @@ def convert_data_file(args: argparse.Namespace) -> int:
     check_writable(path)
     strokes, texts, names = load_named_strokes(args.source)
     if args.names is not None:
-        with open(args.names, encoding="utf-8-sig") as file:
-            names = file.read().splitlines()
+        names = read_text(args.names).splitlines()
         if len(names) != len(texts):
             raise UsageError(f"{args.names} has {len(names)} lines, but {args.source} has {len(texts)}: one for each.")
     if args.mend:

@@ -21,7 +21,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from scribe.console import OneLineParser, SuiteError, run_command, say
+from scribe.console import OneLineParser, SuiteError, run_command, say, shortened
 from scribe.files.array_ink import is_positions
 from scribe.files.atomic import check_writable, written_aside
 from scribe.files.needed_files import needed_files
@@ -118,7 +118,7 @@ def check_sources(report: Report, folder: str | None = None) -> None:
 
 
 def check_folders(report: Report, data_dir: str, log_dir: str, save_dir: str) -> None:
-    """The folder of the data can be read; those that training writes to can be written, if they exist already."""
+    """The folder of the data can be read; those that training writes to can be written, or made."""
     if not os.path.isdir(data_dir):
         state = "is not a folder" if os.path.exists(data_dir) else "does not exist"
         report.fault(f"the data folder {data_dir} {state}. {HOW_TO_GET_DATA}")
@@ -127,12 +127,22 @@ def check_folders(report: Report, data_dir: str, log_dir: str, save_dir: str) ->
     elif not os.access(data_dir, os.W_OK):
         report.note(f"the data folder {data_dir} cannot be written, which only prepare_data.py has to.")
     for folder, flag in ((log_dir, "--log_dir"), (save_dir, "--save_dir")):
-        if not folder or not os.path.exists(folder):
-            continue  # training makes it
-        if not os.path.isdir(folder):
-            report.fault(f"{folder} is not a folder; move it away or name another with {flag}.")
-        elif not os.access(folder, os.W_OK | os.X_OK):
-            report.fault(f"{folder} cannot be written; fix its permissions or name another with {flag}.")
+        fault = _why_not_writable(folder or ".")
+        if fault:
+            report.fault(f"{fault} or name another with {flag}.")
+
+
+def _why_not_writable(folder):
+    """Why training could not write to a folder, which it makes where it is missing; None if it could."""
+    try:
+        os.lstat(folder)
+    except FileNotFoundError:
+        return _why_not_writable(os.path.dirname(os.path.abspath(folder)))
+    except OSError as error:
+        return f"{shortened(folder, 300)} cannot be made ({error.strerror}); mend its name"
+    if not os.path.isdir(folder):
+        return f"{folder} is not a folder; move it away"
+    return None if os.access(folder, os.W_OK | os.X_OK) else f"{folder} cannot be written; fix its permissions"
 
 
 # -------------------------------------------------------------------------------------------------------------- data

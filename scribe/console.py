@@ -106,7 +106,10 @@ def run_command(work, say=say, stopped="Stopped."):
 
 
 def _one_line(error):
-    return shortened(" ".join(str(error).split("\n")), LONGEST_MESSAGE)
+    text = str(error)
+    if text.startswith("[Errno") and error.filename is not None:  # Python's own words, in which the number comes first
+        text = f"{os.fsdecode(error.filename)}: {error.strerror}"
+    return shortened(" ".join(text.split("\n")), LONGEST_MESSAGE)
 
 
 def _flush_stdout():

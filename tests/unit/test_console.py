@@ -35,6 +35,13 @@ def test_each_error_has_its_exit_code_and_one_line(error, code):
     assert found == code and len(said) == 1 and said[0] in ("Error: x", "Stopped.")
 
 
+def test_an_error_of_a_file_begins_with_its_name(tmp_path):
+    for path, reason in ((tmp_path / "none", "No such file or directory"), (tmp_path, "Is a directory")):
+        with pytest.raises(OSError) as error:
+            open(path)
+        assert said_by(error.value) == (1, [f"Error: {path}: {reason}"])
+
+
 def test_a_bug_keeps_its_traceback():
     with pytest.raises(ZeroDivisionError):
         said_by(ZeroDivisionError())

@@ -266,3 +266,6 @@ def test_a_file_without_texts_is_refused(tmp_path):
     (tmp_path / "empty.txt").write_text("\n \n")
     with pytest.raises(ValueError, match="no text"):
         load_texts(tmp_path / "empty.txt")
+    (tmp_path / "no_text").write_bytes(b"\x9b\xff")
+    with pytest.raises(ValueError, match="no_text is not a text"):
+        load_texts(tmp_path / "no_text")

@@ -113,6 +113,9 @@ def test_an_older_data_file_gets_the_names_of_its_lines(tmp_path, capsys):
     (tmp_path / "names.txt").write_text("a01-000u-01\n")
     assert prepare_data.main([*flags, "--names", str(tmp_path / "names.txt")]) == 2
     assert "has 1 lines, but" in capsys.readouterr().err
+    (tmp_path / "names.txt").write_bytes(b"\x9b\xff")
+    assert prepare_data.main([*flags, "--names", str(tmp_path / "names.txt")]) == 2
+    assert f"{tmp_path / 'names.txt'} is not a text" in capsys.readouterr().err
 
 
 HAND_TEXT = "the quick brown fox"

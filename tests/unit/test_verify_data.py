@@ -224,12 +224,14 @@ def test_folders_that_training_cannot_write_to_are_faults(verify, tmp_path, monk
     assert verify()[0] == 0
     (tmp_path / "saved").write_text("a file")
     assert_fault(verify(), "saved is not a folder", "--save_dir")
+    assert_fault(verify("--log_dir", "saved/logs"), "saved/logs cannot be made (Not a directory)", "--log_dir")
+    assert_fault(verify("--log_dir", "n" * 256), "cannot be made (File name too long)", "--log_dir")
     (tmp_path / "saved").unlink()
     access = os.access
     monkeypatch.setattr(os, "access", lambda path, mode: not mode & os.W_OK and access(path, mode))
     assert_fault(verify(), "logs cannot be written", "--log_dir")
-    code, _, err = verify("--log_dir", "none")
-    assert code == 0 and "Note: the data folder data cannot be written" in err
+    assert_fault(verify("--log_dir", "none/yet"), f"{tmp_path} cannot be written", "--log_dir")
+    assert "Note: the data folder data cannot be written" in verify()[2]
 
 
 def test_sources_that_are_missing_or_broken_are_faults(tmp_path, capsys):
