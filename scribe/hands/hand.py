@@ -212,5 +212,7 @@ def opened_hands(
         raise HandError(missing) from None
     except (OSError, EOFError, ValueError, KeyError, TypeError, zipfile.BadZipFile, zlib.error) as error:
         reason = "".join(str(error).strip().splitlines()[:1])[:120]
+        if "pickle" in reason:  # NumPy's words tell how to load it all the same, which would run a stranger's code
+            reason = "it is no archive of arrays"
         named = "this" if hasattr(path, "read") else path
         raise HandError(f"{named} is not {what} ({reason}): {remedy}.") from None

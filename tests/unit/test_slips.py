@@ -169,6 +169,30 @@ def test_the_ink_of_a_sign_may_be_attended_to_beside_it_where_it_stands_between_
     assert (find_marks(line, at[keep]) == []) == (its or attended == 3)
 
 
+def test_the_ink_of_a_sign_is_looked_for_up_to_two_characters_away_spaces_apart():
+    text = "no ' on"
+    strokes, index = write_text(text, 1.0)
+    x = float(strokes[index == 3, 0].mean())
+    line, at = line_of(text, ((x, 1.6, 0.0, 0.1), 0))
+    keep = np.flatnonzero(at != 3)
+    line.strokes = line.strokes[keep]
+    assert find_marks(line, at[keep]) == []
+
+
+def test_the_ink_of_a_sign_at_the_beginning_may_be_attended_to_at_the_letter_after_it():
+    text = "'noon"
+    line, index = line_of(text)
+    index[index == 0] = 1
+    assert find_marks(line, index) == []
+
+
+def test_each_bar_goes_to_the_letter_that_it_is_nearest_to():
+    text = "no tt on"
+    left = box(text, 3)[0]
+    bars = [((left + middle - 0.15, height, 0.3, 0.02), 3) for middle, height in ((1.2, 2.5), (0.1, 2.5))]
+    assert strays(*line_of(text, *bars)) == [] == strays(*line_of(text, *bars[::-1]))
+
+
 @pytest.mark.parametrize("dots", [0, 1, 2])
 def test_a_stem_as_short_as_a_mark_has_one_dot(dots):
     text = "no i on"
@@ -451,6 +475,18 @@ def test_how_likely_another_reading_is_a_slip_and_a_warning(share, told, warned)
     (slips,) = find_slips([line_of("pair")[0]], KnownShares(shares_of("pair", {3: ("n", share)})))
     assert [slip.warned for slip in slips] == [warned] * told
     assert [slip.weight for slip in slips] == pytest.approx([share] * told, abs=0.02)
+
+
+def test_a_space_belongs_to_the_word_after_it():
+    text = "ape on ex"
+    for doubts, found in (
+        ({1: ("o", 0.9), 3: ("c", 0.95)}, [1, 3]),
+        ({3: ("c", 0.95), 4: ("a", 0.9)}, [3]),
+        ({4: ("a", 0.9), 6: ("c", 0.95)}, [4, 6]),
+        ({6: ("c", 0.95), 7: ("a", 0.9)}, [6]),
+    ):
+        (slips,) = find_slips([line_of(text)[0]], KnownShares(shares_of(text, doubts)))
+        assert [slip.failure.start for slip in slips] == found
 
 
 def test_the_slips_of_a_line_are_in_the_order_of_its_text():
