@@ -202,6 +202,15 @@ def test_a_stem_as_short_as_a_mark_has_one_dot(dots):
     assert len(find_marks(line, index)) == (dots == 2)
 
 
+@pytest.mark.parametrize(("beside", "its"), [(0.35, True), (-0.35, True), (0.45, False), (-0.45, False)])
+def test_a_short_stem_and_what_stands_over_it_are_one_letter_that_may_have_other_ink(beside, its):
+    text = "no i on"
+    x = sum(box(text, 3)) / 2
+    line, index = without_dots(text, ((x + beside, 1.6, 0.0, 0.0), 3), ((x - 0.5, -0.6, 1.1, 0.0), 3))
+    line.strokes[(index == 3) & (line.strokes[:, 1] > -1.5) & (line.strokes[:, 1] < 0.5), 1] *= 0.5
+    assert len(find_marks(line, index)) == (not its)
+
+
 @pytest.mark.parametrize(
     ("size", "apart", "found"),
     [(0.5, 0.14, True), (0.5, 0.1, False), (0.6, 0.25, False), (0.6, 0.35, True), (0.7, 0.35, True), (0.8, 0.4, False)],
