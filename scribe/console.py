@@ -58,7 +58,7 @@ class OneLineParser(argparse.ArgumentParser):
         for name in names:
             value = getattr(args, name)
             if value is not None and not least <= value <= most:
-                allowed = f"{least:g} or more" if most == math.inf else f"from {least:g} to {most:g}"
+                allowed = f"{least:g} or more" if most == math.inf else f"from {least:g} to {most:,.15g}"
                 self.error(f"--{name} is {value}: it has to be {allowed}")
 
     def error(self, message: str) -> NoReturn:

@@ -329,6 +329,7 @@ def test_text_that_cannot_be_written_is_refused(model, texts):
         ({"bias": -1.0}, "bias is -1.0"),
         ({"bias": float("nan")}, "bias is nan"),
         ({"tsteps": 0}, "tsteps is 0"),
+        ({"tsteps": 10**9}, "tsteps is 1000000000: it has to be from 1 to 100000"),
         ({"seed": [1, 2, 3]}, "1 texts but 3 seeds"),
         ({"style": (np.zeros((4, 2)), "abc")}, r"\(4, 2\)"),
         ({"style": (np.zeros((4, 3)), "  ")}, "''"),
@@ -338,6 +339,11 @@ def test_text_that_cannot_be_written_is_refused(model, texts):
 def test_arguments_out_of_range_are_refused_by_name(model, arguments, message):
     with pytest.raises(ValueError, match=message):
         sample_batch(["abc"], model, **arguments)
+
+
+def test_a_line_without_an_end_is_refused(model):
+    with pytest.raises(ValueError, match="text 1 has 1,001 characters: a line may have 1,000"):
+        sample_batch(["a" * 1000, "a" * 1001], model)
 
 
 @pytest.mark.parametrize("tries", [1, 2])
@@ -382,7 +388,16 @@ def test_an_alphabet_contradicts_a_checkpoint_only_by_what_that_lacks():
 
 
 @pytest.mark.parametrize(
-    "flags", [["--bias", "-1"], ["--bias", "nan"], ["--tsteps", "0"], ["--seed", "-2"], ["--text", " "], ["--nonsense"]]
+    "flags",
+    [
+        ["--bias", "-1"],
+        ["--bias", "nan"],
+        ["--tsteps", "0"],
+        ["--tsteps", "1000000000"],
+        ["--seed", "-2"],
+        ["--text", " "],
+        ["--nonsense"],
+    ],
 )
 def test_wrong_flags_end_with_exit_code_2(flags, capsys):
     with pytest.raises(SystemExit) as error:
