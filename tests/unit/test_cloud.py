@@ -488,7 +488,7 @@ def test_a_bucket_in_another_region_is_a_warning_that_says_what_to_do():
     [
         (UsageError("wrong."), 2, "Error: wrong."),
         (CloudError("gone."), 1, "Error: gone."),
-        (FileNotFoundError(2, "No such file", "x"), 1, "Error: [Errno 2] No such file: 'x'"),
+        (FileNotFoundError(2, "No such file", "x"), 1, "Error: x: No such file"),
         (KeyboardInterrupt(), 130, "Stopped."),
     ],
 )
