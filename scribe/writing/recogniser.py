@@ -41,6 +41,9 @@ MAX_STEPS = 4000  # in a line of a single stroke; 50 characters have about 800
 # The middle half of the ink of a line of small letters lies within this many x-heights; other lines have ascenders.
 MIDDLE_HALF_HEIGHT = 0.79
 FILTERS, UNITS = 128, 128  # of each convolution, of each LSTM in each direction
+# The waves in which training lines are bent: their lengths, and the deviation of their heights for each of length, up
+# to a length of LONG_WAVE; in x-heights.
+WAVE_LENGTHS, WAVE, LONG_WAVE = (1.5, 12), 0.02, 6
 BLOCKS = 3  # convolutions with a residual connection
 LINES_READ_TOGETHER = 8
 LARGEST_FILE = 16_000_000  # bytes of the weights, unpacked; the shipped ones have 2 million
@@ -58,7 +61,8 @@ def path_features(points: NDArray, rng: np.random.Generator | None = None) -> ND
 
     Args:
         points: [n, 3] or [n, 6], absolute x, y first (any unit, y grows downwards), the pen lift last.
-        rng: a NumPy Generator that varies width, slant and size a little, for training. None: the line as it is.
+        rng: a NumPy Generator that varies width, slant and size a little and bends the line, for training. None: the
+            line as it is.
 
     Returns:
         float32 [t, FEATURES]. Columns 0, 1: dx, dy of a step on ink, in units of STEP, else 0. Columns 2, 3: dx, dy of
@@ -77,6 +81,7 @@ def path_features(points: NDArray, rng: np.random.Generator | None = None) -> ND
         xy[:, 0] = width * (xy[:, 0] - slant * xy[:, 1])
         height *= size
         xy[:, 1] += rng.normal(0, 0.1) * height
+        xy += _waves(xy[:, 0] / height, rng) * height
         ink = np.hypot(*np.diff(xy, axis=0).T) * ~lifts[:-1]
 
     rows = []
@@ -100,6 +105,15 @@ def path_features(points: NDArray, rng: np.random.Generator | None = None) -> ND
         ]
         rows.append(np.stack(stroke, axis=1))
     return np.clip(np.concatenate(rows), -6, 6).astype(np.float32)
+
+
+def _waves(x, rng):
+    """[n, 2]: how far points at x [n] are moved, in x-heights, so that letters are a little wider, nearer, higher."""
+    moved = np.zeros([len(x), 2])
+    for axis in (0, 0, 1, 1):
+        length, phase = np.exp(rng.uniform(*np.log(WAVE_LENGTHS))), rng.uniform(0, 2 * np.pi)
+        moved[:, axis] += rng.normal(0, WAVE * min(length, LONG_WAVE)) * np.sin(2 * np.pi * x / length + phase)
+    return moved
 
 
 def _middle_and_x_height(xy, ink):
@@ -157,6 +171,7 @@ class Recogniser(tf.Module):
                 self._kernel(f"lstm{layer}_{way}", [inputs, 4 * UNITS])
                 self._kernel(f"lstm{layer}_{way}_recurrent", [UNITS, 4 * UNITS], bias=False)
         self._kernel("characters", [2 * UNITS, len(alphabet) + 1])
+        self._kernel("near_characters", [FILTERS, len(alphabet) + 1])
 
     def _kernel(self, name, shape, bias=True):
         deviation = np.sqrt(2.0 / np.prod(shape[:-1])) if len(shape) == 3 else np.sqrt(1.0 / shape[0])
@@ -164,6 +179,17 @@ class Recogniser(tf.Module):
         self._variables[name] = tf.Variable(value.astype(np.float32), name=name)
         if bias:
             self._variables[name + "_bias"] = tf.Variable(tf.zeros(shape[-1]), name=name + "_bias")
+
+    def take_weights(self, other: "Recogniser") -> None:
+        """Copies the weights of another one.
+
+        Raises:
+            RecogniserError: it reads other characters.
+        """
+        if other.alphabet != self.alphabet:
+            raise RecogniserError("the weights to go on from are those of a recogniser of other characters.")
+        for name, variable in self._variables.items():
+            variable.assign(other._variables[name])
 
     def __call__(self, x, lengths, dropout_seed=None, keep=1.0):
         """Classifies every frame of two steps.
@@ -173,7 +199,9 @@ class Recogniser(tf.Module):
             dropout_seed: int [2], for training: outputs of layers are kept with the probability `keep`.
 
         Returns:
-            logits [T', B, A + 1], the last one for "no character" (the blank of CTC), and int [B], frames of each line.
+            logits [T', B, A + 1], the last one for "no character" (the blank of CTC); such logits by the convolutions
+            alone, which see two or three letters at a time: they are there to be trained; and int [B], frames of each
+            line.
         """
         v = self._variables
 
@@ -190,6 +218,7 @@ class Recogniser(tf.Module):
         for k in range(BLOCKS):
             h += self._convolve(h, f"block{k}", lengths)
         h = tf.transpose(drop(h, 1), [1, 0, 2])
+        near = tf.einsum("tbi,ij->tbj", h, v["near_characters"]) + v["near_characters_bias"]
         zero = tf.zeros([tf.shape(x)[0], UNITS])
         for layer in (0, 1):
             ways = []
@@ -200,10 +229,10 @@ class Recogniser(tf.Module):
                 out, _ = lstm_sequence(inputs, zero, zero, *weights)
                 ways.append(self._reverse(out, lengths) if way == "backward" else out)
             h = drop(tf.concat(ways, axis=-1), 2 + layer)
-        return tf.einsum("tbi,ij->tbj", h, v["characters"]) + v["characters_bias"], lengths
+        return tf.einsum("tbi,ij->tbj", h, v["characters"]) + v["characters_bias"], near, lengths
 
     def logits(self, x: NDArray, lengths: NDArray) -> tuple[NDArray[np.float32], NDArray]:
-        """What `__call__` returns without dropout, as NumPy arrays and without TensorFlow."""
+        """The first logits of `__call__` without dropout, and the frames, as NumPy arrays and without TensorFlow."""
         weights = {name: variable.numpy() for name, variable in self._variables.items()}
         if not AVAILABLE:
             with one_thread():

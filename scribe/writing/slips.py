@@ -24,7 +24,7 @@ from scribe.writing.recogniser import Recogniser
 
 # A character is worth writing again where another reading of it explains the ink nearly as well, by this many nats; and
 # worth a warning where it explains it better by so many.
-WANTED_GAIN, WARNED_GAIN = -1.0, 0.5
+WANTED_GAIN, WARNED_GAIN = -2.0, 0.5
 SHAPE_WEIGHT = 0.7  # of a slip of the shape; of another reading: its probability beside that of the text
 
 

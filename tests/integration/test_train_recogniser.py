@@ -38,6 +38,19 @@ def test_the_command_writes_a_reader_and_says_how_it_reads(tmp_path, capsys):
     assert recogniser.alphabet == ALPHABET and np.isfinite(logits).all()
 
 
+def test_a_training_goes_on_from_given_weights(tmp_path, capsys):
+    write_data(tmp_path, lines=41)
+    first = Recogniser(seed=5)
+    first.save(tmp_path / "first.npz")
+    flags = ["--data_dir", str(tmp_path), "--output", str(tmp_path / "reader.npz"), "--epochs", "1", "--rate", "1e-9"]
+    assert train_recogniser.main([*flags, "--init_from", str(tmp_path / "first.npz")]) == 0
+    found = load_recogniser(str(tmp_path / "reader.npz"))
+    for a, b in zip(found.trainable_variables, first.trainable_variables, strict=True):
+        np.testing.assert_allclose(a, b, atol=1e-2)
+    assert train_recogniser.main([*flags, "--init_from", str(tmp_path / "none.npz")]) == 1
+    assert "none.npz cannot be read" in capsys.readouterr().err
+
+
 def test_lines_that_are_too_short_for_their_text_or_unknown_are_left_out():
     offsets = np.array([[0, 0, 0], [0, 10, 0], [0, 10, 1]], float)
     lines, texts = train_recogniser.readable([offsets] * 3, ["l", "l" * 40, "\u00e9"], ALPHABET)

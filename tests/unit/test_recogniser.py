@@ -10,6 +10,7 @@ import pytest
 from scribe.files.stroke_file import DATA_FILE, load_strokes
 from scribe.ink.alphabet import ALPHABET
 from scribe.ink.strokes import absolute_points
+from scribe.network import openvino_graphs
 from scribe.writing.misread import count_errors, error_share
 from scribe.writing.recogniser import (
     FEATURES,
@@ -95,11 +96,13 @@ def test_a_line_is_read_alike_whatever_it_is_read_with(recogniser):
         assert np.allclose(alone[: count[0], 0], together[: count[0], k], atol=1e-5)
 
 
-def test_what_reads_is_the_network_that_was_trained(recogniser):
-    """`logits` computes in NumPy what `__call__` trains in TensorFlow."""
+@pytest.mark.parametrize("compiled", sorted({openvino_graphs.AVAILABLE, False}))
+def test_what_reads_is_the_network_that_was_trained(recogniser, monkeypatch, compiled):
+    """`logits` computes by OpenVINO, or in NumPy, what `__call__` trains in TensorFlow."""
+    monkeypatch.setattr("scribe.writing.recogniser.AVAILABLE", compiled)
     x, lengths = pad([path_features(line) for line in LINES])
     found, frames = recogniser.logits(x, lengths)
-    expected, counts = recogniser(x, lengths)
+    expected, _, counts = recogniser(x, lengths)
     np.testing.assert_array_equal(frames, counts)
     np.testing.assert_allclose(found, expected, atol=1e-4)
 
