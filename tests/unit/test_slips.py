@@ -477,10 +477,10 @@ def test_a_letter_too_many_is_a_slip_of_the_one_after_it_or_of_the_last(read, st
 
 
 @pytest.mark.parametrize(
-    ("share", "told", "warned"), [(0.2, 0, False), (0.3, 1, False), (0.6, 1, False), (0.65, 1, True)]
+    ("share", "told", "warned"), [(0.1, 0, False), (0.15, 1, False), (0.6, 1, False), (0.65, 1, True)]
 )
 def test_how_likely_another_reading_is_a_slip_and_a_warning(share, told, warned):
-    """Shares of 1 to e and of e ** 0.5 to 1."""
+    """Shares of 1 to e ** 2 and of e ** 0.5 to 1."""
     (slips,) = find_slips([line_of("pair")[0]], KnownShares(shares_of("pair", {3: ("n", share)})))
     assert [slip.warned for slip in slips] == [warned] * told
     assert [slip.weight for slip in slips] == pytest.approx([share] * told, abs=0.02)
