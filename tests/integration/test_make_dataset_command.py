@@ -241,7 +241,7 @@ def test_without_beam_a_runner_is_one_clear_line(run, flags, tmp_path, monkeypat
         (["--seed", "-1"], "--seed is -1"),
         (["--biases", "1", "0.5"], "--biases are"),
         (["--biases", "0.5", "1", "2"], "--biases are"),
-        (["--biases", "nan"], "--biases are"),
+        (["--biases", "nan"], "--biases: nan is not a finite number"),
         (["--shares", "0", "0", "0"], "--shares are"),
         (["--styles", "all", "3"], "--styles is 'all 3'"),
         (["--styles", "-1"], "--styles is '-1'"),
