@@ -3,7 +3,11 @@
 OpenVINO is optional: where it has no wheel, AVAILABLE is false, and NumPy computes the same.
 """
 
+import contextlib
+import ctypes
 import functools
+import sys
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -35,7 +39,32 @@ def compiled(inputs: list, outputs: list, bfloat16: bool = False) -> Any:
         "ENABLE_CPU_PINNING": False,  # others compute, too
     }
     model = openvino.Model([ops.result(output) for output in outputs], inputs)
-    return openvino.Core().compile_model(model, "CPU", options)
+    with own_signal_stack():
+        return openvino.Core().compile_model(model, "CPU", options)
+
+
+class _SignalStack(ctypes.Structure):
+    """stack_t of sigaltstack(2) on Linux."""
+
+    _fields_ = (("start", ctypes.c_void_p), ("flags", ctypes.c_int), ("size", ctypes.c_size_t))
+
+
+@contextlib.contextmanager
+def own_signal_stack() -> Iterator[None]:
+    """After it, this thread handles signals on the stack that it had before.
+
+    When OpenVINO compiles for a processor with AMX, it gives the thread an alternate stack of 20 kB. With AMX the frame
+    of a signal takes 12 kB, so a signal that comes while another one is handled overflows it and ends the process.
+    """
+    if not sys.platform.startswith("linux"):
+        yield
+        return
+    libc, before = ctypes.CDLL(None), _SignalStack()
+    libc.sigaltstack(None, ctypes.byref(before))
+    try:
+        yield
+    finally:
+        libc.sigaltstack(ctypes.byref(before), None)
 
 
 def set_input(request: Any, number: int, array: Any) -> None:

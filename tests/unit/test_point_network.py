@@ -1,5 +1,7 @@
 """The network one point at a time in NumPy: it is that of the TensorFlow model."""
 
+import ctypes
+import sys
 import types
 from concurrent.futures import ThreadPoolExecutor
 
@@ -7,6 +9,7 @@ import numpy as np
 import pytest
 
 from model import HandwritingModel
+from scribe.network import openvino_graphs
 from scribe.network.blas import one_thread
 from scribe.network.openvino_graphs import AVAILABLE
 from scribe.network.point_network import PointNetwork
@@ -105,6 +108,21 @@ def test_threads_that_share_a_network_do_not_disturb_one_another():
         found = list(pool.map(lambda k: write(k, network.for_thread()), (0, 1)))
     for a, b in zip(found, expected, strict=True):
         np.testing.assert_allclose(a, b, atol=1e-6)
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="other systems have other signal stacks")
+def test_what_is_compiled_leaves_the_signal_stack_of_the_thread_as_it_was():
+    def stack():
+        found = openvino_graphs._SignalStack()
+        assert ctypes.CDLL(None).sigaltstack(None, ctypes.byref(found)) == 0
+        return found.start, found.flags, found.size
+
+    before = stack()
+    model = make_model(rnn_size=400)  # so many weights that AMX is used, where there is some
+    network = PointNetwork(model)
+    text, mask = np.zeros((1, U, 6), np.float32), np.ones((1, U), np.float32)
+    network.step(network.begin(1), np.ones((1, 3), np.float32), text, mask, network.biases(model.lstm_biases()))
+    assert stack() == before
 
 
 def test_the_threads_of_numpy_are_given_back_when_the_last_one_leaves():
