@@ -13,8 +13,6 @@ from numpy.typing import NDArray
 
 from scribe.network.openvino_graphs import compiled, constant, ops, parameter, product, set_input, whole
 
-WAYS = "forward", "backward"
-
 
 class CompiledReading:
     """`fast_reading.frame_logits` for some weights.
