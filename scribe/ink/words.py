@@ -23,6 +23,9 @@ from scribe.ink.written_text import WrittenText
 NO_GAP = -0.35  # a gap in characters: where ink overlaps by more than this, words are left together
 # What ends a word and belongs to it, and what it costs, as a gap in characters, to begin the next word with it.
 ENDS_WORD, END_COST = frozenset(",.;:!?"), 2.0
+# What stands within a word ("o'clock", "e-mail", "7:30") often stands apart from both neighbours: what it costs to cut
+# beside it, as a gap in characters.
+WITHIN_WORD, WITHIN_COST = frozenset("'-.,:/"), 2.0
 
 
 @dataclasses.dataclass
@@ -132,6 +135,10 @@ def _choose_cuts(points, index, text, *, known, lifts, skip):
         if known and text[space - 1] in ENDS_WORD:  # it stands as near to the next word at times
             own = [bool((index[a : b + 1] == space - 1).any()) for a, b in zip(starts[1:], ends[1:])]
             scores[s] -= END_COST * np.array(own)
+    within = [k for k in range(1, len(text) - 1) if text[k] in WITHIN_WORD and " " not in text[k - 1 : k + 2]]
+    if known and within:
+        marks = [np.isin(index[a : b + 1], within).mean() > 0.5 for a, b in zip(starts, ends)]
+        scores -= WITHIN_COST * np.logical_or(marks[:-1], marks[1:])
     S, C = scores.shape
     best = np.full((S + 1, C + 1), 0.0)  # best[s, c]: the first s spaces within the first c lifts
     for s in range(1, S + 1):

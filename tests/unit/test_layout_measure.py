@@ -165,6 +165,19 @@ def test_what_ends_a_word_stays_with_it_where_it_stands_nearer_to_the_next(ends)
     ]
 
 
+@pytest.mark.parametrize("text", ["at 5 o'clock", "so I'm in", "an x-ray of", "by 7:30 on", "see e.g. this"])
+def test_a_mark_within_a_word_that_stands_apart_does_not_end_it(text):
+    strokes, index = write_text(text)
+    mark = next(k for k, c in enumerate(text) if c in "'-:.")
+    strokes[index >= mark, 0] += 1.8  # farther from what comes before it than words are from each other
+    strokes[index > mark, 0] += 1.8
+    strokes[index > text.rindex(" ", 0, mark), 0] -= 2.2
+    words = split_words(Segment(text, strokes, index))
+    assert [len(word.points) for word in words] == [
+        np.isin(index, range(a, a + len(w))).sum() for w, a in _words_of(text)
+    ]
+
+
 def _words_of(text):
     first = 0
     for word in text.split():
