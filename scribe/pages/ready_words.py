@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from scribe.ink.composed import base_letter
 from scribe.ink.measure import Metrics, measure_line, straighten
+from scribe.ink.strokes import stroke_slices
 from scribe.ink.typical import (
     CAPITALS,
     DESCENDING,
@@ -23,7 +24,7 @@ from scribe.ink.typical import (
     TALL,
     TALL_HEIGHT,
 )
-from scribe.ink.words import Segment, split_words
+from scribe.ink.words import ENDS_WORD, Segment, split_words
 from scribe.pages.page_style import WORD_SPACE, PageStyle
 
 # How far a single line may differ in scale from its hand. A line of few letters stays nearer to its hand.
@@ -42,6 +43,9 @@ OFF_HEIGHT, MAX_RESIZING = 0.2, 1.3
 # this hand, of which USUAL_LETTERS letters say half; so many letters of a word, or of a stretch, say half of its size.
 # In all, a word is shrunk by MAX_EVENING after its line was scaled, and grows by MAX_GROWING, at most.
 EVEN, NEAR, HALF_SURE_WORD, HALF_SURE_STRETCH, MAX_EVENING, MAX_GROWING = 0.06, 5.0, 1.0, 1.0, 1.6, 1.4
+# What ends a word stands so many x-heights from its last letter at most: of what is written, one in four is farther
+# away, one in twenty by half as much again.
+FARTHEST_END = 0.9
 USUAL_LETTERS, LARGEST_AWAY = 2.0, 0.4  # of a letter counts no more than so much, as a logarithm
 SIZED = (SMALL | TALL | DESCENDING) - DOTTED
 
@@ -184,6 +188,16 @@ def _body(points, x_height):
     return float(x.min()), float(x.max())
 
 
+def _end_of(word, points):
+    """bool [m]: the strokes of what ends a word, such as a comma or a full stop and a quotation mark; none of a word
+    that is nothing else."""
+    letters = len(word.text.rstrip("".join(ENDS_WORD) + "\"')"))
+    end = np.zeros(len(points), bool)
+    for stroke in stroke_slices(points):
+        end[stroke] = (word.index[stroke] >= letters).mean() > 0.5
+    return end if letters and not end.all() else np.zeros(len(points), bool)
+
+
 def _ready_words(segment, metrics, hand, style, force=False):
     scale = style.x_height_mm / hand.x_height
     slant = metrics.slant
@@ -205,9 +219,13 @@ def _ready_words(segment, metrics, hand, style, force=False):
     if style.straighten:
         least = min(scale * hand.x_height / style.x_height_mm / MAX_GROWING, 1.0)
         sizes = [max(size, least) for size in _sizes(inks, [word for _, word in flat], hand, style.x_height_mm)]
-    words, before, first = [], None, 0
+    words, before, first, farthest = [], None, 0, FARTHEST_END * style.x_height_mm
     for points, (_, word), size in zip(inks, flat, sizes, strict=True):
         left, right = _body(points, style.x_height_mm)
+        end = _end_of(word, points)
+        if end.any():
+            points[end, 0] -= max(points[end, 0].min() - _body(points[~end], style.x_height_mm)[1] - farthest, 0.0)
+            right = max(_body(points[~end], style.x_height_mm)[1], float(points[end, 0].max()))
         gap = None
         if before is not None:
             gap = float(np.clip(left - before, MIN_GAP * space, MAX_GAP * space))

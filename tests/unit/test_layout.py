@@ -267,6 +267,20 @@ def test_words_off_their_baseline_and_numbers_of_another_size_are_brought_back()
     assert np.ptp(line.points[line.index == 5, 1]) > 0.85 * 1.9 * 2
 
 
+def test_what_ends_a_word_stands_near_to_it_and_apart_from_the_next():
+    text = "one even, six" + ' more." us'
+    strokes, index = write_text(text)
+    for end in (text.index(","), text.index(".")):
+        strokes[index >= end, 0] += 3.0  # two x-heights away, and low
+        strokes[index == end, 1] += 0.6
+    (line,) = lines_of(compose([[Segment(text, strokes, index)]], PageStyle(x_height_mm=2)))
+    for end in (",", "."):
+        k, after = line.text.index(end), line.text.index(" ", line.text.index(end)) + 1
+        before, mark, next_letter = (line.points[line.index == u, 0] for u in (k - 1, k, after))
+        assert 0 < mark.min() - before.max() < 1.2 * 2
+        assert next_letter.min() - line.points[line.index < after, 0].max() > 0.5 * 2
+
+
 def test_words_that_were_written_large_or_small_are_brought_near_their_hand_and_keep_something_of_it():
     text = "seven onions even once more raven"
     strokes, index = write_text(text)
