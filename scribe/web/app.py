@@ -31,6 +31,7 @@ from scribe.web.requests import MEDIA_TYPES, HandwritingRequest, answered_format
 from scribe.web.stream import error_event, event, stream, written_lines
 from scribe.web.visitors import Hands
 from scribe.writing.lines import Style
+from scribe.writing.proofread import DEFAULT_ATTEMPTS
 
 PAGE = os.path.join(os.path.dirname(os.path.abspath(__file__)), "page")
 LARGEST_SEED = 2**24  # of those that are drawn: small enough to be typed
@@ -79,7 +80,11 @@ class Server:
             )
         seed = random.randrange(LARGEST_SEED) if request.seed is None else request.seed
         hand = self.hands.choose(request, seed)
-        return hand, Manuscript(request, hand, seed, self.model, self.limits, live)
+        usual = self.engine.usual_tries()
+        manuscript = Manuscript(request, hand, seed, self.model, self.limits, live, request.tries or usual)
+        if request.tries is None and usual < DEFAULT_ATTEMPTS:
+            manuscript.remarks.append("Many are writing at the moment: words that fail are written again less often.")
+        return hand, manuscript
 
     async def live(self, request: HandwritingRequest, client: str):
         """The events of a text, see scribe/web/stream.py."""
@@ -132,6 +137,7 @@ class Server:
         return content, {
             "X-Seed": str(manuscript.seed),
             "X-Hand": hand.name,
+            "X-Tries": str(manuscript.tries),
             "X-Pages": str(count),
             "X-Lines-With-Failures": str(faulty),
         }

@@ -5,6 +5,7 @@ Between two calls every row can be kept, go on with another text, or make room f
 """
 
 import functools
+from collections import OrderedDict
 from typing import Any
 
 import numpy as np
@@ -28,6 +29,7 @@ from scribe.writing.sampler import (
     LineText,
     RowState,
     join_rows,
+    mark_word,
     stack_rows,
     step_rows,
     take_rows,
@@ -37,6 +39,7 @@ POINTS = 16  # that the rows advance by in a call: some 30 milliseconds where th
 CROWDED = 4  # rows, above which it is twice as many: telling of them costs as much as writing them
 PLACES = 64  # for a text: no segment has more characters
 NOISE_STEP = 512
+HANDS = 256  # whose biases are kept; 19 kB each
 
 
 class Batch:
@@ -52,6 +55,7 @@ class Batch:
         self.writing: list[Writing] = []
         self.text: Any = None
         self.state: Any = None
+        self._biases: OrderedDict[str, Any] = OrderedDict()  # of the LSTMs, by the names of hands
         self._ink, self._before = np.array([[0, 0, model.config.first_pen]], np.float32), ""
         if hand is not None and hand.line is not None:
             self._ink, self._before = checked_style(hand.line, model.config.alphabet)
@@ -59,9 +63,9 @@ class Batch:
         self._read = 0, self.network.begin(1)  # how many points of the ink are the same work for all lines; after them
 
     def begin(self, writing: Writing) -> None:
-        """Adds a line, from its start or from the last state of its trail."""
+        """Adds a line, from its start or from the state of its trail."""
         text = self._line_text(writing.spec)
-        state = writing.trail.states[-1] if writing.trail.states else self._start(text)
+        state = self._start(text) if writing.trail.state is None else writing.trail.state
         new = stack_rows([text]), stack_rows([state])
         old = (self.text, self.state) if self.writing else None
         self.text, self.state = (join_rows(a, b) for a, b in zip(old, new)) if old else new
@@ -83,13 +87,16 @@ class Batch:
         """
         before, steps = self.state.points, []
         count = POINTS * (1 + (len(self.writing) > CROWDED))
-        noise = [noise_of(writing.seed(), int(t), int(t) + count) for writing, t in zip(self.writing, before)]
+        firsts = [int(t) - writing.trail.begun for writing, t in zip(self.writing, before)]
+        noise = [noise_of(writing.seed, t, t + count) for writing, t in zip(self.writing, firsts)]
         with np.errstate(all="ignore"):  # a network that has learned little may overflow
             for numbers in np.stack(noise, axis=1):
-                self.state, drawn, phi, _, finished, done = step_rows(
-                    self.network, self.drawing, self.text, self.state, numbers
-                )
+                step = step_rows(self.network, self.drawing, self.text, self.state, numbers)
+                self.state, drawn, phi, position, finished, done = step
                 steps.append((drawn, phi, self.state.network.kappa.copy()))
+                for row in np.flatnonzero((drawn[:, 5] > 0.5) & ~done):
+                    trail = self.writing[row].trail
+                    mark_word(trail.marks, trail.ahead, position[row] + len(trail.text) - 1, self.state, int(row))
                 if done.any():
                     break
         values = [np.stack(part) for part in zip(*steps, strict=True)]
@@ -104,7 +111,7 @@ class Batch:
                 if not (part[1].argmax(axis=1) >= len(self._before)).any() and not ended:
                     continue
                 start = own_start(part[0], part[1], len(self._before))
-                part, writing.held = tuple(value[start:] for value in part), []
+                part, writing.held, writing.trail.skipped = tuple(value[start:] for value in part), [], start
             points, phis, kappas = part
             part = points, phis[:, len(self._before) :], kappas - len(self._before)
             found.append((writing, part, state, ended, bool(finished[row])))
@@ -113,7 +120,11 @@ class Batch:
 
     def _line_text(self, spec: LineSpec) -> LineText:
         """A line as a row without the axis B."""
-        biases = hand_biases(spec.hand, self.network, self.model)
+        if spec.hand_id not in self._biases:
+            if len(self._biases) >= HANDS:
+                self._biases.popitem(last=False)
+            self._biases[spec.hand_id] = hand_biases(spec.hand, self.network, self.model)
+        biases = self._biases[spec.hand_id]
         limit = LIMIT_POINTS_PER_CHARACTER * len(spec.text) + LIMIT_EXTRA_POINTS
         text = self._before + spec.text
         return row_text(text, self._places, spec.hand, self.model.config, biases, spec.bias, limit)

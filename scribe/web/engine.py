@@ -8,10 +8,11 @@
 
 The rows of the batch advance by some points in a call of the network (`Batch`). Between two calls a line that waits
 takes the place of one that has ended: of the order that has the fewest lines in the batch, so that no client waits for
-all lines of another one. A line that has ended is judged in a second thread; if it failed, its next attempt goes before
-the lines that wait. An order that is cancelled frees its rows at the next call.
+all lines of another one. A line that has ended is judged in a second thread; if it failed, it is gone on from its first
+faulty word, before the lines that wait. An order that is cancelled frees its rows at the next call.
 """
 
+import dataclasses
 import logging
 import threading
 from collections import OrderedDict
@@ -22,17 +23,19 @@ import numpy as np
 from scribe.network.blas import one_thread
 from scribe.web.batches import PLACES, Batch
 from scribe.web.limits import Limits, RequestError
-from scribe.web.orders import Ended, Failed, Ink, LineSpec, Order, Writing
-from scribe.web.trails import Memory, Trail
+from scribe.web.orders import Ended, Failed, Ink, LineSpec, Order, Writing, hand_out
+from scribe.web.trails import Memory
 from scribe.writing.adapted import adapted_copy
 from scribe.writing.line_writer import Line
-from scribe.writing.proofread import NOT_WRITTEN, judge_lines
+from scribe.writing.proofread import DEFAULT_ATTEMPTS, judge_lines
 from scribe.writing.sampler import PLACES_AFTER
 
 log = logging.getLogger("scribe.web")
 
 LEARNED_HANDS = 8  # at a time: a network of each has 15 MB
 BACKGROUND_ROWS = 6  # of lines that may wait for all others
+# Tries of a word, where a request names none, while so many others have lines written.
+TRIES_OF_CROWD = {4: 3, 10: 2, 20: 1}
 
 
 class Engine:
@@ -102,6 +105,13 @@ class Engine:
         for thread in self._threads:
             thread.join()
 
+    def usual_tries(self) -> int:
+        """Tries of a word where a request names none: fewer while the lines of many others are written, since each of
+        them waits longer for each line that is written again."""
+        with self._changed:
+            others = sum(not order.background for order in self._orders)
+        return min((tries for least, tries in TRIES_OF_CROWD.items() if others >= least), default=DEFAULT_ATTEMPTS)
+
     def load(self) -> dict[str, int]:
         """How many lines wait and how many are being written."""
         with self._changed:
@@ -131,10 +141,8 @@ class Engine:
             except Exception as error:  # a bug must not leave the others waiting for ever
                 log.exception("The writer failed")
                 touched = self._drop_all(error)
-            for order in touched:
-                order.flush()
-        for order in self._drop_all(RequestError("the server is stopping.", 503, 5)):
-            order.flush()
+            hand_out(touched)
+        hand_out(self._drop_all(RequestError("the server is stopping.", 503, 5)))
 
     def _busy(self):
         """How many lines are being written."""
@@ -197,38 +205,41 @@ class Engine:
 
     def _from_memory(self, writing):
         """Whether the whole line is in the memory; then it is handed out at once."""
-        known = (
-            self._results.get((*writing.key(), writing.spec.text, writing.spec.attempts))
-            if not writing.attempt
-            else None
-        )
+        known = None if writing.attempt else self._results.get(_result_key(writing))
         if known is None:
             return False
-        line, kept, failures, attempts, offsets = known
+        ended, offsets = known
         if writing.spec.live:
-            characters = line.phis.argmax(axis=1)
-            writing.order.tell(Ink(writing.line, kept, 0, offsets, characters))
-        self._end(writing, Ended(writing.line, line, kept, failures, attempts))
+            writing.order.tell(Ink(writing.line, ended.kept, 0, offsets, ended.written.phis.argmax(axis=1)))
+        self._end(writing, dataclasses.replace(ended, line=writing.line))
         return True
 
     def _begin(self, writing):
-        spec, key = writing.spec, (*writing.key(), writing.attempt)
-        before = self._trails.get(key) if spec.live else None
-        writing.trail, writing.held = (before and before.gone_on(spec.text)) or Trail(spec.text), []
-        if spec.live:
-            self._tell_ink(writing, 0)
-            self._trails.put(key, writing.trail, writing.trail.size())
-        self._batch_of(spec).begin(writing)
+        trail = writing.trail
+        if writing.spec.live:
+            before = self._trails.get(_trail_key(writing))
+            known = before and before.gone_on(writing.spec.text)
+            if known and known.shared == trail.shared and known.points > trail.points:
+                known.marks |= trail.marks
+                writing.trail = known
+            self._tell_ink(writing)
+            self._remember(writing)
+        self._batch_of(writing.spec).begin(writing)
         writing.order.busy += 1
 
-    def _tell_ink(self, writing, first):
-        """Hands out the parts of a trail from number `first` on."""
-        if not writing.spec.live or first >= len(writing.trail.parts):
-            return
-        points, phis, _ = (np.concatenate(values) for values in zip(*writing.trail.parts[first:]))
-        start = sum(len(part[0]) for part in writing.trail.parts[:first])
-        characters = phis[:, : len(writing.spec.text)].argmax(axis=1)
-        writing.order.tell(Ink(writing.line, writing.attempt, start, points, characters))
+    def _tell_ink(self, writing):
+        """Hands out what is new of a line that somebody watches.
+
+        What did not last when the same beginning was written before is held back until the line has been judged: most
+        likely it will not last this time.
+        """
+        trail, first = writing.trail, writing.told
+        last = trail.points if trail.left is None else trail.left
+        if writing.spec.live and first < last:
+            points, phis, _ = trail.between(first, last)
+            characters = phis[:, : len(trail.text)].argmax(axis=1)
+            writing.order.tell(Ink(writing.line, writing.attempt, first, points, characters))
+            writing.told = last
 
     def _advance(self, batch):
         """Lets the rows of a batch write on; returns the orders that something is to be told."""
@@ -236,7 +247,7 @@ class Engine:
         for writing, part, state, ended, finished in batch.advance() if batch.writing else []:
             trail = writing.trail
             trail.add(part, state if writing.spec.live else None)
-            self._tell_ink(writing, len(trail.parts) - 1)
+            self._tell_ink(writing)
             touched.add(writing.order)
             if ended:
                 trail.finished = finished
@@ -246,10 +257,13 @@ class Engine:
                     self._changed.notify_all()
         return touched
 
+    def _remember(self, writing):
+        self._trails.put(_trail_key(writing), writing.trail, writing.trail.size())
+
     def _leave(self, writing):
         writing.order.busy -= 1
         if writing.spec.live:
-            self._trails.put((*writing.key(), writing.attempt), writing.trail, writing.trail.size())
+            self._remember(writing)
 
     # ---- judging, in a thread beside
 
@@ -264,46 +278,55 @@ class Engine:
             try:
                 lines = [_as_line(writing.trail) for writing in ended]
                 verdicts = judge_lines([line for line, _ in lines], self.recogniser)
-                judged = [
-                    (writing, *line, verdict.failures, verdict.fault)
-                    for writing, line, verdict in zip(ended, lines, verdicts, strict=True)
-                ]
+                judged = list(zip(ended, lines, verdicts, strict=True))
             except Exception:
                 log.exception("Lines could not be judged")
-                judged = [(writing, None, None, [], NOT_WRITTEN) for writing in ended]
+                judged = [(writing, None, None) for writing in ended]
             with self._changed:
                 self._judged += judged
                 self._changed.notify_all()
 
-    def _after_judging(self, writing, line, offsets, failures, fault):
-        order, spec = writing.order, writing.spec
+    def _after_judging(self, writing, line, verdict):
+        order = writing.order
         if order.cancelled:
             return
         if line is None:
             order.tell(RequestError("writing failed; the server's log says why.", 503, 5))
             return
-        if writing.best is None or fault < writing.best[0]:
-            writing.best = fault, line, writing.attempt, failures, offsets
+        writing.attempts.take(line, writing.trail, verdict)
         # A slip that nobody is warned of only decides which attempt is kept: somebody watches, and waits for the line.
-        if failures and writing.attempt + 1 < spec.attempts:
-            if spec.live:
-                order.tell(Failed(writing.line, writing.attempt, failures))
-            writing.attempt += 1
-            with self._changed:
-                if not order.cancelled:
-                    order.waiting.appendleft(writing)
-            return
-        _, line, kept, failures, offsets = writing.best
-        attempts = writing.attempt + 1
-        if spec.live:
-            characters = line.phis.argmax(axis=1)
-            if kept != writing.attempt:
-                order.tell(Ink(writing.line, kept, 0, offsets, characters))
+        again = writing.attempts.go_on()
+        if again:
+            self._go_back(writing, again[0], verdict.failures)
+        else:
+            self._keep_best(writing)
+
+    def _go_back(self, writing, again, failures):
+        """Lets a line wait for its next attempt."""
+        order, before, told = writing.order, writing.trail, writing.told
+        writing.trail, writing.seed, writing.told = again.before.from_word(again.word, again.seed), again.seed, 0
+        if writing.spec.live:
+            before.left = writing.trail.in_common(before.between()[0])
+            writing.told = min(before.left, told)
+            order.tell(Failed(writing.line, writing.attempt - 1, failures, writing.told, again.word))
+        with self._changed:
+            if not order.cancelled:
+                order.waiting.appendleft(writing)
+
+    def _keep_best(self, writing):
+        attempts, trail = writing.attempts, writing.trail
+        line, offsets = attempts.line
+        ended = Ended(writing.line, line, attempts.kept, attempts.failures, attempts.count)
+        if writing.spec.live:
+            common = trail.in_common(offsets)
+            trail.left = common if attempts.kept < attempts.count - 1 else None
+            start = min(common, writing.told)
+            if start < max(len(offsets), writing.told):
+                characters = line.phis[start:].argmax(axis=1)
+                writing.order.tell(Ink(writing.line, attempts.kept, start, offsets[start:], characters))
             size = sum(v.nbytes for v in (line.strokes, line.phis, line.kappas, offsets))
-            self._results.put(
-                (*writing.key(), spec.text, spec.attempts), (line, kept, failures, attempts, offsets), size
-            )
-        self._end(writing, Ended(writing.line, line, kept, failures, attempts))
+            self._results.put(_result_key(writing), (ended, offsets), size)
+        self._end(writing, ended)
 
     def _end(self, writing, ended):
         order = writing.order
@@ -315,9 +338,17 @@ class Engine:
                     self._orders.remove(order)
 
 
+def _trail_key(writing):
+    return (*writing.key(), writing.trail.seeds)
+
+
+def _result_key(writing):
+    return (*writing.key(), writing.spec.text, writing.spec.attempts)
+
+
 def _as_line(trail):
     """The `Line` of an attempt that has ended, and its points as offsets [n, 6]."""
-    points, phis, kappas = trail.written()
+    points, phis, kappas = trail.between()
     strokes = points.copy()
     strokes[0, :2] = 0.0
     strokes[:, :2] = np.cumsum(strokes[:, :2], axis=0)

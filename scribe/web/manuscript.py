@@ -1,6 +1,6 @@
 """What a request wants written: from its text to the lines for the network, and from these to pages.
 
-    manuscript = Manuscript(request, hand, alphabet, limits)
+    manuscript = Manuscript(request, hand, seed, model, limits, live=True, tries=5)
     order = engine.submit(manuscript.specs, client)
     pages = manuscript.pages(lines)             # a written Line for each of specs
 
@@ -38,7 +38,7 @@ class Manuscript:
 
     Args:
         request: a `HandwritingRequest`. hand: whose; its name goes into the memory of the engine. seed: of all.
-        model: that writes. limits: of the text.
+        model: that writes. limits: of the text. live: whether somebody watches. tries: of a word.
 
     Attributes:
         texts: of the segments as they will stand there. paragraphs: the number of the line of the text that each is of.
@@ -49,8 +49,8 @@ class Manuscript:
         RequestError: the text or the page is not possible.
     """
 
-    def __init__(self, request: Any, hand: ChosenHand, seed: int, model, limits: Limits, live: bool = False):
-        self.style, self.seed, self.model = request.page_style(), seed, model
+    def __init__(self, request: Any, hand: ChosenHand, seed: int, model, limits: Limits, live: bool, tries: int):
+        self.style, self.seed, self.model, self.tries = request.page_style(), seed, model, tries
         alphabet = model.config.alphabet
         try:
             width = self.style.text_width()
@@ -72,7 +72,7 @@ class Manuscript:
         self.compositions: list[Composition] = [compose_text(text, alphabet) for text in self.texts]
         self.writes = [i for i, composition in enumerate(self.compositions) if composition.base]
         self.specs = [
-            LineSpec(self.compositions[i].base, (seed, i), hand.hand, hand.name, request.bias, request.tries, live=live)
+            LineSpec(self.compositions[i].base, (seed, i), hand.hand, hand.name, request.bias, tries, live=live)
             for i in self.writes
         ]
 

@@ -3,7 +3,7 @@
 import asyncio
 import dataclasses
 from collections import deque
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -13,7 +13,7 @@ from scribe.hands.hand import Hand
 from scribe.web.trails import Trail
 from scribe.writing.failures import Failure
 from scribe.writing.lines import Line
-from scribe.writing.proofread import DEFAULT_ATTEMPTS
+from scribe.writing.proofread import DEFAULT_ATTEMPTS, Attempts
 
 
 @dataclasses.dataclass(frozen=True)
@@ -23,7 +23,7 @@ class LineSpec:
     Attributes:
         text: in characters of the model's alphabet, without composed ones.
         hand: the hand to write in; hand_id: names it in the memory, another one for each hand.
-        seed: as `scribe/writing/proofread.py` takes it: attempt k > 0 draws from the numbers of (*seed, k).
+        seed: of the line. attempts: most tries of a word, as `sample_checked` takes both.
         live: the client watches: points are handed out as they are written, and a changed text goes on from them.
     """
 
@@ -50,11 +50,14 @@ class Ink:
 
 @dataclasses.dataclass(frozen=True)
 class Failed:
-    """Attempt `attempt` of line `line` failed, and another one begins."""
+    """Attempt `attempt` of line `line` failed, and another one begins: its first `stays` points are the same, and it
+    differs from the word on that begins at the place `word` of the text."""
 
     line: int
     attempt: int
     failures: list[Failure]
+    stays: int
+    word: int
 
 
 @dataclasses.dataclass(frozen=True)
@@ -80,17 +83,8 @@ class Order:
         self._outbox: list[Any] = []
 
     def tell(self, event: Any) -> None:
-        """Adds an event; `flush` hands out all of them. In the thread of the engine."""
+        """Adds an event; `hand_out` hands out all of them. In the thread of the engine."""
         self._outbox.append(event)
-
-    def flush(self) -> None:
-        """Hands the events of a call out to the client."""
-        if self._outbox and not self.cancelled:
-            events, self._outbox = self._outbox, []
-            try:
-                self._loop.call_soon_threadsafe(self._queue.put_nowait, events)
-            except RuntimeError:  # the loop was closed: nobody waits any more
-                self.cancelled = True
 
     async def events(self) -> AsyncIterator[list[Any]]:
         """Ink, Failed and Ended of all lines as they come, until every line has ended.
@@ -108,18 +102,42 @@ class Order:
             yield events
 
 
+def hand_out(orders: Iterable[Order]) -> None:
+    """Hands what orders were told out to their clients, and wakes their loop once for all of them."""
+    by_loop: dict[Any, list[tuple]] = {}
+    for order in orders:
+        if order._outbox and not order.cancelled:
+            by_loop.setdefault(order._loop, []).append((order, order._outbox))
+            order._outbox = []
+    for loop, told in by_loop.items():
+        try:
+            loop.call_soon_threadsafe(_put, [(order._queue, events) for order, events in told])
+        except RuntimeError:  # the loop was closed: nobody waits any more
+            for order, _ in told:
+                order.cancelled = True
+
+
+def _put(told):
+    for queue, events in told:
+        queue.put_nowait(events)
+
+
 class Writing:
     """One line of an order on its way through the engine."""
 
     def __init__(self, order: Order, line: int, spec: LineSpec):
         self.order, self.line, self.spec = order, line, spec
-        self.attempt = 0
+        self.attempts = Attempts(spec.text, tuple(spec.seed), spec.attempts, only_warned=True)
+        self.seed = tuple(spec.seed)  # of the attempt that is being written
         self.trail = Trail(spec.text)
+        self.told = 0  # points of it that have been handed out
         self.held: list[tuple] = []  # what may not belong to the line yet, see `Batch.advance`
-        self.best: tuple | None = None  # (fault, Line, attempt, failures)
 
-    def seed(self):
-        return (*self.spec.seed, self.attempt) if self.attempt else tuple(self.spec.seed)
+    @property
+    def attempt(self) -> int:
+        """The number of the attempt, from 0."""
+        return self.attempts.count
 
-    def key(self):
+    def key(self) -> tuple:
+        """What the ink of the line depends on beside its text."""
         return self.spec.hand_id, self.spec.bias, tuple(self.spec.seed)

@@ -78,7 +78,9 @@ class HandwritingRequest(BaseModel):
     width: Step = Field(0.0, description="wider")
     bias: float = Field(1.0, ge=0, le=3, description="neatness: 0 as varied as people write, 1 natural, 2 neat")
     seed: int | None = Field(None, ge=0, lt=2**53, description="the same seed writes the same; none: any")
-    tries: int = Field(5, ge=1, le=10, description="attempts at a line that fails")
+    tries: int | None = Field(
+        None, ge=1, le=10, description="of a word that fails; none: 5, fewer while the lines of many others are written"
+    )
     transliterate: bool = Field(False, description="Greek, Cyrillic, Armenian and Georgian in Latin letters")
     page: Annotated[str, Field(max_length=20), AfterValidator(_possible_page)] = Field(
         TIGHT, description=f"{', '.join(PAGE_SIZES)}, {TIGHT} (as large as the writing), or 110x220 in mm"

@@ -2,7 +2,7 @@
 
 begin    what is written: seed, hand, page, the lines, remarks
 ink      further points of a line: offsets, pen lifts, characters
-failed   an attempt at a line failed, and why; another one begins
+failed   an attempt at a line failed, and why; another one goes on from its first faulty word
 ended    a line is done
 layout   where all points of the lines that are done stand on their pages
 done     all is written
@@ -71,8 +71,10 @@ async def stream(
             if isinstance(told, Ink):
                 parts.append(_ink(told, number, manuscript, request.density))
             elif isinstance(told, Failed):
-                reasons = _reasons(told.failures, manuscript.compositions[number])
-                parts.append(event("failed", line=number, attempt=told.attempt, reasons=reasons))
+                composition = manuscript.compositions[number]
+                content = {"start": told.stays, "character": int(composition.places[told.word])}
+                content["reasons"] = _reasons(told.failures, composition)
+                parts.append(event("failed", line=number, attempt=told.attempt, **content))
             elif isinstance(told, Ended):
                 lines[number] = told.written
                 left -= 1
@@ -101,6 +103,7 @@ def _begin(manuscript, hand, request, x_height):
         seed=manuscript.seed,
         hand={"id": hand.name, "label": hand.label},
         bias=request.bias,
+        tries=manuscript.tries,
         page={
             "size": size,
             "margins": style.margins(),

@@ -15,24 +15,40 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from scribe.writing.line_writer import word_places
+
 # A character counts as reached once it had this much weight at a point; a smaller one does not change what is drawn.
 REACHED = 1e-5
 BEFORE_END = 2  # characters before the end of the text at which it begins to matter where the end is
+STATE_BYTES = 12_000  # of a `RowState`, about
 
 
 class Trail:
     """One attempt at a line: what has been written of it, in parts, and the state of its row after each part.
 
     Attributes:
-        text: of the line. points: written so far. finished: whether the line has ended after its last character.
+        text: of the line. seeds: of the attempts that it has words of, after the first one.
+        points: written so far; shared: how many of them are those of the attempt that it goes on from.
+        marks, ahead: states before words and the words to come, by their places, see `sampler.mark_word`.
+        state: a row of `RowState` to go on from; None: the beginning. begun: points of the row when its own random
+            numbers began. skipped: points of the row ahead of the line, of the ink that it goes on from.
+        left: as many points stand in the attempt that followed, too; None: none did. finished: whether the line has
+            ended after its last character.
     """
 
-    def __init__(self, text: str):
-        self.text = text
+    def __init__(self, text: str, seeds: tuple[tuple, ...] = ()):
+        self.text, self.seeds = text, seeds
         self.parts: list[tuple[NDArray, ...]] = []  # points [n, 6], phis [n, U places], kappas [n, K]
-        self.states: list[Any] = []  # a row of `RowState` after each part
-        self.reached: list[int] = []  # how many characters of the text can matter to what was written up to there
-        self.points = 0
+        # After each part, where somebody watches: the state of the row, how many characters of the text can matter to
+        # what was written up to there, and how many words the pen has come to.
+        self.states: list[Any] = []
+        self.reached: list[int] = []
+        self.passed: list[int] = []
+        self.points = self.shared = self.begun = self.skipped = 0
+        self.marks: dict[int, Any] = {}
+        self.ahead = word_places(text)[1:]
+        self.state: Any = None
+        self.left: int | None = None
         self.finished = False
 
     def add(self, part: tuple[NDArray, ...], state: Any) -> None:
@@ -51,6 +67,8 @@ class Trail:
             reached = max(reached, farthest, int(np.ceil(middle.max())) + BEFORE_END)
         self.states.append(state)
         self.reached.append(reached)
+        self.passed.append(len(word_places(self.text)[1:]) - len(self.ahead))
+        self.state = state
 
     def gone_on(self, text: str) -> "Trail | None":
         """The part of this attempt that is one of another text, too; None if there is none."""
@@ -58,19 +76,60 @@ class Trail:
         count = bisect.bisect_right(self.reached, same)
         if not count:
             return None
-        trail = Trail(text)
-        trail.parts, trail.states, trail.reached = self.parts[:count], self.states[:count], self.reached[:count]
-        trail.points = sum(len(part[0]) for part in trail.parts)
+        trail = Trail(text, self.seeds)
+        trail._share(self, count)
+        trail.shared, trail.begun, trail.state = self.shared, self.begun, trail.states[-1]
+        trail.ahead = trail.ahead[self.passed[count - 1] :]
+        trail.marks = {place: mark for place, mark in self.marks.items() if mark.points - self.skipped <= trail.points}
+        if self.left is not None and self.left <= trail.points:
+            trail.left = self.left
         return trail
 
-    def written(self) -> tuple[NDArray, ...]:
-        """All parts together: points [n, 6], phis [n, places], kappas [n, K]."""
-        return tuple(np.concatenate(values) for values in zip(*self.parts, strict=True))
+    def from_word(self, place: int, seed: tuple) -> "Trail":
+        """What another attempt begins with that goes on from a word of this one, with random numbers of its own.
+
+        Args:
+            place: of the first character of the word. seed: of the attempt.
+        """
+        trail, mark = Trail(self.text, (*self.seeds, seed)), self.marks.get(place)
+        if mark is None or mark.points <= self.skipped:
+            return trail
+        trail.shared, trail.begun, trail.state = int(mark.points) - self.skipped, int(mark.points), mark
+        ends = np.cumsum([len(part[0]) for part in self.parts])
+        count = int(np.searchsorted(ends, trail.shared, side="right"))
+        trail._share(self, count)
+        trail.ahead = [word for word in trail.ahead if word > place]
+        if trail.points < trail.shared:
+            rest = tuple(values[: trail.shared - trail.points] for values in self.parts[count])
+            trail.add(rest, mark if self.states else None)
+        trail.marks = {word: state for word, state in self.marks.items() if word <= place}
+        return trail
+
+    def _share(self, other, count):
+        """Takes the first parts of another trail."""
+        for name in ("parts", "states", "reached", "passed"):
+            setattr(self, name, getattr(other, name)[:count])
+        self.points, self.skipped = sum(len(part[0]) for part in self.parts), other.skipped
+
+    def between(self, first: int = 0, last: int | None = None) -> tuple[NDArray, ...]:
+        """Points [n, 6], phis [n, places] and kappas [n, K] from number `first` up to `last`, at least one point."""
+        start, stop, parts = 0, self.points if last is None else last, []
+        for part in self.parts:
+            if start + len(part[0]) > first and start < stop:
+                parts.append(tuple(values[max(first - start, 0) : stop - start] for values in part))
+            start += len(part[0])
+        return tuple(np.concatenate(values) for values in zip(*parts, strict=True))
+
+    def in_common(self, points: NDArray) -> int:
+        """With how many of some points [m, 6] it begins."""
+        n = min(self.points, len(points))
+        differ = (self.between(0, n)[0] != points[:n]).any(axis=1) if n else np.zeros(0, bool)
+        return int(differ.argmax()) if differ.any() else n
 
     def size(self) -> int:
         """Bytes, about."""
-        per_state = 4 * 3000 if self.states else 0
-        return sum(values.nbytes for part in self.parts for values in part) + per_state * len(self.states)
+        states = len(self.states) + len(self.marks)
+        return sum(values.nbytes for part in self.parts for values in part) + STATE_BYTES * states
 
 
 class Memory:

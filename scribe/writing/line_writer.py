@@ -79,7 +79,7 @@ class Again(NamedTuple):
 
     number: int  # of the text
     seed: tuple
-    before: WrittenLine | None = None  # the line that is gone on from; None: the text is written anew
+    before: Any = None  # the line that is gone on from, such as a WrittenLine; None: the text is written anew
     word: int = 0  # place in the text of the first character that is written anew
     next_seeds: tuple[tuple, ...] = ()  # what will be asked for, one by one, as long as nothing better is written
 

@@ -75,7 +75,7 @@ def sample_checked(
     if not all(composition.is_plain for composition in compositions):
         how |= {"attempts": attempts, "recogniser": recogniser, "progress": progress}
         return _sample_composed(compositions, model, biases, seeds, hands, **how)
-    written = [_Attempts(text, seed) for text, seed in zip(texts, seeds, strict=True)]
+    written = [Attempts(text, seed, attempts) for text, seed in zip(texts, seeds, strict=True)]
 
     def judge(lines):
         """Keeps the lines that are the best so far; what to write again."""
@@ -83,7 +83,7 @@ def sample_checked(
         again = []
         for (i, line, as_written), verdict in zip(lines, verdicts, strict=True):
             written[i].take(line, as_written, verdict)
-            again += written[i].go_on(i, attempts)
+            again += written[i].go_on(i)
         if progress is not None:
             progress(len(lines) - len(again))
         return again
@@ -98,43 +98,58 @@ class Verdict(NamedTuple):
     failures: list[Failure]  # what a reader is warned of
     fault: tuple[int, float]  # how bad it is: number of failures of the attention, weight of the slips
     words: dict[int, float]  # how bad each faulty word is, by its number
+    warned: frozenset[int]  # the numbers of the words with failures
 
 
-class _Attempts:
-    """The best line of a text so far, the line that is gone on from, and which words have been tried how often."""
+class Attempts:
+    """The best line of a text so far, the line that is gone on from, and which words have been tried how often.
 
-    def __init__(self, text, seed):
-        self.seed, self.words = seed, word_places(text)
+    Args:
+        text, seed: of the line. most: tries of each word, the first included; a line gets LINE_BUDGET times as many.
+        only_warned: whether a word is written again only where a reader would be warned of it.
+
+    Attributes:
+        line, failures: the best one. kept: which attempt that was, from 0. count: attempts so far.
+    """
+
+    def __init__(self, text: str, seed: tuple, most: int, only_warned: bool = False):
+        self.seed, self.words, self.most, self.only_warned = seed, word_places(text), most, only_warned
         self.line: Any = None
         self.failures: list[Failure] = []
-        self.fault = NOT_WRITTEN
-        self.as_written: Any = None  # the line that is gone on from, and its faulty words
-        self.faulty: dict[int, float] = {}
-        self.tried = 0  # the number of the word that is being tried
-        self.count = 0  # attempts
-        self.tries: Counter[int] = Counter()  # of each word, by its number; the first not counted
+        self.kept = self.count = 0
+        self._fault: tuple[float, float] = NOT_WRITTEN
+        self._as_written: Any = None  # the line that is gone on from, and what is wrong with its words
+        self._faulty: dict[int, float] = {}
+        self._warned: frozenset[int] = frozenset()
+        self._tried = 0  # the number of the word that is being tried
+        self._tries: Counter[int] = Counter()  # of each word, by its number; the first not counted
 
-    def take(self, line, as_written, verdict):
+    def take(self, line: Any, as_written: Any, verdict: Verdict) -> None:
         """Keeps a line if it is better than the best so far; goes on from it if the word that was tried came out
         better, or as well and those after it better, one after the other."""
+        if verdict.fault < self._fault:
+            self.line, self.failures, self._fault, self.kept = line, verdict.failures, verdict.fault, self.count
         self.count += 1
-        if verdict.fault < self.fault:
-            self.line, self.failures, self.fault = line, verdict.failures, verdict.fault
-        after = range(self.tried, len(self.words))
-        if self.count == 1 or [verdict.words.get(w, 0.0) for w in after] < [self.faulty.get(w, 0.0) for w in after]:
-            self.as_written, self.faulty = as_written, verdict.words
+        after = range(self._tried, len(self.words))
+        if self.count == 1 or [verdict.words.get(w, 0.0) for w in after] < [self._faulty.get(w, 0.0) for w in after]:
+            self._as_written, self._faulty, self._warned = as_written, verdict.words, verdict.warned
 
-    def go_on(self, number, attempts):
-        """[] if a line is good enough, or nothing is left to try; else what to write again, one `Again`: the first
-        faulty word that has been tried less than `attempts` times, and what follows it."""
-        if self.fault > (0, 0.0) and self.count < LINE_BUDGET * attempts:
-            for word in sorted(self.faulty):
-                if self.tries[word] < attempts - 1:
-                    self.tries[word] += 1
-                    self.tried = word
-                    seed, *further = [(*self.seed, word, k) for k in range(self.tries[word], attempts)]
-                    return [Again(number, seed, self.as_written, self.words[word], tuple(further))]
-        self.as_written = None  # it takes much memory
+    def go_on(self, number: int = 0) -> list[Again]:
+        """[] if the line is good enough, or nothing is left to try; else what to write again, one `Again`: the first
+        faulty word that has been tried less than `most` times, and what follows it.
+
+        Args:
+            number: of the text.
+        """
+        good = not self.failures if self.only_warned else self._fault == (0, 0.0)
+        if not good and self.count < LINE_BUDGET * self.most:
+            for word in sorted(self._warned if self.only_warned else self._faulty):
+                if self._tries[word] < self.most - 1:
+                    self._tries[word] += 1
+                    self._tried = word
+                    seed, *further = [(*self.seed, word, k) for k in range(self._tries[word], self.most)]
+                    return [Again(number, seed, self._as_written, self.words[word], tuple(further))]
+        self._as_written = None  # it takes much memory
         return []
 
 
@@ -162,9 +177,16 @@ def judge_lines(lines: Sequence[Line], recogniser: Recogniser | None) -> list[Ve
     verdicts = []
     for line, slips in zip(lines, slips_of_all, strict=True):
         failures, words = find_failures(line), word_places(line.text)
+        faults = [(f.start, 1.0, True) for f in failures]
+        faults += [(slip.failure.start, slip.weight, slip.warned) for slip in slips]
         faulty: Counter[int] = Counter()
-        for start, weight in [(f.start, 1.0) for f in failures] + [(s.failure.start, s.weight) for s in slips]:
-            faulty[max(0, bisect.bisect_right(words, start) - 1)] += weight  # type: ignore[assignment]
-        warned = failures + [slip.failure for slip in slips if slip.warned]
-        verdicts.append(Verdict(warned, (len(failures), sum(slip.weight for slip in slips)), dict(faulty)))
+        warned = set()
+        for start, weight, tells in faults:
+            word = max(0, bisect.bisect_right(words, start) - 1)
+            faulty[word] += weight  # type: ignore[assignment]
+            if tells:
+                warned.add(word)
+        told = failures + [slip.failure for slip in slips if slip.warned]
+        fault = len(failures), sum(slip.weight for slip in slips)
+        verdicts.append(Verdict(told, fault, dict(faulty), frozenset(warned)))
     return verdicts

@@ -181,6 +181,19 @@ def step_rows(network: PointNetwork, drawing: Drawing, text: LineText, state: Ro
     return after, drawn, phi, position, finished, finished | (points >= text.limit)
 
 
+def mark_word(marks: dict[int, RowState], ahead: list[int], place: float, state: RowState, row: int) -> None:
+    """Keeps the state of a row whose pen is lifted, if a word begins there.
+
+    Args:
+        marks: takes the state, by the place of the word's first character. ahead: places of the words that the pen has
+            not come to; those that it has are taken out. place: where the attention is, in characters.
+    """
+    while ahead and place > ahead[0] + INTO_WORD:
+        del ahead[0]
+    if ahead and place > ahead[0] - BEFORE_WORD:
+        marks[ahead[0]] = take_rows(state, row)
+
+
 class _Page(NamedTuple):
     """A line that is being written."""
 
@@ -292,13 +305,6 @@ class _Batch:
         self.state, drawn, phi, position, finished, ended = step
         points[at], phis[at], kappas[at] = drawn, phi, self.state.network.kappa
         for row in np.flatnonzero((drawn[:, 5] > 0.5) & ~ended):
-            self._mark_word(row, position[row] + len(self.text.mask[row]) - 1 - self.text.past_end[row, -1])
+            place = position[row] + len(self.text.mask[row]) - 1 - self.text.past_end[row, -1]
+            mark_word(self.pages[row].marks, self.pages[row].ahead, place, self.state, int(row))
         return finished, ended
-
-    def _mark_word(self, row, place):
-        """Keeps the state of a row whose pen is lifted, with the attention at `place`, if a word begins there."""
-        page = self.pages[row]
-        while page.ahead and place > page.ahead[0] + INTO_WORD:
-            del page.ahead[0]
-        if page.ahead and place > page.ahead[0] - BEFORE_WORD:
-            page.marks[page.ahead[0]] = take_rows(self.state, row)

@@ -233,6 +233,87 @@ def test_pause_stops_the_pen_and_replay_writes_again(visit):
     assert any(pixels(page) < 0.7 * full for _ in range(20))
 
 
+# A sheet of 100 x 40 mm, on which a zigzag goes 1 mm to the right with each point, and what is seen on it: the columns
+# with dark and with red pixels, in mm. `until` waits for what is drawn.
+OWN_SHEET = """async () => {
+    const { Sheet } = await import("/page/sheet.js");
+    const box = document.body.appendChild(document.createElement("div"));
+    box.style.width = "600px";
+    const sheet = new Sheet(box, { character() {}, idle() {}, ink() {} });
+    sheet.speed = 12;
+    const page = { size: [100, 40], margins: [5, 5, 5, 5], width: 90, baseline: 20, pitch: 10 };
+    Object.assign(page, { x_height: 2.5, pen_width: 0.4 });
+    const zigzag = (height, count) => [...Array(count).keys()].flatMap((k) => [1000, k % 2 ? height : -height, 0, 0]);
+    const columns = (is) => {
+        const canvas = box.querySelector("canvas"), { width, height } = canvas, found = new Set();
+        const { data } = canvas.getContext("2d").getImageData(0, 0, width, height);
+        for (let k = 0; k < data.length; k += 4) {
+            if (is(data[k], data[k + 1], data[k + 2])) found.add((k / 4 % width) * 100 / width);
+        }
+        return [Math.min(...found), Math.max(...found)];
+    };
+    const frames = (n) => new Promise((done) => (n ? requestAnimationFrame(() => done(frames(n - 1))) : done()));
+    const until = async (is) => { while (!is()) await frames(1); await frames(2); };
+    const dark = () => columns((r, g, b) => r + g + b < 330 && r < 100), red = () => columns((r, g, b) => r > g + 40);
+    const begin = (text) => sheet.begin({ page, unit: 1, lines: [{ text, paragraph: 0, indent: 0 }] });
+    const ink = (attempt, start, points) => sheet.ink({ line: 0, attempt, start, points });
+    Object.assign(window, { sheet, zigzag, dark, red, until, frames, begin, ink });
+}"""
+
+
+def test_what_stands_before_a_faulty_word_stays_and_the_rest_is_crossed_out_and_drawn_anew(visit):
+    page = visit("#text=own+sheet")
+    wait_until_written(page)
+    page.evaluate(OWN_SHEET)
+    left, right = page.evaluate(
+        """async () => {
+        begin("ab cd");
+        ink(0, 0, zigzag(1500, 40));
+        await until(() => sheet.lines[0].drawn === 40);
+        sheet.failed({ line: 0, attempt: 0, start: 20 });
+        ink(1, 20, zigzag(400, 30));
+        await frames(3);
+        return [dark(), red()];
+    }"""
+    )
+    assert left[0] < 6 and left[1] < 26 and 23 < right[0] and right[1] > 43
+    over, final, rest = page.evaluate(
+        """async () => {
+        await until(() => sheet.lines[0].drawn > 30);
+        const over = sheet.views[0].over.marked;
+        sheet.ended({ line: 0, attempts: 2, failures: [] });
+        await until(() => sheet.lines[0].drawn === 50);
+        await until(() => !sheet.views[0].over.marked);
+        return [over, dark(), red()];
+    }"""
+    )
+    assert over and final[0] < 6 and final[1] > 53 and rest[0] > rest[1]
+
+
+def test_what_stands_there_stays_while_the_ink_that_comes_is_the_same(visit):
+    page = visit("#text=own+sheet")
+    wait_until_written(page)
+    page.evaluate(OWN_SHEET)
+    seen = page.evaluate(
+        """async () => {
+        const points = zigzag(1500, 60), seen = [];
+        begin("ab cd");
+        ink(0, 0, points.slice(0, 160));
+        sheet.ended({ line: 0, attempts: 1, failures: [] });
+        await until(() => sheet.lines[0].drawn === 40);
+        begin("ab cde");
+        for (const [from, to] of [[0, 20], [20, 35], [35, 60]]) {
+            ink(0, from, points.slice(4 * from, 4 * to));
+            seen.push(sheet.lines[0].drawn);
+            await frames(2);
+            seen.push(dark()[1]);
+        }
+        return seen;
+    }"""
+    )
+    assert [seen[0], seen[2], seen[4]] == [20, 35, 40] and min(seen[1], seen[3], seen[5]) > 43
+
+
 def test_the_attention_lights_up_the_character_that_is_written(visit):
     page = visit("#text=quick+brown+fox")
     wait_until_written(page)

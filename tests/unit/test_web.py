@@ -135,11 +135,26 @@ def test_what_is_wrong_with_a_line_is_told_in_the_words_of_the_text_that_was_ask
 
     # Of "1 Zoe is", which the network writes of it.
     faults = [Failure("stray mark", 4, 5), Failure("misread", 7, 8, "I")]
-    monkeypatch.setattr("scribe.web.engine.judge_lines", lambda lines, _: [Verdict(faults, (0, 1.4), {})] * len(lines))
+    verdict = Verdict(faults, (0, 1.4), {1: 1.4}, frozenset({1}))
+    monkeypatch.setattr("scribe.web.engine.judge_lines", lambda lines, _: [verdict] * len(lines))
     events = stream(client, text="1 € Zoé is", tries=2)
     told = ['a dot too many at the "é" of "Zoé"', 'the "s" of "is" (as "I") may be hard to read']
-    assert [content["reasons"] for name, content in events if name == "failed"] == [told]
+    failed = [content for name, content in events if name == "failed"]
+    assert [content["reasons"] for content in failed] == [told] and failed[0]["character"] == 4
+    parts = [content for name, content in events if name == "ink"]
+    counts = [content["start"] + len(content["points"]) // 4 for content in parts]
+    again = next(k for k, content in enumerate(parts) if content["attempt"] == 1)
+    assert parts[again]["start"] == failed[0]["start"] < counts[again - 1]
     assert [content["failures"] for name, content in events if name == "ended"] == [told]
+
+
+def test_while_many_write_words_are_tried_less_often_unless_the_request_says_how_often(client, monkeypatch):
+    assert client.post("/api/handwriting", json={"text": "a", "format": "svg"}).headers["X-Tries"] == "5"
+    monkeypatch.setattr("scribe.web.engine.TRIES_OF_CROWD", {0: 2})
+    begin = events_of(client.post("/api/handwriting", json={"text": "a", "format": "stream"}).text)[0][1]
+    assert begin["tries"] == 2 and "Many are writing" in " ".join(begin["remarks"])
+    begin = stream(client, text="a", tries=4)[0][1]
+    assert begin["tries"] == 4 and not begin["remarks"]
 
 
 def test_the_points_of_the_layout_are_those_of_the_file(client):

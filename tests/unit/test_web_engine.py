@@ -144,6 +144,19 @@ def test_lines_of_many_orders_come_out_as_each_alone(engine):
         assert line.strokes == pytest.approx(alone.strokes, abs=2e-3)
 
 
+def test_words_are_tried_less_often_where_a_request_names_no_number_and_many_others_write(engine):
+    async def run():
+        tries, orders = [engine.usual_tries()], []
+        for least in (4, 10, 20):
+            orders += [engine.submit(specs(TEXT * 3, seed=k)) for k in range(least - len(orders))]
+            tries.append(engine.usual_tries())
+        for order in orders:
+            engine.cancel(order)
+        return [*tries, engine.usual_tries()]
+
+    assert asyncio.run(run()) == [5, 3, 2, 1, 5]
+
+
 def test_a_short_order_does_not_wait_for_all_lines_of_a_long_one(engine):
     async def run():
         long = engine.submit(specs(*[TEXT] * 30))
@@ -213,7 +226,8 @@ def test_a_line_that_fails_is_written_again_and_says_so(model, monkeypatch):
     def judge_lines(lines, recogniser):
         tried.extend(lines)
         bad = len(tried) < 3
-        return [Verdict([Failure("skipped", 0, 1)] * bad, (int(bad), 0.0), {})]
+        words = {0: 1.0} if bad else {}
+        return [Verdict([Failure("skipped", 0, 1)] * bad, (int(bad), 0.0), words, frozenset(words))]
 
     monkeypatch.setattr(module, "judge_lines", judge_lines)
     engine = module.Engine(model, None, Limits())
@@ -253,6 +267,101 @@ def test_lines_of_the_page_are_judged_as_those_of_the_commands(model, monkeypatc
     assert [e.failures for e in events if isinstance(e, module.Failed)] == [[raised]]
     # What nobody is warned of is not written again: somebody watches.
     assert [(e.kept, e.attempts, e.failures) for e in events if isinstance(e, module.Ended)] == [(1, 2, [])]
+
+
+SENTENCE = "abc dea bc"
+
+
+def failing_words(monkeypatch, is_faulty):
+    """Makes word 1 of a line faulty where is_faulty(line) says so."""
+    from scribe.writing import proofread
+    from scribe.writing.failures import Failure
+
+    monkeypatch.setattr(proofread, "find_failures", lambda line: [Failure("skipped", 4, 5)] if is_faulty(line) else [])
+
+
+def first_two(lines):
+    """Whether a line is one of the first two different ones that were seen; `lines` remembers them."""
+
+    def is_faulty(line):
+        key = np.round(line.strokes[:, :2], 1).tobytes()
+        if key not in lines:
+            lines.append(key)
+        return lines.index(key) < 2
+
+    return is_faulty
+
+
+def shown(events):
+    """What stands on the paper after some events: points [n, 6], and how often ink was taken back."""
+    from scribe.web.orders import Ink
+
+    points, back = np.zeros([0, 6], np.float32), 0
+    for event in events:
+        if isinstance(event, Ink):
+            back += event.start < len(points)
+            points = np.concatenate([points[: event.start], event.points])
+    return points, back
+
+
+def write_checked(engine, text, **how):
+    """The events of a line that is written again where it fails."""
+    from scribe.web.orders import LineSpec
+
+    async def run():
+        return await all_of(engine.submit([LineSpec(text, (3, 0), **how)]))
+
+    return asyncio.run(run())
+
+
+@pytest.mark.parametrize("live", [False, True])
+def test_a_line_that_failed_is_gone_on_from_its_faulty_word_as_by_the_commands(engine, model, monkeypatch, live):
+    from scribe.writing.proofread import sample_checked
+
+    failing_words(monkeypatch, first_two([]))
+    events = write_checked(engine, SENTENCE, live=live)
+    failing_words(monkeypatch, first_two([]))
+    (line,), _, (count,) = sample_checked([SENTENCE], model, seed=3)
+    ended = events[-1]
+    assert (ended.attempts, ended.kept, ended.failures) == (count, 2, []) and count == 3
+    assert ended.written.strokes == pytest.approx(line.strokes, abs=2e-3)
+    assert ended.written.phis == pytest.approx(line.phis, abs=2e-3)
+
+
+def test_what_stands_before_the_faulty_word_stays_on_the_paper(engine, monkeypatch):
+    from scribe.web.orders import Failed
+
+    failing_words(monkeypatch, first_two([]))
+    events = write_checked(engine, SENTENCE, live=True)
+    first, second = (event for event in events if isinstance(event, Failed))
+    assert first.stays == second.stays > 3 and first.word == 4 and (first.attempt, second.attempt) == (0, 1)
+    points, back = shown(events)
+    assert back == 2 and np.array_equal(points[1:, 2:], events[-1].written.strokes[1:, 2:])
+    assert np.cumsum(points[1:, :2], axis=0) == pytest.approx(events[-1].written.strokes[1:, :2], abs=1e-3)
+
+
+def test_a_text_that_grows_goes_on_from_what_was_written_again(engine, model, monkeypatch):
+    from scribe.web.engine import Engine
+
+    lines = []
+    failing_words(monkeypatch, lambda line: first_two(lines)(line) if len(line.text) == len(SENTENCE) else grown(line))
+
+    def grown(line):
+        """Whether what it begins with is one of the lines that failed."""
+        key = np.round(line.strokes[:, :2], 1).tobytes()
+        return any(key[:600] == one[:600] for one in lines[:2])
+
+    write_checked(engine, SENTENCE, live=True)
+    events = write_checked(engine, SENTENCE + " and more", live=True)
+    other = Engine(model, None, Limits())
+    try:
+        anew = write_checked(other, SENTENCE + " and more", live=True)
+    finally:
+        other.close()
+    (points, back), (same, often) = shown(events), shown(anew)
+    assert (back, often) == (0, 2)  # what did not last is not shown a second time
+    assert points == pytest.approx(same, abs=2e-3)
+    assert np.cumsum(points[1:, :2], axis=0) == pytest.approx(events[-1].written.strokes[1:, :2], abs=1e-3)
 
 
 # ------------------------------------------------------------------------------------------------- trails and memory

@@ -16,6 +16,7 @@ const reduced = matchMedia("(prefers-reduced-motion: reduce)");
 const DEFAULTS = {
   text: "Hello World", hand: "7", bias: 1, seed: 1, ink: INKS["royal blue"], paper: PAPERS.white, page: "tight", ruling: "",
   align: "left", x_height: 2.5, pen_width: 0.4, line_width: 120, slant: 0, joined: 0, size: 0, width: 0,
+  tries: 0, // of a word that fails; 0: the server decides, by how much it has to do
 };
 const NUMBERS = Object.keys(DEFAULTS).filter((name) => typeof DEFAULTS[name] === "number");
 const state = {};
@@ -69,10 +70,10 @@ function addressOf() {
 // ---- what is asked
 
 function request(format) {
-  const { text, hand, bias, seed, ink, paper, page, ruling, align, x_height, pen_width, line_width, slant, joined, size, width } = state;
+  const { text, hand, bias, seed, ink, paper, page, ruling, align, x_height, pen_width, line_width, slant, joined, size, width, tries } = state;
   return {
     text, hand, bias, seed, ink, paper, page, align, x_height, pen_width, slant, joined, size, width, format,
-    ruling: ruling || null, line_width: page === "tight" ? line_width : null,
+    ruling: ruling || null, line_width: page === "tight" ? line_width : null, tries: tries || null,
     ...(format === "stream" ? { density: true } : {}),
   };
 }
@@ -89,6 +90,12 @@ function options(asked, signal, withFile) {
 
 function busy(is) {
   $("sheets").setAttribute("aria-busy", is);
+}
+
+// Asks for what the visitor has changed.
+function changed(delay) {
+  state.tries = DEFAULTS.tries;
+  askSoon(delay);
 }
 
 function askSoon(delay) {
@@ -131,13 +138,15 @@ function receive(name, told) {
   if (name === "begin") {
     sheet.look.penWidth = told.page.pen_width;
     sheet.begin(told);
+    state.tries = told.tries; // what is taken along has to be the same ink
+    writeAddress();
     $("log").replaceChildren();
     said(told.remarks.join(" ") || "Writing…");
     $("sheets").setAttribute("aria-label", `Handwriting: ${told.lines.map((line) => line.text).join(" / ")}`);
     handName(told.hand);
   } else if (name === "failed") {
     sheet.failed(told);
-    logged(`Written again: “${sheet.lines[told.line].text}”`, told.reasons);
+    logged(`Written again from “${sheet.lines[told.line].text.slice(told.character).split(" ")[0]}” on`, told.reasons);
   } else if (name === "ended") {
     sheet.ended(told);
     if (told.failures.length) logged(`Look at “${sheet.lines[told.line].text}”, another variation may be better`, told.failures, true);
@@ -207,7 +216,7 @@ function showCharacter(line, index) {
 function choose(changes, reveal = false) {
   Object.assign(state, changes);
   show(reveal);
-  askSoon(0);
+  changed(0);
 }
 
 function show(reveal = false) {
@@ -268,7 +277,7 @@ function directions(names) {
     label.append(`${title} `, ends, input);
     input.addEventListener("input", () => {
       state[name] = Number(input.value);
-      askSoon(SLIDING_MS);
+      changed(SLIDING_MS);
     });
     $("directions").append(label);
   }
@@ -278,13 +287,13 @@ $("controls").addEventListener("submit", (event) => event.preventDefault());
 $("text").addEventListener("input", () => {
   performance.mark("scribe-key");
   state.text = $("text").value;
-  askSoon(TYPING_MS);
+  changed(TYPING_MS);
 });
 for (const name of ["bias", "x_height", "pen_width"]) {
   $(name).addEventListener("input", () => {
     state[name] = Number($(name).value);
     show();
-    askSoon(SLIDING_MS);
+    changed(SLIDING_MS);
   });
 }
 for (const name of ["page", "ruling", "align"]) $(name).addEventListener("change", () => choose({ [name]: $(name).value }));

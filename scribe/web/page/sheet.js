@@ -18,8 +18,10 @@ function emptyLine(told) {
     target: null, // {x, y, page} where the ink is to move
     drawn: 0, // points that the pen has drawn
     baseline: null, placed: false,
-    before: null, // the line that stood here, seen until ink of this one is there
-    crossed: null, // what failed and is seen for a moment: {line, until}
+    before: null, // the line that stood here, seen until the ink of this one is another
+    same: 0, // points of it that are those of this one
+    again: null, // from which point on it is written again
+    crossed: null, // what failed and is seen for a moment: {line, from, until}, from point number `from` on
   };
 }
 
@@ -52,9 +54,9 @@ export class Sheet {
     const old = this.lines;
     this.begun = told;
     this.lines = told.lines.map((line, k) => {
-      const fresh = emptyLine(line), before = old[k];
-      if (before) fresh.before = before.raw.length || !before.before ? before : before.before;
-      return fresh;
+      const before = old[k], whole = before?.before && before.same === before.raw.length ? before.before : before;
+      if (whole) whole.drawn = Math.max(whole.drawn, before.drawn);
+      return { ...emptyLine(line), before: whole ?? null };
     });
     if (!this.pages.length) this.setPages([this.emptyPage()]);
     this.wake();
@@ -63,9 +65,9 @@ export class Sheet {
   ink(told) {
     const line = this.lines[told.line];
     if (!line) return;
-    if (told.start === 0 && (line.raw.length || told.attempt !== line.attempt)) this.startOver(line);
+    if (told.start < line.raw.length) this.goBack(line, told.start);
     line.attempt = told.attempt;
-    const first = line.raw.length === 0, steps = told.points, { unit } = this.begun;
+    const steps = told.points, { unit } = this.begun;
     for (let k = 0; k < steps.length; k += 4) {
       const n = line.raw.length;
       line.raw.push([steps[k], steps[k + 1], steps[k + 2]]);
@@ -83,18 +85,19 @@ export class Sheet {
       }
       line.page.push(this.pageOf(told.line));
     }
-    if (first && line.before) this.goOnFrom(line, line.before);
+    if (line.before) this.goOnFrom(line, line.before);
     this.wake();
   }
 
   failed(told) {
     const line = this.lines[told.line];
-    if (line) line.tries = told.attempt + 2;
+    if (line) Object.assign(line, { tries: told.attempt + 2, again: Math.min(line.again ?? Infinity, told.start) });
   }
 
   ended(told) {
     const line = this.lines[told.line];
-    if (line) Object.assign(line, { ended: true, tries: told.attempts, failures: told.failures });
+    if (line) Object.assign(line, { ended: true, tries: told.attempts, failures: told.failures, before: null });
+    this.dirty = true;
     this.wake();
   }
 
@@ -172,31 +175,38 @@ export class Sheet {
     return [x + unit * 0.3, baseline - rise * page.x_height];
   }
 
-  startOver(line) {
-    if (line.drawn > 2 && !this.still && Number.isFinite(this.speed)) {
-      const seen = { ...line, drawn: line.drawn, crossed: null, before: null };
-      line.crossed = { line: seen, until: performance.now() + CROSSED_MS };
+  // Takes the points from number `start` on back. What the pen has drawn of them is seen for a moment, crossed out.
+  goBack(line, start) {
+    this.move(line, 1);
+    if (line.drawn > start + 2 && !this.still && Number.isFinite(this.speed)) {
+      const seen = { ...line, crossed: null, before: null };
+      line.crossed = { line: seen, from: start, until: performance.now() + CROSSED_MS };
     }
-    Object.assign(line, { x: [], y: [], lift: [], character: [], page: [], density: [], raw: [], target: null, drawn: 0, placed: false, before: null });
+    for (const name of ["x", "y", "lift", "character", "page", "density", "raw"]) line[name] = line[name].slice(0, start);
+    Object.assign(line, { drawn: Math.min(line.drawn, start), placed: false, before: null });
     this.dirty = true;
   }
 
   // Ink that the new line has in common with the one before stays where it is.
   goOnFrom(line, before) {
-    const most = Math.min(line.raw.length, before.raw.length);
-    let same = 0;
-    while (same < most && line.raw[same].every((v, j) => v === before.raw[same][j])) same++;
-    line.before = null;
+    const { x, y, page, raw } = line, most = Math.min(raw.length, before.raw.length, before.x.length), known = line.same;
+    let same = known;
+    while (same < most && raw[same].every((v, j) => v === before.raw[same][j])) same++;
     this.dirty = true;
-    if (!before.target && !before.placed && before.drawn === 0) return;
-    if (before.x.length < same) same = before.x.length;
-    const shift = same ? [before.x[same - 1] - line.x[same - 1], before.y[same - 1] - line.y[same - 1]] : [0, 0];
-    for (let n = 0; n < line.x.length; n++) {
-      if (n < same) [line.x[n], line.y[n], line.page[n]] = [before.x[n], before.y[n], before.page[n]];
-      else [line.x[n], line.y[n]] = [line.x[n] + shift[0], line.y[n] + shift[1]];
+    if (same < raw.length || same === before.raw.length) line.before = null;
+    if (!before.target && !before.placed && before.drawn === 0) {
+      line.before = null;
+      return;
     }
+    const shift = same ? [before.x[same - 1] - x[same - 1], before.y[same - 1] - y[same - 1]] : [0, 0];
+    for (let n = known; n < x.length; n++) {
+      if (n < same) [x[n], y[n], page[n]] = [before.x[n], before.y[n], before.page[n]];
+      else [x[n], y[n]] = [x[n] + shift[0], y[n] + shift[1]];
+    }
+    line.same = same;
     if (same) line.baseline = before.baseline;
-    line.drawn = Math.min(before.drawn, same);
+    if (line.again < same) line.again = null; // it was written again before
+    line.drawn = Math.max(line.drawn, Math.min(before.drawn, same));
   }
 
   place(line, placed, down) {
@@ -244,7 +254,7 @@ export class Sheet {
   // ---- the pen
 
   replay() {
-    for (const line of this.lines) Object.assign(line, { drawn: 0, crossed: null, before: null });
+    for (const line of this.lines) Object.assign(line, { drawn: 0, crossed: null, before: null, again: null });
     this.budget = 0;
     this.dirty = true;
     this.paused = false;
@@ -384,7 +394,7 @@ export class Sheet {
       }
     });
     for (const line of this.lines) {
-      if (line.before && !line.raw.length) this.drawPart(line.before, 0, line.before.drawn);
+      if (line.before) this.drawPart(line.before, line.drawn, line.before.drawn);
       if (line.crossed) this.drawCrossed(line.crossed, now);
       this.drawPart(line, 0, line.drawn);
     }
@@ -421,12 +431,12 @@ export class Sheet {
     for (const view of this.views) view.ink.getContext("2d").globalAlpha = 1;
   }
 
-  // A line that failed, fading, with a stroke through it.
-  drawCrossed({ line, until }, now) {
+  // What failed of a line, fading, with a stroke through it.
+  drawCrossed({ line, from, until }, now) {
     const left = Math.max(0, (until - now) / CROSSED_MS);
-    this.drawPart(line, 0, line.drawn, "#b3261e", 0.75 * left);
-    const view = this.views[line.page[0] ?? 0], context = view.ink.getContext("2d");
-    const xs = line.x.slice(0, line.drawn), shown = 1 - Math.max(0, left - 0.5) * 2;
+    this.drawPart(line, from, line.drawn, "#b3261e", 0.75 * left);
+    const view = this.views[line.page[from] ?? 0], context = view.ink.getContext("2d");
+    const xs = line.x.slice(from, line.drawn), shown = 1 - Math.max(0, left - 0.5) * 2;
     const [low, high] = [Math.min(...xs), Math.max(...xs)], y = (line.baseline ?? line.y[0]) - 0.6 * this.begun.page.x_height;
     context.globalAlpha = Math.min(1, 2 * left);
     context.strokeStyle = "#b3261e";
@@ -438,13 +448,34 @@ export class Sheet {
     context.globalAlpha = 1;
   }
 
+  // A mark under what the pen writes again, until the line is done.
+  underline(line) {
+    if (line.again === null || line.drawn <= line.again || (line.ended && line.drawn === line.x.length)) return;
+    const xs = line.x.slice(line.again, line.drawn), view = this.views[line.page[line.again] ?? 0], { x_height } = this.begun.page;
+    if (!view) return;
+    const context = view.over.getContext("2d"), y = (line.baseline ?? line.y[line.again]) + 0.9 * x_height;
+    view.over.marked = true;
+    context.setTransform(view.scale, 0, 0, view.scale, 0, 0);
+    context.strokeStyle = "#b3261e";
+    context.lineWidth = 0.3;
+    context.lineCap = "round";
+    context.setLineDash([0.5, 1]);
+    context.beginPath();
+    context.moveTo(Math.min(...xs), y);
+    context.lineTo(Math.max(...xs), y);
+    context.stroke();
+    context.setLineDash([]);
+  }
+
   // What is seen of the network: the density behind the pen, and the character that it writes.
   drawOver() {
     for (const view of this.views) {
       const context = view.over.getContext("2d");
+      context.setTransform(1, 0, 0, 1, 0, 0);
       if (view.over.marked) context.clearRect(0, 0, view.over.width, view.over.height);
       view.over.marked = false;
     }
+    for (const line of this.lines) this.underline(line);
     if (!this.current || !this.watching) return;
     const line = this.lines[this.current.line], tip = Math.min(this.current.point, (line?.x.length ?? 0) - 1);
     const view = this.views[line?.page[tip] ?? 0];
