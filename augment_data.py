@@ -18,7 +18,7 @@ import sys
 import numpy as np
 from tqdm import tqdm
 
-from model import load_model
+# TensorFlow, which costs seconds, is imported where it is used: a wrong flag is told at once.
 from scribe.console import OneLineParser, run_command, say
 from scribe.files.atomic import check_writable
 from scribe.files.stroke_file import save_strokes
@@ -27,8 +27,6 @@ from scribe.ink.glyphs import RARE_SMALL, SHAPES, Glyph, WrittenLine, collect_gl
 from scribe.ink.point_characters import attended_characters
 from scribe.ink.strokes import absolute_points, raw_offsets
 from scribe.ink.typical import CAPITALS, DIGITS
-from scribe.network.checkpoint import find_checkpoint
-from scribe.network.tf_setup import one_thread_per_operation, tf
 from utils import DataLoader, Logger
 
 BATCH = 48
@@ -168,6 +166,8 @@ def written_lines(model, strokes, texts):
     Returns:
         WrittenLines.
     """
+    from scribe.network.tf_setup import tf
+
     spec = tf.TensorSpec
     attend = tf.function(
         lambda x, char_seq: model({"stroke_data": x, "char_seq": char_seq})["phi"],
@@ -215,6 +215,10 @@ def main(argv: list[str] | None = None) -> int:
 
 def augment(args: argparse.Namespace) -> int:
     """Makes and writes the new lines; returns the exit code."""
+    from model import load_model
+    from scribe.network.checkpoint import find_checkpoint
+    from scribe.network.tf_setup import one_thread_per_operation
+
     check_writable(args.output)
     model = load_model(find_checkpoint(args.save_path))
     one_thread_per_operation()

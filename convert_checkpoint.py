@@ -19,12 +19,11 @@ import sys
 
 import numpy as np
 
+# TensorFlow, which costs seconds, is imported where it is used: a wrong flag is told at once.
 from legacy_tf1.extract_weights_tf1 import WeightsError, find_prefix, read_weights, sizes
-from model import HandwritingModel
 from scribe.console import OneLineParser, SuiteError, run_command
 from scribe.ink.alphabet import ALPHABET, to_one_hot
-from scribe.network.checkpoint import SAVED, CheckpointError, save_model
-from scribe.network.config import POINT_SIZE, ModelConfig
+from scribe.network.config import POINT_SIZE, SAVED, ModelConfig
 from scribe.network.first_network import (
     KERAS,
     OUTPUTS,
@@ -62,6 +61,8 @@ def convert(weights, alphabet=None, new_alphabet=None, data_scale=None):
         ValueError: an alphabet does not fit the weights.
         WeightsError: the weights are not those of such a network.
     """
+    from model import HandwritingModel
+
     old = weights if isinstance(weights, FirstNetwork) else from_tf1(weights)
     alphabet = _checked_alphabet(alphabet, old.char_vec_len)
     new_alphabet = alphabet if new_alphabet is None else new_alphabet
@@ -236,6 +237,8 @@ def save(name, model, saved=SAVED):
     Raises:
         CheckpointError: the folder holds something else than an earlier conversion, or it cannot be written.
     """
+    from scribe.network.checkpoint import CheckpointError, save_model
+
     folder = os.path.join(saved, name)
     if os.path.lexists(folder) and not _is_conversion(folder):
         raise CheckpointError(f"{folder} is there already and was not made by this program: choose another --name.")

@@ -23,7 +23,7 @@ from types import SimpleNamespace
 
 import numpy as np
 
-from model import load_model
+# TensorFlow, which costs seconds, is imported where it is used: a wrong flag is told at once.
 from scribe.console import OneLineParser, UsageError, run_command
 from scribe.files.atomic import check_writable, save_json
 from scribe.files.text_file import read_text
@@ -31,16 +31,11 @@ from scribe.hands.likeness import AMONG, HandSpace, likeness, realism, statistic
 from scribe.ink.batch import make_batch
 from scribe.ink.strokes import absolute_points
 from scribe.learning.forms import form_of, lines_of_forms, tells_of_hands
-from scribe.learning.learn import quick_hand
-from scribe.network.checkpoint import find_checkpoint, load_config
 from scribe.network.config import POINT_SIZE
-from scribe.network.density import log_density
-from scribe.network.tf_setup import one_thread_per_operation, tf
 from scribe.writing.failures import KINDS, attention_summary, find_failures
 from scribe.writing.lines import sample_batch
 from scribe.writing.misread import error_share
 from scribe.writing.proofread import DEFAULT_ATTEMPTS, sample_checked
-from scribe.writing.recogniser import load_recogniser
 from utils import DataLoader, Logger
 
 TEXTS_FILE = os.path.join(os.path.dirname(os.path.abspath(__file__)), "data", "evaluation_texts.txt")
@@ -59,6 +54,9 @@ def make_measure_step(model):
     In this order: nats of the offset, nats of the pen lift, squared error of the expected offset along x and along y,
     the predicted probability of a pen lift. x, y [B, T, 3], char_seq [B, U, A] as in `batch.Batch`.
     """
+    from scribe.network.density import log_density
+    from scribe.network.tf_setup import tf
+
     spec = tf.TensorSpec
     points = spec([None, None, POINT_SIZE])
 
@@ -226,6 +224,8 @@ def measure_hands(model, strokes, texts, names, to_write, bias, count=HANDS, see
     Raises:
         ValueError: there are not three such forms, or none beside them.
     """
+    from scribe.learning.learn import quick_hand
+
     usable = [i for i, line in enumerate(strokes) if len(line) >= SHORTEST_LINE]
     forms = {
         form: [usable[k] for k in lines]
@@ -388,6 +388,11 @@ def main(argv=None):
 
 def measure(args, logger):
     """Measures what the flags ask for, and prints the tables. Returns the exit code."""
+    from model import load_model
+    from scribe.network.checkpoint import find_checkpoint, load_config
+    from scribe.network.tf_setup import one_thread_per_operation
+    from scribe.writing.recogniser import load_recogniser
+
     if args.json:
         check_writable(args.json)
     prefix = find_checkpoint(args.save_path)

@@ -14,15 +14,12 @@ import sys
 
 from tqdm import tqdm
 
-from model import load_model
+# TensorFlow, which costs seconds, is imported where it is used: a wrong flag is told at once.
 from scribe.console import OneLineParser, UsageError, run_command
 from scribe.files.atomic import check_writable
 from scribe.hands.hand import CONSENT, HAND_ENDING, save_hand
-from scribe.learning.learn import Practice, learn_hand, quick_hand
-from scribe.network.checkpoint import find_checkpoint
-from scribe.network.tf_setup import one_thread_per_operation
+from scribe.learning.practice import Practice
 from scribe.writing.own_hand import load_own_lines
-from scribe.writing.recogniser import load_recogniser
 from scribe.writing.styles import load_styles
 from utils import Logger
 
@@ -57,6 +54,12 @@ def main(argv: list[str] | None = None) -> int:
 
 def learn(args, logger):
     """Reads the recordings, learns the hand and writes it; returns the exit code."""
+    from model import load_model
+    from scribe.learning.learn import learn_hand, quick_hand
+    from scribe.network.checkpoint import find_checkpoint
+    from scribe.network.tf_setup import one_thread_per_operation
+    from scribe.writing.recogniser import load_recogniser
+
     output = args.output or args.name + HAND_ENDING
     check_writable(output)
     one_thread_per_operation()

@@ -33,7 +33,7 @@ from scribe.dataset.texts import cut_texts, order_texts, read_texts
 from scribe.dataset.writer import load_writer
 from scribe.files.needed_files import needed_files
 from scribe.files.stroke_file import STYLES_FILE, load_strokes
-from scribe.hands.catalogue import HANDS_FILE, find_hand, load_catalogue
+from scribe.hands.catalogue import find_catalogue, find_hand, load_catalogue
 from scribe.ink.segments import MAX_CHARACTERS
 from scribe.pages.workers import drawing_processes
 
@@ -213,14 +213,8 @@ def versions():
     }  # fmt: skip
 
 
-def hands_file(args, config):
-    """The path of the catalogue of hands; None where there is none, or the network knows of no hands."""
-    path = os.path.join(args.data_dir, HANDS_FILE)
-    return path if config.hand_size and os.path.exists(path) else None
-
-
 def style_numbers(args, hands):
-    """The styles that --styles names, as sorted numbers; empty for none. hands: as `hands_file`."""
+    """The styles that --styles names, as sorted numbers; empty for none. hands: as `find_catalogue` says."""
     if args.styles == ["none"]:
         return []
     if args.styles != ["all"]:
@@ -341,7 +335,7 @@ def make_dataset(args):
         known = shortened(repr(config.alphabet), 120)
         raise UsageError(f"{' '.join(args.texts)}: nothing of it can be written; the model knows {known}.")
     lines = order_texts(texts.lines, args.seed)
-    hands = hands_file(args, config)
+    hands = find_catalogue(args.data_dir, config.hand_size, say)
     numbers = style_numbers(args, hands)
     if hands:
         styles, catalogue = {}, load_catalogue(hands)

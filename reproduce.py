@@ -16,20 +16,18 @@ from types import SimpleNamespace
 
 import numpy as np
 
+# TensorFlow, which costs seconds, is imported where it is used: a wrong flag is told at once.
 from evaluate import measure_likelihood
-from model import load_model
 from scribe.console import OneLineParser, UsageError, run_command
 from scribe.files.atomic import check_folder_writable
 from scribe.ink.alphabet import to_one_hot
 from scribe.ink.strokes import absolute_points
-from scribe.network.checkpoint import PREDICTION, SHIPPED, CheckpointError, find_checkpoint
-from scribe.network.tf_setup import one_thread_per_operation
+from scribe.network.config import PREDICTION, SHIPPED
 from scribe.pages.figures import draw_lines
 from scribe.pages.paper_figures import Density, draw_blocks, draw_mixture, draw_window
 from scribe.writing.lines import sample_batch
 from scribe.writing.prediction import predict_lines
 from scribe.writing.proofread import sample_checked
-from scribe.writing.recogniser import load_recogniser
 from scribe.writing.styles import load_style
 from utils import DataLoader, Logger
 
@@ -61,6 +59,9 @@ class Paper:
     """
 
     def __init__(self, args, logger):
+        from model import load_model
+        from scribe.network.checkpoint import CheckpointError, find_checkpoint
+
         self.args, self.logger = args, logger
         self.model = load_model(find_checkpoint(args.save_path))
         if not self.model.alphabet:
@@ -145,6 +146,8 @@ class Paper:
 
     def _checked(self, texts, bias, style=None):
         """Lines that can be read, as the paper chose them for its primed samples."""
+        from scribe.writing.recogniser import load_recogniser
+
         checked = sample_checked(
             texts, self.model, bias=bias, seed=self.args.seed, style=style, recogniser=load_recogniser()
         )
@@ -214,6 +217,8 @@ def parse_args(argv=None):
 
 def reproduce(args, logger):
     """Makes what the flags ask for. Returns the exit code."""
+    from scribe.network.tf_setup import one_thread_per_operation
+
     if args.figures:
         check_folder_writable(args.output)
     one_thread_per_operation()

@@ -31,14 +31,14 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from tqdm import tqdm
 
-from model import load_model
+# TensorFlow, which costs seconds, is imported where it is used: a wrong flag is told at once.
 from scribe.console import OneLineParser, UsageError, run_command, shortened
 from scribe.files.atomic import check_folder_writable
 from scribe.hands.catalogue import (
     DIRECTIONS,
-    HANDS_FILE,
     Catalogue,
     drawn_hand,
+    find_catalogue,
     find_hand,
     load_catalogue,
     turned,
@@ -47,9 +47,7 @@ from scribe.hands.hand import EMPHASIS, HAND_ENDING, Hand
 from scribe.ink.alphabet import to_one_hot  # noqa: F401 - notebooks import to_one_hot from here
 from scribe.ink.segments import MAX_CHARACTERS, TAB
 from scribe.ink.writable import TRANSLITERATED, fit_text, foreign_scripts, transliterate
-from scribe.learning.reading import read_hand
-from scribe.network.checkpoint import PREDICTION, SAVED, find_checkpoint, load_config
-from scribe.network.tf_setup import one_thread_per_operation
+from scribe.network.config import PREDICTION, SAVED
 from scribe.pages import cards, flags
 from scribe.pages.job import Job, file_name, text_name
 from scribe.writing.failures import MISREAD, SHAPES
@@ -57,7 +55,6 @@ from scribe.writing.lines import DEFAULT_BIAS, MAX_POINTS, Style, sample_batch
 from scribe.writing.own_hand import UnknownTextError, lines_in, load_own_hand
 from scribe.writing.prediction import POINTS, predict_lines
 from scribe.writing.proofread import DEFAULT_ATTEMPTS, Checked, sample_checked
-from scribe.writing.recogniser import load_recogniser
 from scribe.writing.styles import MIN_TEXT_GAIN, load_style, text_gain
 from utils import Logger
 
@@ -128,6 +125,8 @@ def sample(
     if tries == 1 or initial_states is not None:
         lines = sample_batch(texts, model, initial_states=initial_states, **how)
     else:
+        from scribe.writing.recogniser import load_recogniser
+
         lines = sample_checked(texts, model, attempts=tries, recogniser=load_recogniser(), **how).lines
     samples = [(line.strokes, line.phis, line.kappas) for line in lines]
     return samples[0] if n is None else samples
@@ -209,7 +208,7 @@ def parse_args(argv=None):
         help="a checkpoint or the folder of a training run (default: the newest run in saved/, else saved/checkpoint)",
     )
     p.add_argument("--log_dir", default="logs", help="folder; pictures go to figures/ in it")
-    p.add_argument("--data_dir", default="data", help="folder with styles.p")
+    p.add_argument("--data_dir", default="data", help="folder with hands.npz and styles.p")
     p.add_argument(
         "--eos_threshold",
         type=float,
@@ -282,6 +281,8 @@ def main(argv=None):
 
 def write_files(args, logger):
     """Writes what the flags ask for, and prints the names of the files. Returns the exit code."""
+    from scribe.network.checkpoint import find_checkpoint, load_config
+
     prefix = find_checkpoint(args.save_path or (PREDICTION if args.unconditional else None))
     config = load_config(prefix)
     if args.unconditional != (config.alphabet == ""):
@@ -293,7 +294,7 @@ def write_files(args, logger):
     differing = contradictions(args, config)
     if differing:
         raise UsageError(f"{'; '.join(differing)}. Leave the flag out: it is read from the checkpoint.")
-    hands = _Hands(args, config)
+    hands = _Hands(args, config, logger)
     if args.style is None and not args.styles and not args.any_hand and hands.known:
         args.style = HAND
     job = None
@@ -323,6 +324,11 @@ def write_files(args, logger):
     logger.write(
         f"Writing with {prefix}{newest if own_run else ''}, {_biases_of(args)}{hands.said(styles)}, seed {seed}."
     )
+    from model import load_model
+    from scribe.learning.reading import read_hand
+    from scribe.network.tf_setup import one_thread_per_operation
+    from scribe.writing.recogniser import load_recogniser
+
     one_thread_per_operation()
     # What is needed after the writing gets ready beside it.
     beside = ThreadPoolExecutor(2)
@@ -381,6 +387,7 @@ def write_files(args, logger):
 
 def write_predictions(args, prefix, logger):
     """Writes lines of a prediction network, and prints the names of the pictures. Returns the exit code."""
+    from model import load_model
     from scribe.pages.figures import draw_line  # late: Matplotlib costs a second
 
     folder = os.path.join(args.log_dir, "figures")
@@ -431,15 +438,16 @@ class _Hands:
         known: whether it does, and has a catalogue of them.
     """
 
-    def __init__(self, args, config):
-        self.args, path = args, os.path.join(args.data_dir, HANDS_FILE)
-        self.known = bool(config.hand_size) and os.path.exists(path)
+    def __init__(self, args, config, logger):
+        no_hand = args.any_hand or args.style_file is not None
+        path = find_catalogue(args.data_dir, config.hand_size, (lambda text: None) if no_hand else logger.write)
+        self.args, self.known = args, path is not None
         self.steps = {name: getattr(args, name) for name in DIRECTIONS if getattr(args, name) is not None}
         if not config.hand_size and (args.hand is not None or self.steps):
             raise UsageError(
                 "this checkpoint knows of no hands (its hand_size is 0): leave --hand and its changes out."
             )
-        self.catalogue = load_catalogue(path) if self.known else Catalogue([], {})
+        self.catalogue = load_catalogue(path) if path else Catalogue([], {})
 
     def find(self, style, seed):
         """The `Hand` that a key of the styles stands for; None where it is no hand."""
@@ -475,6 +483,8 @@ def _style(number, args, config, logger):
 
 def _proposed_text(args):
     """What the recogniser reads in --style_file, as a sentence after the one that its text is not known."""
+    from scribe.writing.recogniser import load_recogniser
+
     try:
         read = [text for text in load_recogniser().read(lines_in(args.style_file, sort=args.style_sort)[:3]) if text]
     except (ValueError, OSError):

@@ -11,7 +11,6 @@ otherwise. Texts and hands of visitors are not logged, and nothing of them stays
 import argparse
 import dataclasses
 import logging
-import os
 import socket
 import sys
 import webbrowser
@@ -64,7 +63,7 @@ def serve(args, logger):
     listening = listen(args.host, args.port)
     # Late, so that a port that is taken is told at once.
     from model import load_model
-    from scribe.hands.catalogue import HANDS_FILE, Catalogue, load_catalogue
+    from scribe.hands.catalogue import Catalogue, find_catalogue, load_catalogue
     from scribe.network.checkpoint import find_checkpoint
     from scribe.network.tf_setup import one_thread_per_operation
     from scribe.writing.recogniser import load_recogniser
@@ -74,10 +73,9 @@ def serve(args, logger):
     model = load_model(find_checkpoint(args.save_path))
     if not model.config.alphabet:
         raise UsageError("this is a prediction network, which writes no text: name another one with --save_path.")
-    hands = os.path.join(args.data_dir, HANDS_FILE)
-    knows_hands = bool(model.hand_size) and os.path.exists(hands)
-    catalogue = load_catalogue(hands) if knows_hands else Catalogue([], {})
-    others = load_styles(args.data_dir, model.config.data_scale) if knows_hands else []
+    hands = find_catalogue(args.data_dir, model.hand_size, logger.write)
+    catalogue = load_catalogue(hands) if hands else Catalogue([], {})
+    others = load_styles(args.data_dir, model.config.data_scale) if hands else []
     limits = dataclasses.replace(
         Limits(), characters=args.max_characters, lines=args.max_lines, waiting=args.max_waiting,
         seconds=args.max_seconds,

@@ -19,6 +19,11 @@ import time
 import numpy as np
 from tqdm import tqdm
 
+from scribe.training.flags import parse_training_flags
+
+if __name__ == "__main__":
+    parse_training_flags(None, __doc__)  # a wrong flag is told before TensorFlow is imported, which takes seconds
+
 from model import HandwritingModel, loss_sum_and_count
 from scribe.console import SuiteError, UsageError, run_command
 from scribe.ink.batch import network_arrays
@@ -31,7 +36,6 @@ from scribe.network.tf_setup import GPUS, describe, one_thread_per_operation, tf
 from scribe.training.cluster import SINGLE_WORKER, read_cluster
 from scribe.training.curves import Curves
 from scribe.training.devices import ONE_DEVICE, WORKER_LOST, NullLogger, describe_loss, join
-from scribe.training.flags import parse_training_flags
 from scribe.training.pictures import pictures_of
 from scribe.training.run_state import HANDS_FILE, TrainingRun, WeightAverage
 from scribe.training.schedule import MAX_BAD_STEPS, Interrupt, learning_rate

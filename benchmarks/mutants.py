@@ -9,14 +9,16 @@ The suite is copied first, so the files here stay as they are. Cosmic Ray makes 
 out: they change nothing that runs. Those that survive are printed: read each, since some are equivalent to the original
 and no test could notice them.
 
-Tests are run in children of a process that has the libraries loaded: TensorFlow alone takes seconds to import.
+Tests are run in children of a process that has the libraries loaded: TensorFlow alone takes seconds to import. The
+largest part of what a mutant costs is what a child has to load anew, which is the suite and its tests.
 """
 
 import argparse
+import compileall
 import contextlib
-import importlib
 import json
 import os
+import py_compile
 import random
 import shlex
 import shutil
@@ -74,7 +76,6 @@ with socket.socket(socket.AF_UNIX) as client:
     client.connect("server")
     sys.exit(int(client.recv(16)))
 """
-PRELOADED = ("hypothesis", "matplotlib.figure", "numpy", "pytest", "tensorflow")
 
 
 def serve(folder, tests, timeout):
@@ -83,17 +84,21 @@ def serve(folder, tests, timeout):
     The child has its own TensorFlow: here it is imported, but nothing is computed.
     """
     os.chdir(folder)
-    sys.dont_write_bytecode = True  # a mutant can have the size and the second of the one before
     os.environ.update(PYTHONDONTWRITEBYTECODE="1", TF_CPP_MIN_LOG_LEVEL="3", TF_ENABLE_ONEDNN_OPTS="1")
+    os.environ["PYTEST_DISABLE_PLUGIN_AUTOLOAD"] = "1"  # plugins of the environment cost as much as some tests
     sink = os.open(os.devnull, os.O_WRONLY)
     for stream in (1, 2):
         os.dup2(sink, stream)
-    for name in PRELOADED:
-        with contextlib.suppress(ImportError):
-            importlib.import_module(name)
-    for name in [name for name in sys.modules if name.split(".")[0] == "scribe"]:
-        del sys.modules[name]  # this script's own, which are not those of the copy
     sys.path[:] = [path for path in sys.path if Path(path or ".").resolve() not in (ROOT, ROOT / "benchmarks")]
+    import pytest
+
+    words = ["-x", "-q", "-p", "no:cacheprovider", *shlex.split(tests)]
+    _forget_the_suite(folder)
+    # By the hash of its source, since a mutant can have the size and the second of the one before.
+    compileall.compile_dir("scribe", quiet=2, invalidation_mode=py_compile.PycInvalidationMode.CHECKED_HASH)
+    pytest.main(["--collect-only", *words])  # loads all that the tests import
+    sys.dont_write_bytecode = True
+    _forget_the_suite(folder)
     server = socket.socket(socket.AF_UNIX)
     server.bind("server")
     server.listen()
@@ -102,9 +107,7 @@ def serve(folder, tests, timeout):
         child = os.fork()
         if not child:
             os.setpgid(0, 0)
-            import pytest
-
-            os._exit(int(pytest.main(["-x", "-q", "-p", "no:cacheprovider", *shlex.split(tests)])))
+            os._exit(int(pytest.main(words)))
         end, code = time.monotonic() + timeout, None
         while code is None:
             done, status = os.waitpid(child, os.WNOHANG)
@@ -118,6 +121,14 @@ def serve(folder, tests, timeout):
                 time.sleep(0.02)
         with caller:
             caller.sendall(str(abs(code)).encode())
+
+
+def _forget_the_suite(folder):
+    """Unloads the modules of the suite and of its copy in `folder`, so that the next import reads their files."""
+    for name, module in list(sys.modules.items()):
+        file = getattr(module, "__file__", None)
+        if name.split(".")[0] == "scribe" or (file and Path(file).resolve().is_relative_to(folder.resolve())):
+            del sys.modules[name]
 
 
 @contextlib.contextmanager

@@ -12,13 +12,15 @@ which lead from hands that are, say, upright to hands that slant.
 import dataclasses
 import os
 import re
+from collections.abc import Callable
 
 import numpy as np
 
+from scribe.console import UsageError
 from scribe.files.atomic import written_aside
 from scribe.hands.hand import FORMAT, HAND_ENDING, Hand, HandError, load_hand, mix_hands, opened_hands
 
-HANDS_FILE = "hands.npz"
+DATA_DIR, HANDS_FILE = "data", "hands.npz"
 LARGEST_FILE = 64 << 20  # bytes
 DIRECTIONS = ("slant", "joined", "size", "width")
 LARGEST_STEP = 3.0  # in a direction: further out there are no hands
@@ -53,6 +55,27 @@ def save_catalogue(path: str | os.PathLike, catalogue: Catalogue) -> None:
             names=np.array([hand.name for hand in catalogue.hands] or [""]),
             directions=np.array(list(catalogue.directions) or [""]),
         )
+
+
+def find_catalogue(data_dir: str, hand_size: int, warn: Callable[[str], object]) -> str | None:
+    """The path of the catalogue of hands that a network writes in.
+
+    Args:
+        data_dir: folder that --data_dir names, DATA_DIR without it. hand_size: of the network.
+        warn: takes a message where the network knows of hands, but there is no catalogue of them.
+
+    Returns:
+        None where there is none, or the network knows of no hands.
+
+    Raises:
+        UsageError: another folder than DATA_DIR was named, and is none.
+    """
+    if data_dir != DATA_DIR and not os.path.isdir(data_dir):
+        raise UsageError(f"--data_dir {data_dir} is not a folder: it has to be one with {HANDS_FILE}.")
+    path = os.path.join(data_dir, HANDS_FILE)
+    if hand_size and not os.path.exists(path):
+        warn(f"Warning: there is no {path}, so the network itself chooses the hand.")
+    return path if hand_size and os.path.exists(path) else None
 
 
 def load_catalogue(path: str | os.PathLike) -> Catalogue:

@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from scribe.hands.hand import EMPHASIS, Hand
 from scribe.ink.batch import make_batch
 from scribe.ink.strokes import transformed
+from scribe.learning.practice import Practice
 from scribe.learning.reading import read_hand
 from scribe.network.config import POINT_SIZE
 from scribe.network.density import loss_sum_and_count
@@ -30,31 +31,6 @@ from scribe.writing.styles import text_gain
 MOST_POINTS_TO_GO_ON_FROM, LINES_TO_CHOOSE_FROM = 800, 4
 
 Sample = tuple[NDArray, str]  # strokes [n, 3], offsets in units of data_scale, and their text
-
-
-@dataclasses.dataclass(frozen=True)
-class Practice:
-    """How a network practises a hand.
-
-    Attributes:
-        steps: of gradient descent, at most. rate: learning rate of the weights. description_rate: of the descriptions,
-            in deviations over people.
-        lines: of the hand in a step. replayed: lines of others in a step, against forgetting what the hand's lack.
-        prior: what a deviation of 1 from what was read costs in a number of a description, in nats.
-        spread: of width, height and slant of the lines, another one in each step.
-        rank: of the differences of the weights that are kept.
-        check_every: steps between two looks at the line that is kept back; it ends where two looks brought nothing.
-    """
-
-    steps: int = 32
-    rate: float = 1e-4
-    description_rate: float = 0.05
-    lines: int = 4
-    replayed: int = 2
-    prior: float = 0.5
-    spread: float = 0.03
-    rank: int = 16
-    check_every: int = 4
 
 
 def learn_hand(

@@ -24,13 +24,10 @@ import numpy as np
 from scribe.console import SuiteError, shortened
 from scribe.files.atomic import save_json
 from scribe.network.alphabet_rows import ALPHABET_KEY
-from scribe.network.config import ModelConfig
+from scribe.network.config import SAVED, SHIPPED, ModelConfig
 from scribe.network.tf_setup import describe, tf
 
 CONFIG_FILE = "config.json"
-SAVED = "saved"
-SHIPPED = os.path.join(SAVED, "checkpoint")
-PREDICTION = os.path.join(SAVED, "prediction")  # the folder of the shipped prediction network, which knows no text
 LARGEST_CONFIG = 1_000_000  # characters
 
 # What TensorFlow raises for a checkpoint that is damaged (IndexError: its data file was cut off) or of another network.

@@ -1,12 +1,17 @@
-"""Sizes of the network and bounds of its outputs, without TensorFlow."""
+"""Sizes of the network, bounds of its outputs, and where the shipped ones lie; without TensorFlow."""
 
 import collections
 import dataclasses
 import math
+import os
 
 from scribe.console import shortened
 
 POINT_SIZE = 3  # dx, dy, pen lift
+
+SAVED = "saved"
+SHIPPED = os.path.join(SAVED, "checkpoint")
+PREDICTION = os.path.join(SAVED, "prediction")  # the folder of the shipped prediction network, which knows no text
 
 # Bounds that no trained model comes near; they keep every finite input away from infinity (in float32, targets 1e6
 # units away from a component of the smallest deviation and the largest correlation still give a finite gradient).

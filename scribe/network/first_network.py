@@ -17,7 +17,6 @@ from numpy.typing import NDArray
 
 from scribe.console import SuiteError
 from scribe.network.config import POINT_SIZE
-from scribe.network.tf_setup import tf
 
 OUTPUTS = ("eos", "pi", "mu1", "mu2", "sigma1", "sigma2", "rho")
 
@@ -135,6 +134,8 @@ def kind_of_checkpoint(prefix: str) -> str:
         SUITE: this one. KERAS: the TensorFlow 2 scribe. SOFTPLUS: sjvasquez/handwriting-synthesis. SESSION: another
         program of TensorFlow 1, and what cannot be read.
     """
+    from scribe.network.tf_setup import tf  # late: its import takes seconds
+
     try:
         names = tf.train.load_checkpoint(prefix).get_variable_to_shape_map()
     except (tf.errors.OpError, ValueError, IndexError, RuntimeError):
@@ -176,7 +177,8 @@ def read_keras_checkpoint(prefix: str) -> FirstNetwork:
     Raises:
         NetworkError: it cannot be read, or it does not hold such a network.
     """
-    # Late: TensorFlow has to be imported by tf_setup first.
+    # Late: TensorFlow's import takes seconds; and tf_setup has to be the first that imports it.
+    from scribe.network.tf_setup import tf  # isort: skip
     from tensorflow.core.protobuf import trackable_object_graph_pb2
 
     try:

@@ -12,7 +12,7 @@ import bisect
 import math
 from collections import Counter
 from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from numpy.typing import ArrayLike
 
@@ -21,8 +21,10 @@ from scribe.ink.composed import compose_text
 from scribe.writing.failures import Failure, find_failures
 from scribe.writing.line_writer import Again, Line, Style, word_places
 from scribe.writing.lines import DEFAULT_BIAS, checked_texts, composed, hand_of_each, line_seeds, write_texts
-from scribe.writing.recogniser import Recogniser
 from scribe.writing.slips import find_slips
+
+if TYPE_CHECKING:  # it needs TensorFlow, whose import takes seconds
+    from scribe.writing.recogniser import Recogniser
 
 DEFAULT_ATTEMPTS = 5
 LINE_BUDGET = 2  # a line gets so many times the attempts of one word in all
@@ -48,7 +50,7 @@ def sample_checked(
     style: Style | None = None,
     hand: Hand | Sequence[Hand | None] | None = None,
     eos_threshold: float | None = None,
-    recogniser: Recogniser | None = None,
+    recogniser: "Recogniser | None" = None,
     progress: Callable[[int], object] | None = None,
 ) -> Checked:
     """Writes many lines; those with slips are gone on from their first faulty word with other random numbers.
@@ -171,7 +173,7 @@ def _sample_composed(compositions, model, biases, seeds, hands, **options):
     return checked
 
 
-def judge_lines(lines: Sequence[Line], recogniser: Recogniser | None) -> list[Verdict]:
+def judge_lines(lines: Sequence[Line], recogniser: "Recogniser | None") -> list[Verdict]:
     """What is wrong with each of the lines; without a recogniser what the attention shows alone."""
     slips_of_all = find_slips(lines, recogniser) if recogniser is not None else [[]] * len(lines)
     verdicts = []

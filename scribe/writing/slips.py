@@ -11,7 +11,7 @@ written again, but a warning is only given where another reading is the better o
 
 import math
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from scribe.ink.point_characters import assign_characters
 from scribe.writing.capital_i import find_dotted_stems
@@ -20,7 +20,9 @@ from scribe.writing.gaps import find_gaps
 from scribe.writing.levels import find_raised
 from scribe.writing.marks import find_marks
 from scribe.writing.readings import other_readings
-from scribe.writing.recogniser import Recogniser
+
+if TYPE_CHECKING:  # it needs TensorFlow, whose import takes seconds
+    from scribe.writing.recogniser import Recogniser
 
 # A character is worth writing again where another reading of it explains the ink nearly as well, by this many nats; and
 # worth a warning where it explains it better by so many.
@@ -36,7 +38,7 @@ class Slip(NamedTuple):
     warned: bool  # whether a reader should be warned of it
 
 
-def find_slips(lines: Sequence, recogniser: Recogniser) -> list[list[Slip]]:
+def find_slips(lines: Sequence, recogniser: "Recogniser") -> list[list[Slip]]:
     """The slips of each line, in the order of the text.
 
     Args:

@@ -14,7 +14,6 @@ import numpy as np
 from scribe.files.stroke_file import STYLES_FILE, load_strokes
 from scribe.ink.batch import make_batch
 from scribe.writing.lines import Style
-from scribe.writing.whole_lines import whole_lines
 
 # `text_gain` of 300 real lines: 0.38 nats a point in half of them, and 0.1 in all but one; with the text of another
 # line, 3 in 100 have more.
@@ -63,6 +62,8 @@ def text_gain(style: Style, model) -> float:
     Returns:
         nats per point. Near 0, or below, if something else is written there; see MIN_TEXT_GAIN.
     """
+    from scribe.writing.whole_lines import whole_lines  # late: it needs TensorFlow, whose import takes seconds
+
     strokes, text = style[0], style[1].strip()
     letters = [k for k, c in enumerate(text) if c != " "]
     texts = [text]

@@ -15,6 +15,7 @@ import ink_helpers as ink
 import sample
 from ink_helpers import TEXT
 from scribe.files.recordings import read_ink
+from scribe.writing import recogniser
 from scribe.writing.own_hand import load_own_hand
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -124,7 +125,7 @@ def test_a_file_that_cannot_be_used_is_one_line(run, tmp_path, content, message)
 def test_without_a_text_the_message_proposes_what_the_recogniser_reads(run, tmp_path, monkeypatch):
     path = ink.write(tmp_path / "me.svg", ink.svg(ink.hand()))
     reader = SimpleNamespace(read=lambda lines: ["the pen moved ovcr" for _ in lines])
-    monkeypatch.setattr(sample, "load_recogniser", lambda: reader)
+    monkeypatch.setattr(recogniser, "load_recogniser", lambda: reader)
     code, names, err = run(*WRITE, "--style_file", path)
     assert code == 2 and not names and err.count("\n") == 1
     assert "tell it with --style_text" in err and "It looks like 'the pen moved ovcr'" in err

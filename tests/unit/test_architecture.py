@@ -3,6 +3,9 @@
 import ast
 import functools
 import graphlib
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -35,8 +38,13 @@ def import_statements(node, late):
     for child in ast.iter_child_nodes(node):
         if isinstance(child, ast.Import | ast.ImportFrom):
             yield child
-        elif late or not isinstance(child, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda):
+        elif late or not (isinstance(child, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda) or _for_types(child)):
             yield from import_statements(child, late)
+
+
+def _for_types(node):
+    """Whether it is `if TYPE_CHECKING:`, whose block never runs."""
+    return isinstance(node, ast.If) and isinstance(node.test, ast.Name) and node.test.id == "TYPE_CHECKING"
 
 
 @functools.cache
@@ -98,6 +106,22 @@ def test_what_does_not_compute_never_imports_tensorflow():
         if f"{name}.".startswith(tuple(f"{prefix}." for prefix in WITHOUT_TENSORFLOW)):
             first_words = {module.split(".")[0] for module in imports(path) | imported_with(name)}
             assert not first_words & {"tensorflow", "keras"}, f"{name} imports TensorFlow"
+
+
+COMMANDS_THAT_IMPORT_LATE = [name for name in MODULES if "." not in name and name not in ("model", "train")]
+
+
+@pytest.mark.parametrize("name", COMMANDS_THAT_IMPORT_LATE)
+def test_a_command_looks_at_its_flags_before_it_imports_tensorflow(name):
+    assert not {module.split(".")[0] for module in imported_with(name)} & {"tensorflow", "keras"}
+
+
+@pytest.mark.parametrize(("flag", "code"), [("--nosuch", 2), ("--help", 0)])
+def test_training_looks_at_its_flags_before_it_imports_tensorflow(flag, code, tmp_path):
+    (tmp_path / "tensorflow.py").write_text("raise SystemExit(99)")
+    path = os.pathsep.join([str(tmp_path), str(ROOT)])
+    words = [sys.executable, "-P", str(ROOT / "train.py"), flag]
+    assert subprocess.run(words, env=os.environ | {"PYTHONPATH": path}, capture_output=True).returncode == code
 
 
 def test_every_command_tells_a_wrong_flag_in_one_line_and_takes_no_number_that_is_not_finite():

@@ -14,6 +14,7 @@ from evaluate import calibration, load_texts, measure_likelihood, measure_sampli
 from model import HandwritingModel, compute_loss
 from scribe.ink.alphabet import ALPHABET
 from scribe.ink.batch import make_batch
+from scribe.learning import learn
 from scribe.network.checkpoint import save_model
 from scribe.writing import proofread
 from scribe.writing.failures import MISREAD, Failure
@@ -222,10 +223,8 @@ def named_lines(folder, forms=5, lines=8):
 def test_hands_are_read_from_some_lines_and_compared_with_others(run, folder, model_of_hands, monkeypatch):
     save_model(str(folder / "checkpoint"), model_of_hands)
     named_lines(folder)
-    read, real_quick_hand = [], evaluate.quick_hand
-    monkeypatch.setattr(
-        evaluate, "quick_hand", lambda lines, model: read.append(lines) or real_quick_hand(lines, model)
-    )
+    read, real_quick_hand = [], learn.quick_hand
+    monkeypatch.setattr(learn, "quick_hand", lambda lines, model: read.append(lines) or real_quick_hand(lines, model))
     monkeypatch.setattr(evaluate, "HANDS", 3)
     monkeypatch.setattr(evaluate.measure_hands, "__defaults__", (3, 1))
     report_file, texts = folder / "report.json", str(folder / "texts.txt")

@@ -8,7 +8,16 @@ import pytest
 
 from data_helpers import loader_args, write_data
 from model import HandwritingModel
-from scribe.hands.catalogue import Catalogue, drawn_hand, find_hand, load_catalogue, save_catalogue, turned
+from scribe.console import UsageError
+from scribe.hands.catalogue import (
+    Catalogue,
+    drawn_hand,
+    find_catalogue,
+    find_hand,
+    load_catalogue,
+    save_catalogue,
+    turned,
+)
 from scribe.hands.hand import Hand, HandError, hand_arrays, load_hand, mix_hands, save_hand
 from scribe.ink.batch import network_arrays
 from scribe.ink.strokes import transformed
@@ -191,6 +200,23 @@ def test_a_catalogue_comes_back_from_its_file(tmp_path, catalogue):
         load_catalogue(tmp_path / "hands.npz")
     with pytest.raises(HandError, match="does not exist"):
         load_catalogue(tmp_path / "other.npz")
+
+
+def test_a_folder_without_hands_is_told_and_one_that_is_none_is_an_error(tmp_path, monkeypatch):
+    """What a wrong --data_dir named was written without a word, in any hand."""
+    said = []
+    with pytest.raises(UsageError, match="--data_dir .*/missing is not a folder"):
+        find_catalogue(str(tmp_path / "missing"), D, said.append)
+    with pytest.raises(UsageError, match="is not a folder"):
+        find_catalogue(str(tmp_path / "missing"), 0, said.append)
+    assert find_catalogue(str(tmp_path), 0, said.append) is None and said == []  # there is nothing to be missed
+    assert find_catalogue(str(tmp_path), D, said.append) is None
+    assert len(said) == 1 and f"there is no {tmp_path}/hands.npz" in said.pop()
+    (tmp_path / "hands.npz").touch()
+    assert find_catalogue(str(tmp_path), D, said.append) == f"{tmp_path}/hands.npz" and said == []
+    assert find_catalogue(str(tmp_path), 0, said.append) is None
+    monkeypatch.chdir(tmp_path)  # away from the suite, where there is no folder "data", which nobody has named
+    assert find_catalogue("data", D, said.append) is None and "there is no data/hands.npz" in said.pop()
 
 
 def test_hands_are_found_by_number_by_file_and_as_mixtures(tmp_path, catalogue):
