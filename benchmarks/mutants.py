@@ -43,7 +43,7 @@ MODULES = {
     "recurrence": ("scribe/network/recurrent.py", "tests/unit/test_recurrent.py"),
     "sampler": (
         "scribe/writing/sampler.py",
-        "tests/unit/test_sample.py -k 'row or stops or limit or states or ends or dot'",
+        "tests/unit/test_sampler.py",
     ),
     "safe pickle": ("scribe/files/safe_pickle.py", "tests/unit/test_utils.py tests/property/test_data_properties.py"),
     "atomic writes": ("scribe/files/atomic.py", "tests/unit/test_atomic.py"),

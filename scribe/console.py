@@ -63,7 +63,8 @@ class OneLineParser(argparse.ArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         """Ends the command with exit code 2."""
-        self.exit(2, f"Error: {' '.join(message.split())} ({self.prog} --help lists all flags)\n")
+        message = shortened(" ".join(message.split()), LONGEST_MESSAGE)
+        self.exit(2, f"Error: {message} ({self.prog} --help lists all flags)\n")
 
 
 def say(text):

@@ -16,13 +16,14 @@ from collections.abc import Callable
 
 import numpy as np
 
-from scribe.console import UsageError
+from scribe.console import UsageError, shortened
 from scribe.files.atomic import written_aside
-from scribe.hands.hand import FORMAT, HAND_ENDING, Hand, HandError, load_hand, mix_hands, opened_hands
+from scribe.hands.hand import FORMAT, HAND_ENDING, Hand, HandError, checked_numbers, load_hand, mix_hands, opened_hands
 
 DATA_DIR, HANDS_FILE = "data", "hands.npz"
-LARGEST_FILE = 64 << 20  # bytes
+LARGEST_FILE = 64 << 20  # bytes, packed and unpacked
 DIRECTIONS = ("slant", "joined", "size", "width")
+LARGEST_WEIGHT = 10.0  # of a hand in a mixture, either way
 LARGEST_STEP = 3.0  # in a direction: further out there are no hands
 
 
@@ -90,9 +91,7 @@ def load_catalogue(path: str | os.PathLike) -> Catalogue:
     ) as file:
         names = [*map(str, file["names"]), *map(str, file["directions"])]
         characters, known, count = str(file["characters"]), file["known"], len(file["names"])
-        vectors, glyphs = file["vectors"].astype(np.float32), file["glyphs"].astype(np.float32)
-        if not np.isfinite(vectors).all() or not np.isfinite(glyphs).all():
-            raise HandError(f"{path} holds numbers that are not finite: restore it.")
+        vectors, glyphs = checked_numbers(file["vectors"]), checked_numbers(file["glyphs"])
         everything = [
             Hand(vector, {c: g for c, g, there in zip(characters, row, is_known, strict=True) if there}, name)
             for vector, row, is_known, name in zip(vectors, glyphs, known, names, strict=True)
@@ -119,6 +118,8 @@ def find_hand(asked: str, catalogue: Catalogue) -> Hand:
             weight = float(match[2]) if match[2] else 1.0
         except ValueError:
             raise HandError(f"--hand {asked}: {match[2]!r} is not a weight, such as 0.7.") from None
+        if not -LARGEST_WEIGHT <= weight <= LARGEST_WEIGHT:
+            raise HandError(f"--hand {asked}: a weight has to be from {-LARGEST_WEIGHT:g} to {LARGEST_WEIGHT:g}.")
         parts.append((_one_hand(match[1], catalogue), weight))
     if len(parts) == 1 and parts[0][1] == 1.0:
         return parts[0][0]
@@ -126,17 +127,17 @@ def find_hand(asked: str, catalogue: Catalogue) -> Hand:
 
 
 def _one_hand(asked, catalogue):
+    count = len(catalogue.hands)
     if re.fullmatch(r"\d+", asked):
-        if int(asked) >= len(catalogue.hands):
-            raise HandError(f"there is no hand {asked}: the catalogue has 0 to {len(catalogue.hands) - 1}.")
+        if len(asked) > 9 or int(asked) >= count:  # of thousands of digits, int() makes no number
+            there = f"the catalogue has 0 to {count - 1}" if count else "there are none to choose from"
+            raise HandError(f"there is no hand {shortened(asked)}: {there}.")
         return catalogue.hands[int(asked)]
     for path in (asked, asked + HAND_ENDING):
         if os.path.isfile(path):
             return load_hand(path)
-    raise HandError(
-        f"there is no hand {asked}: give a number from 0 to {len(catalogue.hands) - 1}, or a file that "
-        "python3 learn_hand.py wrote."
-    )
+    numbers = f"give a number from 0 to {count - 1}, or" if count else "there are none to choose from; give"
+    raise HandError(f"there is no hand {asked}: {numbers} a file that python3 learn_hand.py wrote.")
 
 
 def turned(hand: Hand, catalogue: Catalogue, **steps: float) -> Hand:

@@ -27,13 +27,21 @@ CONSENT = (
     "This file imitates a person's handwriting, and holds a line of it. Make and use it only with that person's "
     "consent, and never to deceive: not for signatures, and not for documents that seem to be by them."
 )
-LARGEST_FILE = 16 << 20  # bytes
+LARGEST_FILE = 16 << 20  # bytes, packed and unpacked
+LARGEST_NUMBER = 1e4  # of a hand; those of people are below 2, and of a line of ink below 100
 # What the network writes lies nearer to the average of all people than what it is told (docs/HANDS.md): hands that were
 # read are told so many times as far from it.
 EMPHASIS = 1.4
 HAND_ENDING = ".hand.npz"
 FORMAT = 1
 DIFFERENCE = "difference"  # begins the names of the factors in a file; their number follows
+
+
+# What reading a damaged archive of arrays raises: RuntimeError where it is encrypted (NotImplementedError is one, too).
+DAMAGED = (
+    *(OSError, EOFError, ValueError, KeyError, TypeError, RuntimeError, MemoryError),
+    *(zipfile.BadZipFile, zlib.error),
+)
 
 
 class HandError(SuiteError):
@@ -176,19 +184,27 @@ def load_hand(path: str | os.PathLike | BinaryIO) -> Hand:
     """
     missing = f"there is no hand {path}: learn one with python3 learn_hand.py."
     with opened_hands(path, LARGEST_FILE, "the file of a hand", "learn the hand again", missing) as file:
-        vector, glyphs = file["vector"].astype(np.float32), file["glyphs"].astype(np.float32)
+        vector, glyphs = checked_numbers(file["vector"]), checked_numbers(file["glyphs"])
         characters, name, notice = (str(file[key]) for key in ("characters", "name", "notice"))
         differences: dict[str, tuple] = {}
         for key in sorted(key for key in file.files if key.startswith(DIFFERENCE)):
             weight = key[len(DIFFERENCE) + 1 :]
-            differences[weight] = *differences.get(weight, ()), file[key]
-        line = (file["line"].astype(np.float32), str(file["line_text"])) if "line" in file.files else None
+            differences[weight] = *differences.get(weight, ()), checked_numbers(file[key], np.float16)
+        line = (checked_numbers(file["line"]), str(file["line_text"])) if "line" in file.files else None
         if line and (line[0].ndim != 2 or line[0].shape[1] != 3 or not len(line[0])):
             raise ValueError(f"its line has the shape {line[0].shape}")
-        factors = [factor for factors in differences.values() for factor in factors]
-        if not all(np.isfinite(values).all() for values in (vector, glyphs, *factors, *(line or ())[:1])):
-            raise HandError(f"{path} holds numbers that are not finite: learn the hand again.")
         return Hand(vector, dict(zip(characters, glyphs, strict=True)), name, notice, differences, line)
+
+
+def checked_numbers(array: NDArray, dtype: Any = np.float32) -> NDArray:
+    """An array of a file, as numbers of the given type; ValueError if it holds none, or such as no hand has."""
+    if array.dtype.kind != "f":
+        raise ValueError(f"its numbers are of the type {array.dtype}")
+    if not np.isfinite(array).all():
+        raise ValueError("it holds numbers that are not finite")
+    if np.abs(array).max(initial=0) > LARGEST_NUMBER:
+        raise ValueError(f"it holds numbers above {LARGEST_NUMBER:,.0f}")
+    return array.astype(dtype)
 
 
 @contextlib.contextmanager
@@ -198,19 +214,21 @@ def opened_hands(
     """An .npz file of hands, checked and open to be read; whatever is wrong with it or its arrays is a `HandError`.
 
     Args:
-        largest: bytes. what: it should be, as "the file of a hand". remedy: what to do about a damaged one.
-        missing: the message where there is no file.
+        largest: bytes, packed and unpacked. what: it should be, as "the file of a hand".
+        remedy: what to do about a damaged one. missing: the message where there is no file.
     """
     try:
         if not hasattr(path, "read") and os.path.getsize(path) > largest:
             raise HandError(f"{path} is larger than any such file: it is something else.")
         with np.load(path, allow_pickle=False) as file:
+            if sum(member.file_size for member in file.zip.infolist()) > largest:
+                raise HandError(f"{path} unpacks to more than any such file: it is something else.")
             if int(file["format"]) != FORMAT:
                 raise HandError(f"{path} was written by a newer version of the suite.")
             yield file
     except FileNotFoundError:
         raise HandError(missing) from None
-    except (OSError, EOFError, ValueError, KeyError, TypeError, zipfile.BadZipFile, zlib.error) as error:
+    except DAMAGED as error:
         reason = "".join(str(error).strip().splitlines()[:1])[:120]
         if "pickle" in reason:  # NumPy's words tell how to load it all the same, which would run a stranger's code
             reason = "it is no archive of arrays"

@@ -12,8 +12,6 @@ A alphabet + 1.
 import hashlib
 import math
 import os
-import zipfile
-import zlib
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
@@ -21,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from scribe.files.atomic import written_aside
-from scribe.hands.hand import Hand
+from scribe.hands.hand import DAMAGED, Hand
 from scribe.ink.strokes import transformed
 from scribe.learning.forms import form_of, lines_of_forms
 from scribe.learning.reading import align, hands_of_sums, read_lines
@@ -201,7 +199,7 @@ def _load(path, key):
             if str(file["key"]) != key:
                 return None
             return _Read(*(file[name] for name in _Read._fields))
-    except (OSError, EOFError, ValueError, KeyError, zipfile.BadZipFile, zlib.error):
+    except DAMAGED:
         return None  # missing or damaged: it can be read again
 
 

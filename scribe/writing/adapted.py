@@ -5,6 +5,8 @@ import weakref
 import numpy as np
 from numpy.typing import NDArray
 
+from scribe.hands.hand import HandError
+
 # The weights that a hand may change. The attention is not among them: how the text is read is the same for all hands.
 ADAPTED_WEIGHTS = [f"lstm{i}_{kind}" for i in range(3) for kind in ("kernel", "recurrent_kernel", "bias")]
 ADAPTED_WEIGHTS += ["mdn_kernel", "mdn_bias"]
@@ -14,13 +16,19 @@ _adapted: weakref.WeakKeyDictionary = weakref.WeakKeyDictionary()
 
 
 def adapted_copy(model, hand=None):
-    """A copy of a HandwritingModel, with the differences of a `Hand`."""
+    """A copy of a HandwritingModel, with the differences of a `Hand`; HandError where they are of another network."""
     copy = type(model)(model.config)
     for value, of_copy in zip(model.weights, copy.weights, strict=True):
         of_copy.assign(value)
     for name, factors in (hand.differences if hand is not None else {}).items():
-        value = getattr(copy.named_weights, name)
-        value.assign_add(product(factors))
+        value = getattr(copy.named_weights, name) if name in ADAPTED_WEIGHTS else None
+        try:
+            difference = product(factors)
+        except ValueError:  # matrices that do not follow each other
+            difference = None
+        if value is None or difference is None or difference.shape != value.shape:
+            raise HandError(f"the hand {hand.name!r} was learned for another network: learn it again.")
+        value.assign_add(difference)
     return copy
 
 

@@ -44,6 +44,7 @@ LINES_PRIMED_TOGETHER = 32
 # and the lines to judge are this share of those that are still being written.
 JUDGED_TOGETHER, IDLE_ROWS = 8, 0.25
 ROWS_AHEAD = 16  # fewer rows than this write ahead
+LARGEST_OFFSET = 10_000  # of a style, in units of data_scale; a line is some 100 long
 NO_WEIGHT = 1e-7  # beside weights of about 1 lost in the rounding of float32
 
 Style = tuple[NDArray[Any], str]  # strokes [n, 3], offsets in units of data_scale, and their text
@@ -380,11 +381,17 @@ def line_noise(seed, tsteps):
 def checked_style(style, alphabet):
     """A style as float32 strokes, and its text with a space after it."""
     strokes, text = style
-    strokes = np.asarray(strokes, np.float32)
+    with np.errstate(over="ignore"):
+        strokes = np.asarray(strokes, np.float32)
     text = fit_to_alphabet(text.strip(), alphabet)[0]
     if strokes.ndim != 2 or strokes.shape[1] != POINT_SIZE or not len(strokes) or not text:
         raise ValueError(
             f"a style is (strokes [n, 3], text), but this one has {strokes.shape} strokes and {shortened(repr(text))}."
+        )
+    if not (np.abs(strokes) <= LARGEST_OFFSET).all() or not np.isin(strokes[:, 2], (0, 1)).all():
+        raise ValueError(
+            f"a style has to have finite offsets of {LARGEST_OFFSET:,} at most and pen lifts of 0 or 1, but this one "
+            f"has numbers from {strokes.min():g} to {strokes.max():g}."
         )
     return strokes, text + " "
 

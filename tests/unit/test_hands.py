@@ -1,7 +1,9 @@
 """Hands: their descriptions, files and mixtures; the encoder that reads them; the network that is told of them."""
 
 import dataclasses
+import io
 import types
+import zipfile
 
 import numpy as np
 import pytest
@@ -217,6 +219,79 @@ def test_a_folder_without_hands_is_told_and_one_that_is_none_is_an_error(tmp_pat
     assert find_catalogue(str(tmp_path), 0, said.append) is None
     monkeypatch.chdir(tmp_path)  # away from the suite, where there is no folder "data", which nobody has named
     assert find_catalogue("data", D, said.append) is None and "there is no data/hands.npz" in said.pop()
+
+
+NO_NUMBERS = {
+    "complex": lambda v: v.astype(complex), "text": lambda v: v.astype(str), "too large": lambda v: v + 1e7,
+    "not finite": lambda v: v * np.nan,
+}  # fmt: skip
+IN_THE_ARCHIVE = {"encrypted": (6, 1), "an unknown compression": (8, 99)}  # where in its headers, and what stands there
+
+
+def damage(path, kind):
+    """Damages an .npz file of hands."""
+    with np.load(path) as file:
+        arrays = dict(file)
+    name = "vectors" if "vectors" in arrays else "vector"
+    if kind in NO_NUMBERS:
+        arrays[name] = NO_NUMBERS[kind](arrays[name].astype(np.float32))
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        for key, array in arrays.items():
+            stream = io.BytesIO()
+            if key == name and kind == "a shape that no memory holds":
+                header = {"descr": "<f4", "fortran_order": False, "shape": (10**11, 99)}
+                np.lib.format.write_array_header_1_0(stream, header)
+            else:
+                np.save(stream, array)
+            archive.writestr(f"{key}.npy", stream.getvalue())
+        if kind == "gigabytes":
+            archive.writestr("more.npy", bytes(1 << 28))
+    if kind in IN_THE_ARCHIVE:
+        offset, value = IN_THE_ARCHIVE[kind]
+        content = bytearray(path.read_bytes())
+        for signature, further in ((b"PK\x03\x04", 0), (b"PK\x01\x02", 2)):
+            place = content.find(signature)
+            while place >= 0:
+                content[place + offset + further] = value
+                place = content.find(signature, place + 1)
+        path.write_bytes(content)
+
+
+@pytest.mark.parametrize("kind", [*NO_NUMBERS, *IN_THE_ARCHIVE, "gigabytes", "a shape that no memory holds"])
+def test_whatever_is_wrong_with_a_file_of_hands_is_one_line(tmp_path, catalogue, kind, recwarn):
+    save_hand(tmp_path / "me.npz", make_hand())
+    save_catalogue(tmp_path / "hands.npz", catalogue)
+    for path, load in ((tmp_path / "me.npz", load_hand), (tmp_path / "hands.npz", load_catalogue)):
+        load(path)
+        damage(path, kind)
+        with pytest.raises(HandError, match=path.name) as caught:
+            load(path)
+        assert "\n" not in str(caught.value)
+    assert not recwarn
+
+
+def test_a_hand_that_was_learned_for_another_network_is_one_line(model):
+    for name, factors in {
+        "mdn_bias": (np.ones(3, np.float16),),
+        "lstm0_bias": (np.ones([2, 1], np.float16), np.ones([3, 2], np.float16)),
+        "nosuch": (np.ones(3, np.float16),),
+        "config": (np.ones(3, np.float16),),
+    }.items():
+        with pytest.raises(HandError, match="'me' was learned for another network"):
+            model_for(model, make_hand(name="me", differences={name: factors}))
+
+
+@pytest.mark.parametrize("asked", ["3:1e300", "3:-11", "1:0.5,3:1e400", "9" * 5000])
+def test_a_hand_far_from_all_hands_cannot_be_asked_for(catalogue, asked, recwarn):
+    with pytest.raises(HandError, match="from -10 to 10|there is no hand 999"):
+        find_hand(asked, catalogue)
+    assert not recwarn
+
+
+def test_an_empty_catalogue_has_no_numbers_to_choose_from():
+    for asked in ("3", "me"):
+        with pytest.raises(HandError, match="there is no hand .*: there are none to choose from"):
+            find_hand(asked, Catalogue([], {}))
 
 
 def test_hands_are_found_by_number_by_file_and_as_mixtures(tmp_path, catalogue):

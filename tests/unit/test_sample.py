@@ -334,6 +334,10 @@ def test_text_that_cannot_be_written_is_refused(model, texts):
         ({"style": (np.zeros((4, 2)), "abc")}, r"\(4, 2\)"),
         ({"style": (np.zeros((4, 3)), "  ")}, "''"),
         ({"style": (np.zeros((4, 3)), "a\ud800b")}, "half of a character"),
+        ({"style": ([[0, 0, 0], [1, np.nan, 1]], "abc")}, "finite offsets"),
+        ({"style": ([[0, 0, 0], [1, 1e300, 1]], "abc")}, "finite offsets .* to inf"),
+        ({"style": ([[0, 0, 0], [-10_001, 1, 1]], "abc")}, "of 10,000 at most .* from -10001 to 1"),
+        ({"style": ([[0, 0, 0], [1, 1, 7]], "abc")}, "pen lifts of 0 or 1"),
     ],
 )
 def test_arguments_out_of_range_are_refused_by_name(model, arguments, message):
