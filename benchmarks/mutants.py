@@ -49,7 +49,7 @@ MODULES = {
     "atomic writes": ("scribe/files/atomic.py", "tests/unit/test_atomic.py"),
     "plan": (
         "scribe/dataset/plan.py scribe/dataset/splits.py",
-        "tests/unit/test_dataset.py -k 'shard or split or seed'",
+        "tests/unit/test_dataset.py -k 'shard or split or seed or csv'",
     ),
     "bias": ("scribe/writing/bias.py", "tests/unit/test_sample.py -k 'moments or bias_ or component'"),
     "failures": ("scribe/writing/failures.py", "tests/unit/test_failures.py"),

@@ -161,6 +161,8 @@ def test_shards_cover_the_lines_and_take_the_styles_in_turn():
     ]  # fmt: skip
     few = Plan(settings(count=20, styles=[0, 3, 5]), TEXTS)
     assert [(s.count, s.style) for s in few.shards(0, 0, 20)] == [(7, 0), (7, 3), (6, 5)]
+    even = Plan(settings(count=21, styles=[0, 3, 5]), TEXTS)
+    assert [(s.count, s.style) for s in even.shards(4, 0, 21)] == [(7, 3), (7, 5), (7, 0)]
 
 
 def test_a_line_depends_on_the_seed_and_its_shard_alone():
@@ -171,6 +173,31 @@ def test_a_line_depends_on_the_seed_and_its_shard_alone():
     assert len({row["seed"] for row in rows}) == 20 and all(0 <= row["seed"] < 2**53 for row in rows)
     assert all(0.5 <= row["bias"] <= 1.5 and round(row["bias"], 3) == row["bias"] for row in rows)
     assert [row["text"] for row in rows[:7]] == TEXTS == [row["text"] for row in rows[7:14]]
+
+
+def test_the_seeds_and_biases_of_the_first_lines_are_those_of_always():
+    """A data set that is gone on with must not get other numbers than the lines that are there already."""
+    plan = Plan(settings(count=100, styles=[7]), TEXTS)
+    rows = [row for shard in plan.shards(0, 0, 100) for row in plan.rows(shard)]
+    assert [row["seed"] for row in rows[:2] + rows[64:66]] == [
+        5579066524788741, 743467347502864, 7306721321647292, 6417172986297675
+    ]  # fmt: skip
+    for row in rows:
+        bias = np.random.default_rng([row["seed"], 2]).uniform(0.5, 1.5)
+        assert row["bias"] == round(bias, 3) and row["style"] == 7
+    plan = Plan(settings(biases=[2, 2]), TEXTS)
+    assert {(row["bias"], row["style"]) for row in plan.rows(plan.shards(0, 0, 20)[0])} == {(2.0, "none")}
+
+
+def test_texts_are_kept_as_json_where_those_of_one_split_would_be_changed_by_csv():
+    """Which split a text is in decides: a reader takes a column of numbers for numbers only if no word is in it."""
+    one_each = {"count": 3, "shares": [1, 1, 1]}
+    assert Plan(settings(**one_each), ["a word", "12", "another"]).metadata_extension() == "jsonl"
+    assert Plan(settings(**one_each), ["a word", "more", "another"]).metadata_extension() == "csv"
+    together = settings(count=3, shares=[1, 0, 0])
+    assert Plan(together, ["a word", "12", "another"]).metadata_extension() == "csv"
+    assert Plan(together, ["12", "13"]).metadata_extension() == "jsonl"
+    assert Plan(settings(count=4, shares=[1, 1, 0]), ["12", "a", "13", "b"]).metadata_extension() == "jsonl"
 
 
 def test_lines_of_different_shards_never_share_a_seed():
