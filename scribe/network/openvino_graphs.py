@@ -27,20 +27,51 @@ def has_bfloat16() -> bool:
     return "BF16" in openvino.Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
 
 
-def compiled(inputs: list, outputs: list, bfloat16: bool = False) -> Any:
+def compiled(inputs: list, outputs: list, bfloat16: bool = False, at_once: int = 1) -> Any:
     """A graph as an openvino.CompiledModel.
 
     Args:
         inputs: its parameters. outputs: what it computes. bfloat16: whether the factors of its products are rounded.
+        at_once: inferences that run beside one another, which share the cores; of one, all compute.
     """
     options = {
         "INFERENCE_PRECISION_HINT": "bf16" if bfloat16 else "f32",
-        "NUM_STREAMS": 1,  # all cores for one inference
+        "NUM_STREAMS": at_once,
         "ENABLE_CPU_PINNING": False,  # others compute, too
     }
     model = openvino.Model([ops.result(output) for output in outputs], inputs)
     with own_signal_stack():
         return openvino.Core().compile_model(model, "CPU", options)
+
+
+def repeated(times: int, changed: list, same: list, sliced: list, wanted: list) -> tuple[list, list]:
+    """What is computed several times in a row, as part of a graph: a call for all of them.
+
+    Args:
+        times: how often.
+        changed: for what each time reads as the one before has left it: (parameter, value at first, value computed).
+        same: for what is the same each time: (parameter, value).
+        sliced: (parameter [1, ...], value [times, ...]).
+        wanted: what is computed and wanted of each time.
+
+    Returns:
+        what `changed` has become in the end, and `wanted` of all times, [times, ...] each.
+    """
+    go_on = ops.result(ops.constant(np.array([True])))
+    left = [ops.result(value) for _, _, value in changed]
+    of_each = [ops.result(ops.unsqueeze(value, whole(0))) for value in wanted]
+    parameters = [entry[0] for entry in (*changed, *same, *sliced)]
+    loop = ops.loop(whole(times), ops.constant(np.array(True)))
+    loop.set_function(openvino.Model([go_on, *left, *of_each], parameters))
+    loop.set_special_body_ports([-1, 0])  # it is not told which time it is; whether it goes on is its first result
+    for (within, first, _), result in zip(changed, left, strict=True):
+        loop.set_merged_input(within, first.output(0), result.output(0))
+    for within, value in same:
+        loop.set_invariant_input(within, value.output(0))
+    for within, value in sliced:
+        loop.set_sliced_input(within, value.output(0), 0, 1, 1, -1, 0)
+    at_last = [loop.get_iter_value(result.output(0), -1) for result in left]
+    return at_last, [loop.get_concatenated_slices(result.output(0), 0, 1, 1, -1, 0) for result in of_each]
 
 
 class _SignalStack(ctypes.Structure):

@@ -24,7 +24,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from scribe.network.compiled_step import CompiledStep, StepRequests, StepWeights
+from scribe.network.compiled_step import CompiledNetwork, StepRequests, StepWeights
 from scribe.network.config import POINT_SIZE
 from scribe.network.openvino_graphs import AVAILABLE
 
@@ -73,6 +73,9 @@ class PointNetwork:
     Args:
         model: whose weights are copied, as they are now.
         compiled: whether OpenVINO computes; as NumPy does, if it is installed.
+
+    Attributes:
+        compiled: a `CompiledNetwork`, None where NumPy computes.
     """
 
     def __init__(self, model: Any, compiled: bool = AVAILABLE):
@@ -88,14 +91,14 @@ class PointNetwork:
             head=(np.asarray(head.kernel).copy(), np.asarray(head.bias).copy()),
         )
         self._kappas = model.kmixtures
-        self._compiled = CompiledStep(self._weights) if compiled else None
-        self._requests = StepRequests(self._compiled) if compiled else None
+        self.compiled = CompiledNetwork(self._weights) if compiled else None
+        self._requests = StepRequests(self.compiled) if compiled else None
 
     def for_thread(self) -> "PointNetwork":
         """The same network for another thread."""
         other = copy.copy(self)
-        if self._compiled is not None:
-            other._requests = StepRequests(self._compiled)
+        if self.compiled is not None:
+            other._requests = StepRequests(self.compiled)
         return other
 
     def begin(self, rows: int) -> NetworkState:

@@ -24,19 +24,19 @@ from scribe.writing.line_writer import (
     own_start,
     row_text,
 )
+from scribe.writing.points import POINTS_OF_CALL, PointWriter
 from scribe.writing.sampler import (
-    Drawing,
     LineText,
     RowState,
+    WordStart,
+    find_ends,
     join_rows,
-    mark_word,
+    mark_words,
     stack_rows,
-    step_rows,
     take_rows,
 )
 
-POINTS = 16  # that the rows advance by in a call: some 30 milliseconds where they are few
-CROWDED = 4  # rows, above which it is twice as many: telling of them costs as much as writing them
+CROWDED = 4  # rows, above which they advance by twice as many points: telling of them costs as much as writing them
 PLACES = 64  # for a text: no segment has more characters
 NOISE_STEP = 512
 HANDS = 256  # whose biases are kept; 19 kB each
@@ -51,7 +51,8 @@ class Batch:
     """
 
     def __init__(self, model, hand: Hand | None = None):
-        self.model, self.network, self.drawing = model, network_of(model), Drawing.of(model)
+        self.model, self.network = model, network_of(model)
+        self.writer = PointWriter(self.network, model)
         self.writing: list[Writing] = []
         self.text: Any = None
         self.state: Any = None
@@ -66,6 +67,8 @@ class Batch:
         """Adds a line, from its start or from the state of its trail."""
         text = self._line_text(writing.spec)
         state = self._start(text) if writing.trail.state is None else writing.trail.state
+        if isinstance(state, WordStart):
+            state = state.row(self.network, text)
         new = stack_rows([text]), stack_rows([state])
         old = (self.text, self.state) if self.writing else None
         self.text, self.state = (join_rows(a, b) for a, b in zip(old, new)) if old else new
@@ -82,29 +85,35 @@ class Batch:
         """Writes some points of every line, fewer where a line ends, whose row is taken out then.
 
         Returns:
-            for each line (line, what was written: points, phis, kappas, the state of its row, whether it has ended,
-            whether after its last character).
+            for each line (line, what was written: points, phis, kappas, the state of its row, None if it has ended,
+            whether it has, whether after its last character).
         """
-        before, steps = self.state.points, []
-        count = POINTS * (1 + (len(self.writing) > CROWDED))
+        before, done = self.state.points, np.zeros(len(self.writing), bool)
+        finished, steps = done, []
+        count = POINTS_OF_CALL * (1 + (len(self.writing) > CROWDED))
         firsts = [int(t) - writing.trail.begun for writing, t in zip(self.writing, before)]
         noise = [noise_of(writing.seed, t, t + count) for writing, t in zip(self.writing, firsts)]
-        with np.errstate(all="ignore"):  # a network that has learned little may overflow
-            for numbers in np.stack(noise, axis=1):
-                step = step_rows(self.network, self.drawing, self.text, self.state, numbers)
-                self.state, drawn, phi, position, finished, done = step
-                steps.append((drawn, phi, self.state.network.kappa.copy()))
-                for row in np.flatnonzero((drawn[:, 5] > 0.5) & ~done):
-                    trail = self.writing[row].trail
-                    mark_word(trail.marks, trail.ahead, position[row] + len(trail.text) - 1, self.state, int(row))
-                if done.any():
-                    break
-        values = [np.stack(part) for part in zip(*steps, strict=True)]
+        trails = [writing.trail for writing in self.writing]
+        words = [(trail.marks, trail.ahead) for trail in trails]
+        last = np.array([len(trail.text) - 1 for trail in trails])
+        for numbers in np.split(np.stack(noise, axis=1), count // POINTS_OF_CALL):
+            self.writer.start(self.state.network, self.state.point, self.text, numbers)
+            drawn = self.writer.drawn()
+            with np.errstate(all="ignore"):  # a network that has learned little may overflow
+                ends = find_ends(self.text, self.state, drawn)
+            mark_words(words, last, self.state, drawn, ends)
+            self.state = ends.after(drawn)
+            done, finished = ends.ended, ends.finished
+            steps.append(drawn[:3])
+            if done.any():
+                break
+        values = [np.concatenate(part) for part in zip(*steps, strict=True)]
         found: list[tuple[Writing, tuple[NDArray, ...], Any, bool, bool]] = []
         for row, writing in enumerate(self.writing):
             n = int(self.state.points[row] - before[row])
             part = tuple(value[:n, row].copy() for value in values)
-            state, ended = take_rows(self.state, row), bool(done[row])
+            ended = bool(done[row])
+            state = None if ended else take_rows(self.state, row)
             if self._before and not writing.trail.parts:  # it may still be writing the last of the line of ink
                 writing.held.append(part)
                 part = tuple(np.concatenate(values) for values in zip(*writing.held, strict=True))

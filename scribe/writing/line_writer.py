@@ -10,6 +10,7 @@ import dataclasses
 import itertools
 from collections import deque
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -22,11 +23,11 @@ from scribe.ink.composing import ComposedInk
 from scribe.network.blas import one_thread
 from scribe.network.config import POINT_SIZE
 from scribe.network.point_network import LstmBiases, NetworkState, PointNetwork, network_of
+from scribe.writing.points import PointWriter
 from scribe.writing.sampler import (
     LATE_DOT,
     MAYBE_PASSED,
     PLACES_AFTER,
-    Drawing,
     LineText,
     LineToWrite,
     RowState,
@@ -111,7 +112,7 @@ class LineWriter:
         rewinds=False,
     ):
         self.texts, self.biases, self.hands = list(texts), np.asarray(biases, np.float32), hands
-        self.model, self.network, self.drawing = model, network_of(model), Drawing.of(model)
+        self.model, self.network = model, network_of(model)
         self.tsteps, self.eos_threshold, self.rewinds = tsteps, eos_threshold, rewinds
         self.given = None if initial_states is None else _given_states(initial_states, model, self.network)
         self.prime_strokes, self.prime_text = np.array([[0, 0, model.config.first_pen]], np.float32), ""
@@ -125,20 +126,26 @@ class LineWriter:
 
         Args:
             seeds: of each text.
-            judge: called as lines come to their end.
+            judge: called as lines come to their end, in a thread of its own while others are written.
+
+        What was judged counts after a number of calls, as many as lines were judged, and not when it is known: so the
+        batches do not depend on the clock.
         """
         # The longest first: at the end, when no line is left to begin, short ones fill the batch.
         longest_first = sorted(range(len(self.texts)), key=lambda i: -len(self.texts[i]))
         with one_thread():
             self._start = self._common_start()
             queue = _Queue(self, [Again(i, seeds[i]) for i in longest_first])
-            for ended in write_lines(self.network, self.drawing, queue):
-                queue.take(ended)
-                while written := queue.to_judge():
-                    again = judge([(line.key[0], self._as_line(line), line) for line in written])
-                    queue.judged([line.key[0] for line in written], again)
-                if queue.is_done:
-                    return
+            with ThreadPoolExecutor(1) as beside:
+                verdicts, due = None, 0
+                for call, (ended, busy) in enumerate(write_lines(PointWriter(self.network, self.model), queue)):
+                    queue.take(ended)
+                    if verdicts is not None and (call >= due or not busy):
+                        queue.judged(verdicts.result())
+                        verdicts = None
+                    if verdicts is None and (written := queue.to_judge()):
+                        lines = [(line.key[0], self._as_line(line), line) for line in written]
+                        verdicts, due = beside.submit(judge, lines), call + len(lines)
 
     def limit(self, i):
         """Most points of a text."""
@@ -151,10 +158,11 @@ class LineWriter:
         return LineToWrite(key, self.line_text(i), start, self._noise(i, seed), self._words(i))
 
     def line_to_go_on(self, key, before, start):
-        """The same for a line that shares the points up to a mark, `start`, with one that was written."""
+        """The same for a line that shares the points before a word, `start`, with one that was written."""
         i, seed, _ = key
         noise = np.concatenate([np.zeros([start.points, 4], np.float32), self._noise(i, seed)])[: self.limit(i)]
-        return LineToWrite(key, self.line_text(i), start, noise, self._words(i), before)
+        text = self.line_text(i)
+        return LineToWrite(key, text, start.row(self.network, text), noise, self._words(i), before)
 
     def _noise(self, i, seed):
         noise = line_noise(seed, self.limit(i))
@@ -234,7 +242,8 @@ class _Queue:
         self.waiting: deque[Again] = deque()  # those of them that no row has taken
         self.under_way: set[tuple] = set()  # lines that rows write
         self.ahead: dict[tuple, WrittenLine] = {}  # lines that are written but not asked for
-        self.ready: list[WrittenLine] = []  # to be judged
+        self.ready: list[Any] = []  # `WrittenLine`s to be judged
+        self.judging: list[int] = []  # numbers of the texts that are being judged
         self.states: dict[int, NetworkState] = {}  # what a text begins with; one that is written again, with the same
         self._ask(first)
 
@@ -267,6 +276,8 @@ class _Queue:
     def take(self, ended):
         """Lines that have been written."""
         for line in ended:
+            if line.key not in self.under_way:  # nobody has wanted it since it ended
+                continue
             self.under_way.remove(line.key)
             if line.key == self._key(self.asked[line.key[0]]):
                 self.ready.append(line)
@@ -275,14 +286,16 @@ class _Queue:
 
     def to_judge(self):
         """Lines to judge now; [] if there will be more soon."""
-        busy = len(self.asked) - len(self.ready)
+        busy = len(self.asked) - len(self.ready) - len(self.judging)
         if len(self.ready) < JUDGED_TOGETHER and (self.waiting or len(self.ready) < busy * IDLE_ROWS):
             return []
         ready, self.ready = self.ready, []
+        self.judging = [line.key[0] for line in ready]
         return ready
 
-    def judged(self, numbers, again):
-        """Takes what is to be written again of texts that have been judged."""
+    def judged(self, again):
+        """Takes what is to be written again of the texts that were to be judged."""
+        numbers, self.judging = self.judging, []
         for i in numbers:
             del self.asked[i]
         self._ask(again)
@@ -313,7 +326,7 @@ class _Queue:
         return again.number, again.seed, id(self._start(again))
 
     def _start(self, again):
-        """The state that a line goes on from; None where there is none."""
+        """The `WordStart` that a line goes on from; None where there is none."""
         return again.before and again.before.marks.get(len(self.writer.prime_text) + again.word)
 
 

@@ -12,11 +12,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from scribe.network.blas import one_thread
-from scribe.network.config import POINT_SIZE
 from scribe.network.point_network import PointNetwork
-from scribe.writing.bias import RESTING, draw_point
 from scribe.writing.lines import MAX_POINTS
-from scribe.writing.sampler import take_rows
+from scribe.writing.points import POINTS_OF_CALL, PointWriter
+from scribe.writing.sampler import LineText, take_rows
 
 POINTS = 700  # of a line, as in figure 11
 
@@ -45,17 +44,23 @@ def predict_lines(
         )
     random = np.random.default_rng(seed)
     noise = np.concatenate([random.standard_normal([points, count, 2]), random.random([points, count, 2])], axis=-1)
-    network, resting = PointNetwork(model), RESTING / model.config.data_scale
+    noise = np.pad(noise.astype(np.float32), [(0, -points % POINTS_OF_CALL), (0, 0), (0, 0)])
+    network = PointNetwork(model)
     state, biases = network.begin(count), take_rows(network.biases(model.lstm_biases()), [0] * count)
-    no_text, no_mask = np.zeros([count, 1, model.char_vec_len], np.float32), np.zeros([count, 1], np.float32)
+    zero, no_place = np.zeros(count, np.float32), np.zeros([count, 1], np.float32)
+    text = LineText(
+        char_seq=np.zeros([count, 1, model.char_vec_len], np.float32), mask=no_place, past_end=no_place, biases=biases,
+        bias=np.full([count, 1], bias, np.float32), passed_at=zero, limit=zero,
+    )  # fmt: skip
     point = np.tile(np.array([0, 0, model.config.first_pen], np.float32), [count, 1])
-    written = np.zeros([points, count, 2 * POINT_SIZE], np.float32)
+    writer, parts = PointWriter(network, model), []
     with one_thread():
-        for t in range(points):
-            y, _ = network.step(state, point, no_text, no_mask, biases)
-            here = noise[t].astype(np.float32)
-            written[t] = draw_point(y, model.nmixtures, np.full([count, 1], bias), here, resting, begins=point[:, 2:])
-            point = written[t][:, [0, 1, 5]]
+        for numbers in noise.reshape(-1, POINTS_OF_CALL, count, 4):
+            writer.start(state, point, text, numbers)
+            drawn = writer.drawn()
+            state, point = drawn.network, drawn.points[-1][:, [0, 1, 5]]
+            parts.append(drawn.points)
+    written = np.concatenate(parts)[:points]
     written[0, :, :2] = 0.0  # the line starts at the origin
     written[:, :, :2] = np.cumsum(written[:, :, :2], axis=0)
     return list(written.swapaxes(0, 1))

@@ -1,15 +1,15 @@
 """The sampler: gives lines their points, those of a batch side by side.
 
-    for ended in write_lines(network, drawing, queue):
+    for ended, busy in write_lines(writer, queue):
         ...                                  # may append further lines to the queue
 
 Letters: B rows of the batch, n points of a line, U characters, A alphabet + 1, D numbers of a hand, H units of an LSTM,
 K window components.
 
-At every step the network turns the last point of each row into the density of the next one (`PointNetwork.step`),
-`draw_point` of scribe/writing/bias.py draws from it, and `step_rows` decides whether the line ends. A row whose line
-has ended makes room for the next one of the queue; when none waits, the batch goes on with fewer rows. So no time goes
-to rows that have nothing to write, though lines are of all lengths.
+All rows get some points at a time (`PointWriter` of scribe/writing/points.py); `find_ends` says where lines have ended.
+A row whose line has ended makes room for the next one of the queue; when none waits, the batch goes on with fewer rows.
+So no time goes to rows that have nothing to write, though lines are of all lengths. Lines that have ended are handed
+out while the others get their next points.
 
 What a row needs lies in two named tuples, `LineText` and `RowState`, one row of every array for each row of the batch:
 to keep, restore or move a row is to take its row of each.
@@ -22,14 +22,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from scribe.network.point_network import LstmBiases, NetworkState, PointNetwork
-from scribe.writing.bias import RESTING, draw_point
+from scribe.writing.points import POINTS_OF_CALL, Drawn, PointWriter
 
 # When a line ends, by the mean position of the window in characters; 0 is the last character. When the pen lifts for
 # the last time in real lines, the attention has nearly always passed the last character by a tenth of its place, and in
 # four of five lines by half of it. Where it has passed by half, the line ends; where by less, it ends if the pen would
 # go on to the right of all ink: left of it are dots and crossings.
 SURELY_PASSED, MAYBE_PASSED = 0.55, 0.1
-INSIDE_BEFORE = -1.0  # up to here the text goes on
 # A word begins at the last pen lift at which the attention is this near to its first character, in characters: where it
 # joins the word before, a few letters of that are written again, too.
 BEFORE_WORD, INTO_WORD = 3.0, -0.15
@@ -93,6 +92,31 @@ def put_row(rows: Any, row: int, values: Any) -> None:
             array[row] = value
 
 
+class WordStart:
+    """The state of a row before a word: that of the network before some points that it then reads.
+
+    Args:
+        row: its `RowState`, with the network as it was before it read `unread` [k, 3].
+    """
+
+    def __init__(self, row: RowState, unread: NDArray[np.float32]):
+        self._row, self._unread = row, unread
+
+    @property
+    def points(self) -> int:
+        """Points of the line before the word."""
+        return int(self._row.points)
+
+    def row(self, network: PointNetwork, text: LineText) -> RowState:
+        """The `RowState`; text: of the line, without B."""
+        if len(self._unread):
+            state, rows = stack_rows([self._row.network]), stack_rows([text])
+            for point in self._unread:
+                network.step(state, point[None], rows.char_seq, rows.mask, rows.biases)
+            self._row, self._unread = self._row._replace(network=take_rows(state, 0)), self._unread[:0]
+        return self._row
+
+
 class LineToWrite(NamedTuple):
     """A line in the queue. `text` and `start` are one row of the tuples of these names, without the axis B."""
 
@@ -112,86 +136,98 @@ class WrittenLine(NamedTuple):
     phis: NDArray[np.float32]  # [n, U]
     kappas: NDArray[np.float32]  # [n, K]
     finished: bool  # the line ended after its last character, within its limit
-    marks: dict[int, RowState]  # the state before words, by the places of `LineToWrite.words`
-
-
-class Drawing(NamedTuple):
-    """What drawing a point takes beside the network."""
-
-    nmixtures: int
-    resting: float  # a pen that moves by less rests
-
-    @classmethod
-    def of(cls, model: Any) -> "Drawing":
-        """That of a HandwritingModel."""
-        return cls(model.nmixtures, RESTING / model.config.data_scale)
+    marks: dict[int, WordStart]  # by the places of `LineToWrite.words`
 
 
 # ---------------------------------------------------------------------------------------------------------- writing
 
 
-def write_lines(network: PointNetwork, drawing: Drawing, queue: Any) -> Iterator[list[WrittenLine]]:
-    """Writes all lines of a queue; each time that some have ended, yields them.
+def write_lines(writer: PointWriter, queue: Any) -> Iterator[tuple[list[WrittenLine], bool]]:
+    """Writes the lines of a queue until it is done.
 
     Which lines are in the batch together follows from the lines alone, never from the clock: the same job is the same
     batches, and so the same lines.
 
     Args:
         queue: the lines, all with texts of the same number of places: has len() and popleft() as a deque of
-            `LineToWrite`, and wants(key), which says whether a line is still to be written. It may be given further
-            lines between two lists that are yielded; they are written, too.
+            `LineToWrite`; wants(key), which says whether a line is still to be written; and is_done. It may be given
+            further lines at any time.
+
+    Yields:
+        after each call the lines that have ended with it, and whether others get their next points meanwhile.
     """
-    batch = _Batch(network, drawing, ROWS)
-    while queue or batch.busy:
+    batch = _Batch(writer, ROWS)
+    ended: list[WrittenLine] = []
+    while not queue.is_done:
         batch.drop(lambda key: not queue.wants(key))
         batch.begin([queue.popleft() for _ in range(min(len(queue), ROWS - batch.busy))])
-        if batch.busy:
-            yield batch.advance()
+        busy = bool(batch.busy)
+        if busy:
+            batch.start()
+        try:
+            yield ended, busy
+        finally:
+            ended = batch.finish() if busy else []
 
 
-def step_rows(network: PointNetwork, drawing: Drawing, text: LineText, state: RowState, noise: NDArray):
-    """Gives every row its next point.
+class Ends(NamedTuple):
+    """Of rows that have been given some points, which of them are points of their lines."""
 
-    Args:
-        noise: [B, 4], as `draw_point` takes it.
+    count: Any  # int [B]: points drawn until the line has ended, else all
+    finished: Any  # bool [B]: the line has ended after its last character, within its limit
+    ended: Any  # bool [B]
+    states: tuple  # what a `RowState` holds after the network, [n, B]: after each point; of no account after the end
+    done: Any  # bool [n, B]: the line has ended with this point, or before
 
-    Returns:
-        the `RowState` (that of the network is changed in place); what was drawn [B, 6]; phi [B, U]; the position of the
-        window [B], 0 at the last character; bool [B]: whose line has finished, and whose has ended.
-    """
-    y, phi = network.step(state.network, state.point, text.char_seq, text.mask, text.biases)
-    position = (phi * text.past_end).sum(axis=1) / np.maximum(phi.sum(axis=1), 1e-30)
-    inside = (position < INSIDE_BEFORE)[:, None]
-    begins = state.point[:, 2:]
-    drawn = draw_point(y, drawing.nmixtures, text.bias, noise, drawing.resting, begins=begins, inside=inside)
+    def after(self, drawn: Drawn) -> RowState:
+        """The rows after these points, those whose line has ended after its last."""
+        last = self.count - 1
+        return RowState(drawn.network, *(values[last, np.arange(len(last))] for values in self.states))
 
-    lifts = drawn[:, 5] > 0.5
-    x = state.x + drawn[:, 0]
-    beyond = state.may_end & (x > state.right)  # begins a stroke to the right of the line, which ended before it
-    finished = beyond | lifts & (position > SURELY_PASSED)
-    points = state.points + ~beyond
-    after = RowState(
-        network=state.network,
-        point=drawn[:, [0, 1, 5]],
-        points=points,
-        x=x,
-        right=np.maximum(state.right, x),
-        may_end=lifts & (position > text.passed_at),
+
+def find_ends(text: LineText, state: RowState, drawn: Drawn) -> Ends:
+    """Where the lines of rows end; state: before what was drawn."""
+    x = np.cumsum(np.concatenate([state.x[None], drawn.points[:, :, 0]]), axis=0)  # [1 + n, B]
+    right = np.maximum.accumulate(np.concatenate([state.right[None], x[1:]]))
+    lifts = drawn.points[:, :, 5] > 0.5
+    may_end = np.concatenate([state.may_end[None], lifts & (drawn.positions > text.passed_at)])
+    beyond = may_end[:-1] & (x[1:] > right[:-1])  # begins a stroke to the right of the line, which ended before it
+    finished = beyond | lifts & (drawn.positions > SURELY_PASSED)
+    count = np.arange(1, len(x))[:, None]
+    points = state.points + count - beyond
+    done = np.logical_or.accumulate(finished | (points >= text.limit))
+    last = len(done) - done.sum(axis=0)  # the first at which it is; n where none is
+    ended, last, rows = done[-1], np.minimum(last, len(done) - 1), np.arange(len(state.x))
+    return Ends(
+        count=last + 1,
+        finished=finished[last, rows],
+        ended=ended,
+        states=(drawn.points[:, :, [0, 1, 5]], points, x[1:], right[1:], may_end[1:]),
+        done=done,
     )
-    return after, drawn, phi, position, finished, finished | (points >= text.limit)
 
 
-def mark_word(marks: dict[int, RowState], ahead: list[int], place: float, state: RowState, row: int) -> None:
-    """Keeps the state of a row whose pen is lifted, if a word begins there.
+def mark_words(
+    words: Sequence[tuple[dict[int, WordStart], list[int]]], last: NDArray, state: RowState, drawn: Drawn, ends: Ends
+) -> None:
+    """Keeps the states before words: those of rows whose pen is lifted where the attention is near a word.
 
     Args:
-        marks: takes the state, by the place of the word's first character. ahead: places of the words that the pen has
-            not come to; those that it has are taken out. place: where the attention is, in characters.
+        words: of each row what takes the states, by the place of the word's first character, and the places of the
+            words that the pen has not come to; those that it has come to are taken out.
+        last: [B], place of the last character. state: before what was drawn. ends: of that.
     """
-    while ahead and place > ahead[0] + INTO_WORD:
-        del ahead[0]
-    if ahead and place > ahead[0] - BEFORE_WORD:
-        marks[ahead[0]] = take_rows(state, row)
+    if not any(ahead for _, ahead in words):
+        return
+    places = drawn.positions + last
+    for t, row in np.argwhere((drawn.points[:, :, 5] > 0.5) & ~ends.done):
+        marks, ahead = words[row]
+        while ahead and places[t, row] > ahead[0] + INTO_WORD:
+            del ahead[0]
+        if ahead and places[t, row] > ahead[0] - BEFORE_WORD:
+            there = RowState(take_rows(state.network, row), *(values[t, row].copy() for values in ends.states))
+            read = np.concatenate([state.point[row][None], ends.states[0][:t, row]])
+            marks[ahead[0]] = WordStart(there, read)
 
 
 class _Page(NamedTuple):
@@ -199,27 +235,28 @@ class _Page(NamedTuple):
 
     line: LineToWrite
     slot: int  # where its numbers are, and what is written of it
-    marks: dict[int, RowState]
+    marks: dict[int, WordStart]
     ahead: list[int]  # words that the pen has not come to
 
 
 class _Slots:
     """The random numbers of the lines of a batch, and what is written of them, each line in a slot of its own.
 
-    A step reads and writes those of all rows at once, and nothing of it moves when rows do.
+    Those of all rows are read and written at once, and nothing of it moves when rows do.
     """
 
     def __init__(self, rows):
         self.rows, self.free = rows, list(range(rows))
-        # noise [rows, limit, 4]; points, phis and kappas as in `WrittenLine`
+        # noise [rows, limit + POINTS_OF_CALL, 4]; points, phis and kappas as in `WrittenLine`
         self.arrays: list[NDArray[np.float32]] = []
 
     def take(self, line):
         """Gives a line a slot, with what was written of it before."""
         limit, first = int(line.text.limit), not self.arrays
         sizes = 4, 6, len(line.text.mask), len(line.start.network.kappa)
-        if first or limit > self.arrays[0].shape[1]:
-            old, self.arrays = self.arrays, [np.empty([self.rows, limit, size], np.float32) for size in sizes]
+        if first or limit + POINTS_OF_CALL > self.arrays[0].shape[1]:
+            old = self.arrays
+            self.arrays = [np.zeros([self.rows, limit + POINTS_OF_CALL, size], np.float32) for size in sizes]
             for before, after in zip(old, self.arrays):
                 after[:, : before.shape[1]] = before
         slot, n = self.free.pop(), int(line.start.points)
@@ -238,8 +275,8 @@ class _Slots:
 class _Batch:
     """The lines that are being written, a row for each."""
 
-    def __init__(self, network, drawing, rows):
-        self.network, self.drawing, self.slots = network, drawing, _Slots(rows)
+    def __init__(self, writer, rows):
+        self.writer, self.slots = writer, _Slots(rows)
         self.pages: list[_Page] = []
         self.over: list[int] = []  # rows whose line has ended
         self.text: Any = None  # `LineText`
@@ -276,35 +313,31 @@ class _Batch:
             self.pages += map(self._page, further)
 
     def _page(self, line):
-        marks: dict[int, RowState] = {}
+        marks: dict[int, WordStart] = {}
         if line.before is not None:
             marks |= {word: mark for word, mark in line.before.marks.items() if mark.points <= line.start.points}
         return _Page(line, self.slots.take(line), marks, [word for word in line.words if word not in marks])
 
-    def advance(self):
-        """Writes until a line ends, and returns those that have ended."""
-        slots = np.array([page.slot for page in self.pages])
+    def start(self):
+        """Begins to write the next points of all rows."""
+        self._at = np.array([page.slot for page in self.pages]), self.state.points + np.arange(POINTS_OF_CALL)[:, None]
+        self.writer.start(self.state.network, self.state.point, self.text, self.slots.arrays[0][self._at])
+
+    def finish(self):
+        """Returns the lines that have ended with these points."""
+        drawn = self.writer.drawn()
+        for array, values in zip(self.slots.arrays[1:], (drawn.points, drawn.phis, drawn.kappas)):
+            array[self._at] = values
         with np.errstate(all="ignore"):  # a network that has learned little may overflow
-            while True:
-                finished, done = self._step(slots)
-                if done.any():
-                    break
-        self.over = np.flatnonzero(done).tolist()
+            ends = find_ends(self.text, self.state, drawn)
+        last = len(self.text.mask[0]) - 1 - self.text.past_end[:, -1]
+        mark_words([(page.marks, page.ahead) for page in self.pages], last, self.state, drawn, ends)
+        after = ends.after(drawn)
+        self.over = np.flatnonzero(ends.ended).tolist()
         ended = []
         for row in self.over:
             page = self.pages[row]
-            points, phis, kappas = self.slots.give_back(page.slot, self.state.points[row])
-            ended.append(WrittenLine(page.line.key, points, phis, kappas, bool(finished[row]), page.marks))
+            points, phis, kappas = self.slots.give_back(page.slot, after.points[row])
+            ended.append(WrittenLine(page.line.key, points, phis, kappas, bool(ends.finished[row]), page.marks))
+        self.state = after
         return ended
-
-    def _step(self, slots):
-        """Gives every row its next point. Returns bool [B]: whose line has finished, and whose has ended."""
-        noise, points, phis, kappas = self.slots.arrays
-        at = slots, self.state.points
-        step = step_rows(self.network, self.drawing, self.text, self.state, noise[at])
-        self.state, drawn, phi, position, finished, ended = step
-        points[at], phis[at], kappas[at] = drawn, phi, self.state.network.kappa
-        for row in np.flatnonzero((drawn[:, 5] > 0.5) & ~ended):
-            place = position[row] + len(self.text.mask[row]) - 1 - self.text.past_end[row, -1]
-            mark_word(self.pages[row].marks, self.pages[row].ahead, place, self.state, int(row))
-        return finished, ended

@@ -13,7 +13,7 @@ import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
-from scribe.ink.point_characters import assign_characters
+from scribe.ink.point_characters import assign_characters_of
 from scribe.writing.capital_i import find_dotted_stems
 from scribe.writing.failures import MISREAD, Failure
 from scribe.writing.gaps import find_gaps
@@ -45,8 +45,9 @@ def find_slips(lines: Sequence, recogniser: "Recogniser") -> list[list[Slip]]:
         lines: of `lines.Line`. recogniser: what it knows no characters for is judged by its shape alone.
     """
     found = []
-    for line, shares in zip(lines, recogniser.frame_shares([line.strokes for line in lines]), strict=True):
-        index = assign_characters(line.strokes, line.phis, line.text)
+    all_shares = recogniser.frame_shares([line.strokes for line in lines])
+    all_indices = assign_characters_of([(line.strokes, line.phis, line.text) for line in lines])
+    for line, shares, index in zip(lines, all_shares, all_indices, strict=True):
         dotted = find_dotted_stems(line, index)
         places = {failure.start for failure in dotted}
         shapes = find_marks(line, index) + find_gaps(line, index) + find_raised(line, index)

@@ -19,7 +19,7 @@ from scribe.dataset.splits import IAM_SHARES, SPLITS, assign_splits
 from scribe.dataset.tables import csv_line
 from scribe.dataset.texts import cut_texts, misread_as_csv, order_texts, read_texts
 from scribe.ink.alphabet import ALPHABET
-from scribe.ink.point_characters import assign_characters, character_boxes
+from scribe.ink.point_characters import assign_characters, assign_characters_of, character_boxes
 from scribe.ink.x_height import x_height_of_characters
 from scribe.writing.failures import Failure
 from writing_helpers import write_text
@@ -246,6 +246,16 @@ def test_attention_that_is_early_at_a_pen_lift_is_mended():
     muddled = index.copy()
     muddled[np.flatnonzero(index == 0)[-2:]] = 1
     assert np.array_equal(assign_characters(strokes, attention(muddled, len(text), 0.6), text), index)
+
+
+def test_lines_that_are_assigned_together_are_as_each_alone():
+    rng, lines = np.random.default_rng(3), []
+    for text in ("I", "a quick fox", "it's", "o", "the bar of a T!"):
+        strokes, index = write_text(text)
+        lines.append((strokes, rng.uniform(0.01, 1, (len(index), len(text))) * attention(index, len(text), 0.7), text))
+    together = assign_characters_of(lines)
+    assert [index.tolist() for index in together] == [assign_characters(*line).tolist() for line in lines]
+    assert assign_characters_of([]) == []
 
 
 def late(text, of, after):

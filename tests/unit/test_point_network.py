@@ -80,7 +80,7 @@ def test_a_row_that_was_kept_goes_on_as_if_it_had_not_stopped_in_any_row():
 def test_compiled_steps_are_those_of_numpy_whatever_rows_there_are(rows):
     model, rng = make_model(rnn_size=40), np.random.default_rng(3)
     networks = [PointNetwork(model, compiled) for compiled in (True, False)]
-    assert not networks[0]._compiled.bfloat16  # of few weights
+    assert not networks[0].compiled.bfloat16  # of few weights
     biases = take_rows(networks[0].biases(model.lstm_biases()), [0] * rows)
     states = [network.begin(rows) for network in networks]
     for characters in (U, 3):

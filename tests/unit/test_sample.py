@@ -129,13 +129,13 @@ def test_sample_returns_strokes_phis_and_kappas_of_the_documented_shapes(model):
 
 def test_lines_that_wait_for_a_row_are_the_same_as_when_all_begin_at_once(model, monkeypatch):
     texts = ["a", "bc de", "abc", "de. abc", "ba", "cab de", "e", "d d"]
-    rows, step_rows = [], sampler.step_rows
+    rows, find_ends = [], sampler.find_ends
 
-    def count_rows(network, drawing, text, state, noise):
-        rows.append(len(noise))
-        return step_rows(network, drawing, text, state, noise)
+    def count_rows(text, state, drawn):
+        rows.append(len(state.x))
+        return find_ends(text, state, drawn)
 
-    monkeypatch.setattr(sampler, "step_rows", count_rows)
+    monkeypatch.setattr(sampler, "find_ends", count_rows)
     at_once = sample_batch(texts, model, bias=0.5, seed=4)
     assert max(rows) == len(texts)
     rows.clear()
@@ -537,11 +537,11 @@ def test_lines_with_slips_are_written_again_and_the_one_with_the_least_is_kept(m
 
 def test_tries_that_are_written_ahead_change_nothing_of_what_is_kept(model, monkeypatch):
     texts, tries, rows = ["abcd abcd abcd", "dcba dcba", "abc", "dd cc"], [], []
-    step_rows = sampler.step_rows
+    find_ends = sampler.find_ends
 
-    def counted(*args):
-        rows.append(len(args[4]))
-        return step_rows(*args)
+    def counted(text, state, drawn):
+        rows.append(len(state.x))
+        return find_ends(text, state, drawn)
 
     def faults(line):
         """Faults that depend on the ink: of some tries none, of some the same word again, of some a later one."""
@@ -549,7 +549,7 @@ def test_tries_that_are_written_ahead_change_nothing_of_what_is_kept(model, monk
         return [] if seen == 0 else [Failure("skipped", k, k + 1) for k in (0, len(line.text) - 1)[:seen]]
 
     monkeypatch.setattr(proofread, "find_failures", faults)
-    monkeypatch.setattr(sampler, "step_rows", counted)
+    monkeypatch.setattr(sampler, "find_ends", counted)
     for ahead in (0, 8):
         monkeypatch.setattr(line_writer, "ROWS_AHEAD", ahead)
         rows.clear()
@@ -625,6 +625,8 @@ class ScriptedModel:
 
 class ScriptedNetwork:
     """At point t, how far the pen moves, whether it lifts, where the window is."""
+
+    compiled = None
 
     def __init__(self, model):
         self.script = model.script

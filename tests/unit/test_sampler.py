@@ -1,21 +1,29 @@
 """scribe/writing/sampler.py: when a line ends, where its words begin, and which row writes what. Without TensorFlow."""
 
+import types
 from collections import deque
 
 import numpy as np
 import pytest
 
 from scribe.network.point_network import LstmBiases, NetworkState
-from scribe.writing import sampler
-from scribe.writing.sampler import Drawing, LineText, LineToWrite, RowState, step_rows, write_lines
+from scribe.writing import points, sampler
+from scribe.writing.points import PointWriter
+from scribe.writing.sampler import LineText, LineToWrite, RowState, find_ends, write_lines
 
 PLACES = 12  # of every text here, with the places after it
 DOWN, UP = 0, 1
-DRAWING = Drawing(nmixtures=1, resting=0.25)
+
+
+class Model:
+    nmixtures = 1
+    config = types.SimpleNamespace(data_scale=12.0)
 
 
 class ScriptedNetwork:
     """At point t of a line, how far the pen moves, whether it lifts, and the place of the window in its text."""
+
+    compiled = None
 
     def __init__(self, *scripts):
         self.scripts = scripts
@@ -44,8 +52,14 @@ def drawn(monkeypatch):
         columns = [y[:, 0] + noise[:, 0], noise[:, 1], zeros, zeros, zeros, y[:, 1]]
         return np.stack(columns, axis=1).astype(np.float32)
 
-    monkeypatch.setattr(sampler, "draw_point", draw)
+    monkeypatch.setattr(points, "draw_point", draw)
     return asked
+
+
+@pytest.fixture
+def point_by_point(monkeypatch):
+    """A call is one point."""
+    monkeypatch.setattr(sampler, "POINTS_OF_CALL", 1)
 
 
 def to_write(key, script=0, length=3, limit=20, noise=0.0, words=(), passed_at=0.1, start=None, before=None):
@@ -71,20 +85,41 @@ def to_write(key, script=0, length=3, limit=20, noise=0.0, words=(), passed_at=0
 class Queue(deque):
     """Lines, all of which are wanted but those in `unwanted`."""
 
-    unwanted = ()
+    unwanted, busy = (), False
+
+    @property
+    def is_done(self):
+        return not self and not self.busy
 
     def wants(self, key):
         return key not in self.unwanted
 
 
+def told_in_turns(network, queue):
+    """The lines that have ended, each time that some have."""
+    for ended, busy in write_lines(PointWriter(network, Model), queue):
+        queue.busy = busy
+        if ended:
+            yield ended
+
+
 def write(network, *lines):
     """{key: WrittenLine} of lines that are in the queue from the beginning."""
-    return {line.key: line for ended in write_lines(network, DRAWING, Queue(lines)) for line in ended}
+    return {line.key: line for ended in told_in_turns(network, Queue(lines)) for line in ended}
 
 
 def batch(*lines):
     """The texts and the states of some lines as one batch."""
     return sampler.stack_rows([line.text for line in lines]), sampler.stack_rows([line.start for line in lines])
+
+
+def step_rows(network, text, state, noise):
+    """One point of each row: the state after it, the point, phi, where the window is, which have finished and ended."""
+    writer = PointWriter(network, Model)
+    writer.start(state.network, state.point, text, noise[None])
+    drawn = writer.drawn()
+    ends = find_ends(text, state, drawn)
+    return ends.after(drawn), drawn.points[0], drawn.phis[0], drawn.positions[0], ends.finished, ends.ended
 
 
 # ---------------------------------------------------------------------------------------------------------- one point
@@ -96,7 +131,7 @@ def test_a_point_moves_the_pen_and_remembers_the_rightmost_ink():
     seen = []
     for t in range(3):
         noise = np.full([1, 4], 0.25, np.float32)
-        state, drawn, phi, position, finished, ended = step_rows(network, DRAWING, text, state, noise)
+        state, drawn, phi, position, finished, ended = step_rows(network, text, state, noise)
         np.testing.assert_array_equal(state.point, drawn[:, [0, 1, 5]])
         assert int(state.points[0]) == t + 1 and not finished[0] and not ended[0] and position[0] == -1
         seen.append((float(state.x[0]), float(state.right[0])))
@@ -109,7 +144,7 @@ def test_what_draws_a_point_is_told_of_strokes_that_begin_and_texts_that_go_on(d
     text, state = batch(*(to_write(k, script=k) for k in range(3)))
     network = ScriptedNetwork(*scripts)
     for _ in range(3):
-        state, *_ = step_rows(network, DRAWING, text, state, np.zeros([3, 4], np.float32))
+        state, *_ = step_rows(network, text, state, np.zeros([3, 4], np.float32))
     assert [(nmixtures, resting) for nmixtures, resting, _, _ in drawn] == [(1, 0.25)] * 3
     assert [begins.ravel().tolist() for *_, begins, _ in drawn] == [[0, 0, 0], [1, 1, 1], [0, 0, 0]]
     assert all(inside.ravel().tolist() == [True, False, False] and inside.shape == (3, 1) for *_, inside in drawn)
@@ -118,7 +153,7 @@ def test_what_draws_a_point_is_told_of_strokes_that_begin_and_texts_that_go_on(d
 def test_the_position_is_the_mean_place_of_the_window_from_the_last_character():
     text, state = batch(to_write("a", length=3), to_write("b", script=1, length=5), to_write("c", script=2))
     network = ScriptedNetwork([(0, DOWN, 0.25)], [(0, DOWN, 4.5)], [(0, DOWN, 9)])
-    _, _, phi, position, _, _ = step_rows(network, DRAWING, text, state, np.zeros([3, 4], np.float32))
+    _, _, phi, position, _, _ = step_rows(network, text, state, np.zeros([3, 4], np.float32))
     np.testing.assert_allclose(position, [-1.75, 0.5, 0.0], atol=1e-6)  # the third sees nothing at all
     assert phi[2].max() == 0
 
@@ -129,7 +164,7 @@ def test_the_position_is_the_mean_place_of_the_window_from_the_last_character():
 )
 def test_a_line_ends_where_the_pen_lifts_with_the_window_half_a_character_past_the_last(lift, place, finishes):
     text, state = batch(to_write("a"))
-    step = step_rows(ScriptedNetwork([(1, lift, place)]), DRAWING, text, state, np.zeros([1, 4], np.float32))
+    step = step_rows(ScriptedNetwork([(1, lift, place)]), text, state, np.zeros([1, 4], np.float32))
     assert step[4].tolist() == step[5].tolist() == [finishes]
 
 
@@ -147,9 +182,9 @@ def test_a_line_has_ended_where_the_pen_would_go_on_to_the_right_of_all_ink(firs
     network = ScriptedNetwork([(1, *first), (then, DOWN, 2.2)])
     text, state = batch(to_write("a"))
     noise = np.zeros([1, 4], np.float32)
-    state, _, _, _, finished, _ = step_rows(network, DRAWING, text, state, noise)
+    state, _, _, _, finished, _ = step_rows(network, text, state, noise)
     assert not finished[0]
-    state, _, _, _, finished, ended = step_rows(network, DRAWING, text, state, noise)
+    state, _, _, _, finished, ended = step_rows(network, text, state, noise)
     assert finished[0] == ended[0] == ends
     assert int(state.points[0]) == (1 if ends else 2)  # the point to the right is no part of it
 
@@ -215,7 +250,7 @@ def test_every_line_is_written_as_it_would_be_alone_however_many_rows_there_are(
         assert found.phis.shape == (lengths[k], PLACES)
 
 
-def test_rows_that_have_nothing_to_write_are_taken_out(monkeypatch):
+def test_rows_that_have_nothing_to_write_are_taken_out(monkeypatch, point_by_point):
     network = ScriptedNetwork(*scripts_of_lengths(2, 4, 4))
     write(network, *(to_write(k, script=k) for k in range(3)))
     assert network.rows == [3, 3, 2, 2]
@@ -225,20 +260,20 @@ def test_rows_that_have_nothing_to_write_are_taken_out(monkeypatch):
     assert network.rows == [2, 2, 2, 2, 1, 1]  # the third takes the row of the first at once
 
 
-def test_lines_that_end_together_are_told_together_and_further_ones_may_come_then():
+def test_lines_that_end_together_are_told_together_and_further_ones_may_come_then(point_by_point):
     network = ScriptedNetwork(*scripts_of_lengths(2, 2, 3, 1))
     queue, told = Queue([to_write(k, script=k) for k in range(3)]), []
-    for ended in write_lines(network, DRAWING, queue):
+    for ended in told_in_turns(network, queue):
         told.append(sorted(line.key for line in ended))
         if told == [[0, 1]]:
             queue.append(to_write(3, script=3, limit=100))  # longer than there was room for
-    assert told == [[0, 1], [2, 3]]
+    assert told == [[0, 1], [2], [3]]  # the second was written when the first were told
 
 
-def test_a_longer_line_that_comes_later_leaves_what_others_have_written():
+def test_a_longer_line_that_comes_later_leaves_what_others_have_written(point_by_point):
     network = ScriptedNetwork(*scripts_of_lengths(1, 6, 30))
     queue, written = Queue([to_write(0, script=0, limit=8), to_write(1, script=1, limit=8, noise=0.5)]), {}
-    for ended in write_lines(network, DRAWING, queue):
+    for ended in told_in_turns(network, queue):
         written |= {line.key: line for line in ended}
         if list(written) == [0]:
             queue.append(to_write(2, script=2, limit=40))
@@ -247,11 +282,11 @@ def test_a_longer_line_that_comes_later_leaves_what_others_have_written():
     np.testing.assert_allclose(written[2].points[:, :2], [[3.0, 0.0]] * 30)
 
 
-def test_a_line_that_nobody_wants_any_more_makes_room_and_is_not_told(monkeypatch):
+def test_a_line_that_nobody_wants_any_more_makes_room_and_is_not_told(monkeypatch, point_by_point):
     monkeypatch.setattr(sampler, "ROWS", 2)
     network = ScriptedNetwork(*scripts_of_lengths(2, 50, 3))
     queue, told = Queue([to_write(k, script=k, limit=60) for k in range(3)]), []
-    for ended in write_lines(network, DRAWING, queue):
+    for ended in told_in_turns(network, queue):
         told += [line.key for line in ended]
         queue.unwanted = (1,)
     assert told == [0, 2] and len(network.rows) == 5
@@ -278,9 +313,10 @@ def test_a_word_begins_where_the_pen_lifts_with_the_window_near_its_first_charac
 
 def test_the_mark_of_a_word_is_the_state_at_the_last_lift_before_it():
     script = [(1, UP, 2), (1, UP, 3), (1, DOWN, 3), (1, DOWN, 4.5), (1, UP, 5.2), (1, UP, 7), (1, UP, 9.9)]
-    line = write(ScriptedNetwork(script), to_write("a", length=10, words=(4, 6, 8)))["a"]
+    network, to = ScriptedNetwork(script), to_write("a", length=10, words=(4, 6, 8))
+    line = write(network, to)["a"]
     assert {word: int(mark.points) for word, mark in line.marks.items()} == {4: 2, 6: 5, 8: 6}
-    mark = line.marks[6]
+    mark = line.marks[6].row(network, to.text)
     assert float(mark.x) == float(mark.right) == 5 and mark.network.kappa.tolist() == [5]
     assert mark.point.tolist() == [1, 0, 1]
 
@@ -293,23 +329,28 @@ def test_the_lift_that_ends_a_line_begins_no_word():
 def test_a_line_that_is_gone_on_from_a_mark_keeps_its_points_and_marks_up_to_there():
     script = [(1, UP, 2), (2, UP, 3), (3, DOWN, 4.5), (4, UP, 5.2), (5, DOWN, 6.5), (6, UP, 8.9)]
     network = ScriptedNetwork(script)
-    first = write(network, to_write("a", length=9, words=(4, 6, 8)))["a"]
+    to = to_write("a", length=9, words=(4, 6, 8))
+    first = write(network, to)["a"]
     assert {word: int(mark.points) for word, mark in first.marks.items()} == {4: 2, 6: 4}
-    again = to_write("b", length=9, noise=0.5, words=(4, 6, 8), start=first.marks[6], before=first)
+    again = to_write(
+        "b", length=9, noise=0.5, words=(4, 6, 8), start=first.marks[6].row(network, to.text), before=first
+    )
     second = write(network, again)["b"]
     assert second.points[:, 0].tolist() == [1, 2, 3, 4, 5.5, 6.5] and second.finished
     for name in ("phis", "kappas"):
         np.testing.assert_array_equal(getattr(second, name), getattr(first, name))
     assert {word: int(mark.points) for word, mark in second.marks.items()} == {4: 2, 6: 4}
-    third = to_write("c", length=9, noise=0.5, words=(4, 6, 8), start=first.marks[4], before=first)
-    assert write(network, third)["c"].marks[6].x == 2 * 0.5 + 1 + 2 + 3 + 4  # written anew, the mark too
+    third = to_write(
+        "c", length=9, noise=0.5, words=(4, 6, 8), start=first.marks[4].row(network, to.text), before=first
+    )
+    anew = write(network, third)["c"].marks[6].row(network, to.text)
+    assert anew.x == 2 * 0.5 + 1 + 2 + 3 + 4  # written anew, the mark too
 
 
-def test_a_pen_rests_by_raw_units_whatever_the_scale():
-    class Model:
-        nmixtures = 7
-
-        class config:
-            data_scale = 50.0
-
-    assert Drawing.of(Model) == (7, sampler.RESTING / 50.0)
+def test_a_pen_rests_by_raw_units_whatever_the_scale(drawn):
+    model = types.SimpleNamespace(nmixtures=7, config=types.SimpleNamespace(data_scale=50.0))
+    text, state = batch(to_write("a"))
+    writer = PointWriter(ScriptedNetwork([(1, DOWN, 0)]), model)
+    writer.start(state.network, state.point, text, np.zeros([1, 1, 4], np.float32))
+    writer.drawn()
+    assert drawn[0][:2] == (7, points.RESTING / 50.0)

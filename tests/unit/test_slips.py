@@ -372,7 +372,7 @@ def test_an_i_of_a_stem_and_a_dot_reads_as_another_sign(more, instead):
 def test_the_dot_of_an_i_is_told_once(monkeypatch):
     line, index = capital_i((0, 0.0, 0.05, 0.08))
     line.text = line.text.replace("h", "l")
-    monkeypatch.setattr("scribe.writing.slips.assign_characters", lambda *_: index)
+    monkeypatch.setattr("scribe.writing.slips.assign_characters_of", lambda lines: [index])
     slips = find_slips([line], KnownShares(shares_of("ol I do", {3: ("O", 0.9)})))[0]
     assert [(s.failure, s.warned) for s in slips] == [(Failure(MISREAD, 3, 4, "!"), True)]
 
