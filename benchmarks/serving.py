@@ -28,20 +28,25 @@ SECONDS = 30  # of each load
 
 
 def ask(address, asked, timeout=120):
-    """(status, seconds to the first ink or None, seconds to the end, attempts) of a request."""
+    """(status, seconds to the first ink or None, seconds to the end, attempts) of a request; the status is 0 where the
+    answer has no end."""
     body = json.dumps(asked).encode()
     request = urllib.request.Request(address + "api/handwriting", body, {"Content-Type": "application/json"})
     start, first, attempts = time.perf_counter(), None, 1
+    whole = not isinstance(asked, dict) or asked.get("format") != "stream"
     try:
         with urllib.request.urlopen(request, timeout=timeout) as answer:
             for line in answer:
                 if first is None and line.startswith(b"event: ink"):
                     first = time.perf_counter() - start
                 attempts += line.startswith(b"event: failed")
-            status = answer.status
+                whole |= line.startswith(b"event: done")
+            status = answer.status if whole else 0
     except urllib.error.HTTPError as error:
         error.read()
         status = error.code
+    except OSError:
+        status = 0
     return status, first, time.perf_counter() - start, attempts
 
 
@@ -82,19 +87,23 @@ def load(address, clients, seconds=SECONDS):
     return sum(map(len, waits)) / took, sum(attempts) / took, waits
 
 
-def many(address, lines, process):
-    """Sends so many lines, a tenth of the requests bad; returns (answers by status, memory in MiB now and then)."""
+def many(address, lines, process, first=0):
+    """Sends so many short lines from number `first` on, a tenth of the requests bad.
+
+    Returns:
+        answers by status, memory in MiB now and then.
+    """
     statuses, memory = {}, []
 
     def one(number):
         if number % 10 == 0:
             return ask(address, BAD[number // 10 % len(BAD)])[0]
         format = ("stream", "svg", "json")[number % 3]
-        text = " ".join(random.Random(number).choices(LINE.split(), k=3))
+        text = " ".join(random.Random(number).choices(LINE.split(), k=2))
         return ask(address, {**stream_of(text, number), "format": format})[0]
 
     with concurrent.futures.ThreadPoolExecutor(32) as pool:
-        for number, status in enumerate(pool.map(one, range(lines))):
+        for number, status in enumerate(pool.map(one, range(first, first + lines))):
             statuses[status] = statuses.get(status, 0) + 1
             if number % max(lines // 10, 1) == 0:
                 memory.append(resident(process.pid))
@@ -141,7 +150,7 @@ def first_ink_in_browser(address, times=20):
 
 def main(argv=None):
     p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    p.add_argument("--clients", type=int, nargs="+", default=[1, 8, 32], help="numbers of clients at once")
+    p.add_argument("--clients", type=int, nargs="*", default=[1, 8, 32], help="numbers of clients at once")
     p.add_argument("--seconds", type=float, default=SECONDS, help="of each load")
     p.add_argument("--lines", type=int, default=0, help="lines of the long run")
     p.add_argument("--browser", action="store_true", help="measure the first ink in Chromium, too")
