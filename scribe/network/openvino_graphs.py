@@ -7,7 +7,7 @@ import contextlib
 import ctypes
 import functools
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -19,6 +19,7 @@ except ImportError:
     openvino = ops = None  # type: ignore[assignment]
 
 AVAILABLE = openvino is not None
+LSTM_PARTS = "", "_recurrent", "_bias"
 
 
 @functools.cache
@@ -121,3 +122,29 @@ def constant(values: Any) -> Any:
 def product(x: Any, kernel: Any) -> Any:
     """x @ kernel"""
     return ops.matmul(x, constant(kernel), False, False)
+
+
+def both_ways(h: Any, lengths: Any, weights: Mapping[str, Any], name: str) -> Any:
+    """A bidirectional LSTM: [B, t, I] -> [B, t, 2H].
+
+    Args:
+        h: the inputs. lengths: int32 [B], steps of each line. weights: by name, "`name`_forward", "_forward_recurrent",
+            "_forward_bias" and those of "_backward" among them, in the layout of tf.keras.layers.LSTM.
+    """
+    units = len(weights[f"{name}_forward_recurrent"])
+    lines = ops.gather(ops.shape_of(h), ops.constant(np.array([0])), whole(0))
+    nothing = ops.broadcast(constant(0.0), ops.concat([lines, ops.constant(np.array([1, units]))], 0))
+
+    def one_way(h, way):
+        kernels = (constant(_forget_first(weights[f"{name}_{way}{part}"]).T[None]) for part in LSTM_PARTS)
+        out = ops.lstm_sequence(h, nothing, nothing, lengths, *kernels, units, "forward")
+        return ops.squeeze(out.output(0), whole(1))
+
+    backward = one_way(ops.reverse_sequence(h, lengths, 0, 1), "backward")
+    return ops.concat([one_way(h, "forward"), ops.reverse_sequence(backward, lengths, 0, 1)], 2)
+
+
+def _forget_first(weights):
+    """[..., 4H] in Keras' order i, f, c, o -> f, i, c, o, which is OpenVINO's."""
+    i, f, c, o = np.split(weights, 4, axis=-1)
+    return np.concatenate([f, i, c, o], axis=-1)

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from scribe.network.openvino_graphs import compiled, constant, ops, parameter, product, set_input, whole
+from scribe.network.openvino_graphs import both_ways, compiled, constant, ops, parameter, product, set_input
 
 
 class CompiledReading:
@@ -47,35 +47,12 @@ def _compile(weights: Mapping[str, NDArray], blocks: int) -> Any:
         h = ops.convolution(h, constant(kernel), [stride], [before], [kernel.shape[2] - 1 - before], [1])
         return ops.multiply(ops.relu(ops.add(h, constant(bias))), mask)
 
-    def lstm(h, name):
-        """[B, t, I] -> [B, t, H]"""
-        kernel, recurrent, bias = (
-            constant(_forget_first(weights[name + part]).T[None]) for part in ("", "_recurrent", "_bias")
-        )
-        units = weights[name + "_recurrent"].shape[0]
-        out = ops.lstm_sequence(h, nothing(units), nothing(units), lengths, kernel, recurrent, bias, units, "forward")
-        return ops.squeeze(out.output(0), whole(1))
-
     h = convolve(x, "convolution0", steps_mask, before=2)
     h = convolve(h, "convolution1", mask, before=1, stride=2)
     for k in range(blocks):
         h = ops.add(h, convolve(h, f"block{k}", mask, before=2))
     h = ops.transpose(h, ops.constant(np.array([0, 2, 1])))
-    lines = ops.gather(ops.shape_of(h), ops.constant(np.array([0])), whole(0))
-
-    def nothing(units):
-        """[B, 1, H]"""
-        return ops.broadcast(constant(0.0), ops.concat([lines, ops.constant(np.array([1, units]))], 0))
-
     for layer in (0, 1):
-        forward = lstm(h, f"lstm{layer}_forward")
-        backward = lstm(ops.reverse_sequence(h, lengths, 0, 1), f"lstm{layer}_backward")
-        h = ops.concat([forward, ops.reverse_sequence(backward, lengths, 0, 1)], 2)
+        h = both_ways(h, lengths, weights, f"lstm{layer}")
     logits = ops.add(product(h, weights["characters"]), constant(weights["characters_bias"]))
     return compiled([x, steps_mask, mask, lengths], [logits])
-
-
-def _forget_first(weights):
-    """[..., 4H] in Keras' order i, f, c, o -> f, i, c, o, which is OpenVINO's."""
-    i, f, c, o = np.split(weights, 4, axis=-1)
-    return np.concatenate([f, i, c, o], axis=-1)

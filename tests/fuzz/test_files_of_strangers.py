@@ -35,8 +35,9 @@ from scribe.ink.alphabet import ALPHABET, fit_to_alphabet
 from scribe.ink.segments import split_text
 from scribe.network.checkpoint import CheckpointError, save_model
 from scribe.network.config import ModelConfig
+from scribe.writing.ctc_reader import RecogniserError
 from scribe.writing.own_hand import load_own_hand
-from scribe.writing.recogniser import RecogniserError, load_recogniser
+from scribe.writing.recogniser import load_recogniser
 
 pytestmark = [pytest.mark.fuzz, pytest.mark.slow]
 
