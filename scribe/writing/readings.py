@@ -2,7 +2,7 @@
 
     from scribe.writing.readings import other_readings
     (shares,) = recogniser.frame_shares([line.strokes])
-    for reading in other_readings(shares, "wild", recogniser.alphabet):
+    for reading in other_readings([shares], "wild", recogniser.alphabet):
         print(reading.start, reading.instead, reading.gain)        # 1 "u" 2.3
 
 The greedy string of the recogniser says what it would read first. It does not say how near the next reading is, nor how
@@ -13,6 +13,7 @@ text in which one character is another one, is missing, is one too many, or stan
 Letters: t frames, U characters, A characters of the alphabet, S = 2U + 1 states: characters with a blank around each.
 """
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -37,35 +38,28 @@ class Reading(NamedTuple):
     gain: float
 
 
-def other_readings(shares: NDArray, text: str, alphabet: str) -> list[Reading]:
+def other_readings(shares: Sequence[NDArray], text: str, alphabet: str) -> list[Reading]:
     """The best other reading that begins at each place of a text.
 
     Args:
-        shares: [t, A + 1], what `Recogniser.frame_shares` returned for the line. text: U characters of the alphabet,
-            one at least. alphabet: A characters.
+        shares: for each recogniser [t, A + 1], what `frame_shares` returned for the line; their frames may differ. A
+            gain is the mean of theirs: what one of them takes for likely, the other may rule out.
+        text: U characters of the alphabet, one at least. alphabet: A characters.
 
     Returns:
         U + 1 readings, the last one of what may follow the text. The gain is -inf where nothing else can be read.
     """
     codes = np.array([alphabet.index(c) for c in text])
     alike = _alike(alphabet)
-    p = np.asarray(shares, float).copy()
-    p[:, :-1] = p[:, :-1] @ alike
-    lattice = _Lattice(p, codes)
-    U = len(text)
-    # In one go: another character instead of each, one more at each place, one instead of each pair.
-    places = np.arange(U)
-    first, then = np.concatenate([[places, places + 1], [np.arange(U + 1)] * 2, [places[:-1], places[1:] + 1]], axis=1)
-    with np.errstate(divide="ignore"):
-        gains = np.log(lattice.with_one_between(first, then))  # [3U, A]
-        left_out = np.log(lattice.without())  # [U]
-    other, added, two = gains[:U], gains[U : 2 * U + 1], gains[2 * U + 1 :]
+    other, added, two, left_out = (
+        sum(gains) / len(shares) for gains in zip(*(_gains(p, codes, alike) for p in shares))
+    )
     other[alike[codes] > 0] = -np.inf
     # One instead of a pair that holds it is a character left out; one beside its like is a part of that.
     two[(alike[codes[:-1]] + alike[codes[1:]]) > 0] = -np.inf
     like, same = (np.pad(rows, [(1, 1), (0, 0)]) for rows in (alike[codes], np.eye(len(alphabet))[codes]))
     added[(like[1:] + like[:-1] > 0) & (same[1:] + same[:-1] == 0)] = -np.inf
-    readings = []
+    readings, U = [], len(text)
     for u in range(U + 1):
         found = [(added[u], u, added[u].argmax())]
         if u < U:
@@ -77,6 +71,23 @@ def other_readings(shares: NDArray, text: str, alphabet: str) -> list[Reading]:
             best = max(best, (float(left_out[u]), u + 1, ""))
         readings.append(Reading(u, best[1], best[2], best[0]))
     return readings
+
+
+def _gains(shares, codes, alike):
+    """The logarithms of the probabilities of all other readings over that of the text, for one recogniser: with another
+    character instead of each [U, A], one more at each place [U + 1, A], one instead of each pair [U - 1, A], without
+    each character [U]."""
+    p = np.asarray(shares, float).copy()
+    p[:, :-1] = p[:, :-1] @ alike
+    lattice = _Lattice(p, codes)
+    U = len(codes)
+    # In one go: another character instead of each, one more at each place, one instead of each pair.
+    places = np.arange(U)
+    first, then = np.concatenate([[places, places + 1], [np.arange(U + 1)] * 2, [places[:-1], places[1:] + 1]], axis=1)
+    with np.errstate(divide="ignore"):
+        gains = np.log(lattice.with_one_between(first, then))  # [3U, A]
+        left_out = np.log(lattice.without())
+    return gains[:U], gains[U : 2 * U + 1], gains[2 * U + 1 :], left_out
 
 
 def _alike(alphabet):

@@ -45,9 +45,10 @@ def find_slips(lines: Sequence, recogniser: "Recogniser") -> list[list[Slip]]:
         lines: of `lines.Line`. recogniser: what it knows no characters for is judged by its shape alone.
     """
     found = []
-    all_shares = recogniser.frame_shares([line.strokes for line in lines])
+    eyes = [recogniser, recogniser.eye] if recogniser.eye else [recogniser]
+    strokes = [line.strokes for line in lines]
     all_indices = assign_characters_of([(line.strokes, line.phis, line.text) for line in lines])
-    for line, shares, index in zip(lines, all_shares, all_indices, strict=True):
+    for line, index, *shares in zip(lines, all_indices, *(eye.frame_shares(strokes) for eye in eyes), strict=True):
         dotted = find_dotted_stems(line, index)
         places = {failure.start for failure in dotted}
         shapes = find_marks(line, index) + find_gaps(line, index) + find_raised(line, index)

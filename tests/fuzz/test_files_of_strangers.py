@@ -37,7 +37,8 @@ from scribe.network.checkpoint import CheckpointError, save_model
 from scribe.network.config import ModelConfig
 from scribe.writing.ctc_reader import RecogniserError
 from scribe.writing.own_hand import load_own_hand
-from scribe.writing.recogniser import load_recogniser
+from scribe.writing.picture_recogniser import PictureRecogniser
+from scribe.writing.recogniser import Recogniser
 
 pytestmark = [pytest.mark.fuzz, pytest.mark.slow]
 
@@ -82,9 +83,10 @@ def recordings():
     return [file.encode() for file in files]
 
 
-def weights_of_a_recogniser():
-    path = Path(__file__).parents[2] / "data" / "reader.npz"
-    return [path.read_bytes()] if path.exists() else []
+def weights_of(name):
+    """() -> the bytes of a file of the data folder, if it is there."""
+    path = Path(__file__).parents[2] / "data" / name
+    return lambda: [path.read_bytes()] if path.exists() else []
 
 
 @functools.cache
@@ -132,7 +134,8 @@ KINDS = {
     "pickle": Kind(pickles, load_both(load_pickle, load_strokes)),
     "recording": Kind(recordings, read_ink),
     "style": Kind(recordings, lambda path: load_own_hand(path, ink.TEXT, data_scale=50.0)),
-    "recogniser": Kind(weights_of_a_recogniser, load_recogniser.__wrapped__, RecogniserError, "reader.npz"),
+    "recogniser": Kind(weights_of("reader.npz"), Recogniser.load, RecogniserError, "reader.npz"),
+    "pictures": Kind(weights_of("picture_reader.npz"), PictureRecogniser.load, RecogniserError, "picture_reader.npz"),
     "config": part_of_checkpoint("config.json"),
     "index": part_of_checkpoint("checkpoint.index"),
     "weights": part_of_checkpoint("checkpoint.data-00000-of-00001"),

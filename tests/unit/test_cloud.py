@@ -302,6 +302,7 @@ def test_the_image_of_the_server_has_what_it_writes_with_and_does_not_run_as_roo
         "serve.py",
         "requirements-web.txt",
         "data/hands.npz",
+        "data/picture_reader.npz",
         "data/reader.npz",
         "data/styles.p",
         "saved/config.json",
