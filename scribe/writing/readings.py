@@ -23,6 +23,7 @@ from numpy.typing import NDArray
 LOOK_ALIKE = ("cC", "kK", "mM", "oO0", "pP", "sS", "uU", "vV", "wW", "xX", "yY", "zZ", "Il1", "tT", "jJ", "fF", "'\"")
 MARGIN = 3  # frames by which a reading may begin before the character ahead of it or end after the one that follows
 SMALLEST = 1e-30
+LIKELY = 1e-4  # a character that no frame is taken for with more than this probability is no other reading
 
 
 class Reading(NamedTuple):
@@ -49,11 +50,12 @@ def other_readings(shares: Sequence[NDArray], text: str, alphabet: str) -> list[
     Returns:
         U + 1 readings, the last one of what may follow the text. The gain is -inf where nothing else can be read.
     """
-    codes = np.array([alphabet.index(c) for c in text])
     alike = _alike(alphabet)
-    other, added, two, left_out = (
-        sum(gains) / len(shares) for gains in zip(*(_gains(p, codes, alike) for p in shares))
-    )
+    blended = [np.column_stack([one[:, :-1] @ alike, one[:, -1]]) for one in shares]
+    alphabet, alike, blended = _likely(text, alphabet, alike, blended)
+    codes = np.array([alphabet.index(c) for c in text])
+    of_all = [lattice.gains() for lattice in _lattices(blended, codes)]
+    other, added, two, left_out = (sum(gains) / len(shares) for gains in zip(*of_all, strict=True))
     other[alike[codes] > 0] = -np.inf
     # One instead of a pair that holds it is a character left out; one beside its like is a part of that.
     two[(alike[codes[:-1]] + alike[codes[1:]]) > 0] = -np.inf
@@ -73,21 +75,12 @@ def other_readings(shares: Sequence[NDArray], text: str, alphabet: str) -> list[
     return readings
 
 
-def _gains(shares, codes, alike):
-    """The logarithms of the probabilities of all other readings over that of the text, for one recogniser: with another
-    character instead of each [U, A], one more at each place [U + 1, A], one instead of each pair [U - 1, A], without
-    each character [U]."""
-    p = np.asarray(shares, float).copy()
-    p[:, :-1] = p[:, :-1] @ alike
-    lattice = _Lattice(p, codes)
-    U = len(codes)
-    # In one go: another character instead of each, one more at each place, one instead of each pair.
-    places = np.arange(U)
-    first, then = np.concatenate([[places, places + 1], [np.arange(U + 1)] * 2, [places[:-1], places[1:] + 1]], axis=1)
-    with np.errstate(divide="ignore"):
-        gains = np.log(lattice.with_one_between(first, then))  # [3U, A]
-        left_out = np.log(lattice.without())
-    return gains[:U], gains[U : 2 * U + 1], gains[2 * U + 1 :], left_out
+def _likely(text, alphabet, alike, shares):
+    """The last three without the characters that are not in the text and that nobody takes any frame for: A characters,
+    [A, A], and a list of [t, A + 1]."""
+    most = np.max([one.max(axis=0) for one in shares], axis=0)
+    kept = [c for c, character in enumerate(alphabet) if most[c] > LIKELY or character in text]
+    return "".join(alphabet[c] for c in kept), alike[np.ix_(kept, kept)], [one[:, [*kept, -1]] for one in shares]
 
 
 def _alike(alphabet):
@@ -97,6 +90,40 @@ def _alike(alphabet):
         which = [alphabet.index(c) for c in group if c in alphabet]
         alike[np.ix_(which, which)] = 1
     return alike
+
+
+def _lattices(shares, codes):
+    """A `_Lattice` for each of some [t, A + 1]. Their forward and backward passes are one loop over the frames: a
+    backward pass is a forward pass over the reversed text."""
+    U, A, T = len(codes), shares[0].shape[1] - 1, max(map(len, shares))
+    states = np.full(2 * U + 1, A)
+    states[1::2] = codes
+    skips = np.zeros(2 * U + 1)  # a blank between two different characters may be left out
+    skips[3::2] = codes[1:] != codes[:-1]
+    both_skips = np.stack([skips, np.append([0.0, 0.0], skips[:1:-1])])
+    emitted = np.zeros([T, len(shares), 2, 2 * U + 1])
+    for k, p in enumerate(shares):
+        emitted[: len(p), k, 0] = p[:, states] + SMALLEST
+        emitted[: len(p), k, 1] = emitted[: len(p), k, 0][::-1, ::-1]
+    # Of each state its share before and after a frame is emitted, and the probability of the frame given those before.
+    before, after, steps = np.zeros_like(emitted), np.zeros_like(emitted), np.ones([T, len(shares), 2, 1])
+    before[0, ..., :2] = 1.0
+    for t in range(T):
+        if t:
+            now, last = before[t], after[t - 1]
+            now[:] = last
+            now[..., 1:] += last[..., :-1]
+            now[..., 2:] += both_skips[:, 2:] * last[..., :-2]
+        np.multiply(before[t], emitted[t], out=after[t])
+        steps[t] = after[t].sum(axis=-1, keepdims=True) + SMALLEST
+        after[t] /= steps[t]
+    logs = np.cumsum(np.log(steps[..., 0]), axis=0)
+    found = []
+    for k, p in enumerate(shares):
+        n = len(p)
+        backward, backward_log = before[:n, k, 1][::-1, ::-1], np.append(0.0, logs[: n - 1, k, 1])[::-1]
+        found.append(_Lattice(p, codes, emitted[:n, k, 0], after[:n, k, 0], logs[:n, k, 0], backward, backward_log))
+    return found
 
 
 class _Lattice:
@@ -109,40 +136,9 @@ class _Lattice:
         total: log of the probability of the text.
     """
 
-    def __init__(self, p, codes):
+    def __init__(self, p, codes, emitted, forward, forward_log, backward, backward_log):
         self.p, self.codes = p, codes
-        T, U = len(p), len(codes)
-        S = 2 * U + 1
-        states = np.full(S, p.shape[1] - 1)
-        states[1::2] = codes
-        emitted = p[:, states] + SMALLEST
-        skips = np.zeros(S)  # a blank between two different characters may be left out
-        skips[3::2] = codes[1:] != codes[:-1]
-        forward, forward_log = np.zeros([T, S]), np.zeros(T)
-        now = np.zeros(S)
-        now[:2] = emitted[0, :2]
-        for t in range(T):
-            if t:
-                before = now
-                now = before.copy()
-                now[1:] += before[:-1]
-                now[2:] += skips[2:] * before[:-2]
-                now *= emitted[t]
-            total = now.sum() + SMALLEST
-            now /= total
-            forward[t], forward_log[t] = now, np.log(total) + (forward_log[t - 1] if t else 0.0)
-        backward, backward_log = np.zeros([T, S]), np.zeros(T)
-        now = np.zeros(S)
-        now[-2:] = 1.0
-        backward[-1] = now
-        for t in range(T - 2, -1, -1):
-            after = now * emitted[t + 1]
-            now = after.copy()
-            now[:-1] += after[1:]
-            now[:-2] += skips[2:] * after[2:]
-            total = now.sum() + SMALLEST
-            now /= total
-            backward[t], backward_log[t] = now, np.log(total) + backward_log[t + 1]
+        T, S = emitted.shape
         self.total = forward_log[-1] + np.log(forward[-1, -2:].sum() + SMALLEST)
         self.forward, self.forward_log, self.backward, self.backward_log = forward, forward_log, backward, backward_log
         # Where a text may be left after u characters: in the blank behind them, or in the last one itself.
@@ -157,6 +153,18 @@ class _Lattice:
         self.weight[-1] = np.exp(forward_log[-1] - self.total)
         peaks = (forward * backward)[:, 1::2].argmax(axis=0)  # [U], the frame of each character
         self.peaks = np.concatenate([[0], np.maximum.accumulate(peaks), [T - 1]])
+
+    def gains(self):
+        """The logarithms of the probabilities of all other readings over that of the text: with another character
+        instead of each [U, A], one more at each place [U + 1, A], one instead of each pair [U - 1, A], without each
+        character [U]."""
+        U = len(self.codes)
+        # In one go: another character instead of each, one more at each place, one instead of each pair.
+        places = np.arange(U)
+        pairs = [places, places + 1], [np.arange(U + 1)] * 2, [places[:-1], places[1:] + 1]
+        with np.errstate(divide="ignore"):
+            gains = np.log(self.with_one_between(*np.concatenate(pairs, axis=1)))  # [3U, A]
+            return gains[:U], gains[U : 2 * U + 1], gains[2 * U + 1 :], np.log(self.without())
 
     def with_one_between(self, first, then):
         """[n, A]: probabilities over that of the text of the first `first` characters, one more, and those from `then`
