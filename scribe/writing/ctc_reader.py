@@ -33,6 +33,7 @@ class CtcReader(tf.Module):
 
     Attributes:
         INPUT: tf.TensorSpec of what `together` returns first.
+        fixed: whether the weights stay as they are: they are looked at once then, not each time that lines are read.
     """
 
     INPUT: tf.TensorSpec
@@ -42,6 +43,7 @@ class CtcReader(tf.Module):
         self.alphabet = alphabet
         self._seed = seed
         self._variables = {}  # by name, in the order of creation
+        self.fixed = False
         self._compiled = {}, None  # weights, and what reads with them
         self._add_kernels()
 
@@ -92,13 +94,19 @@ class CtcReader(tf.Module):
         if bias:
             self._variables[name + "_bias"] = tf.Variable(tf.zeros(shape[-1]), name=name + "_bias")
 
-    def _compiled_for(self, weights, compile_them):
+    def _reading(self, compile_them):
         """`compile_them(weights)`, kept until the weights are others."""
         before, reading = self._compiled
+        if self.fixed and reading is not None:
+            return reading
+        weights = self._weights()
         if reading is None or not all(np.array_equal(weights[name], value) for name, value in before.items()):
             reading = compile_them(weights)
-            self._compiled = {name: value.copy() for name, value in weights.items()}, reading
+            self._compiled = weights, reading
         return reading
+
+    def _weights(self):
+        return {name: variable.numpy().copy() for name, variable in self._variables.items()}
 
     @staticmethod
     def _reverse(h, lengths):
@@ -113,6 +121,7 @@ class CtcReader(tf.Module):
         """
         if other.alphabet != self.alphabet:
             raise RecogniserError("the weights to go on from are those of a recogniser of other characters.")
+        self.fixed = False
         for name, variable in self._variables.items():
             variable.assign(other._variables[name])
 
@@ -194,4 +203,5 @@ class CtcReader(tf.Module):
                     if not np.isfinite(weights).all():
                         raise ValueError(f"{name} holds numbers that are not finite")
                     variable.assign(weights)
+        reader.fixed = True
         return reader

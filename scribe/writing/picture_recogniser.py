@@ -153,6 +153,5 @@ class PictureRecogniser(CtcReader):
         if not AVAILABLE:
             logits, _, frames = self(x, lengths)
             return np.asarray(logits), np.asarray(frames)
-        weights = {name: variable.numpy() for name, variable in self._variables.items()}
         steps = [(down, along) for *_, down, along in CONVOLUTIONS]
-        return self._compiled_for(weights, lambda weights: CompiledPictures(weights, steps, BLOCKS))(x, lengths)
+        return self._reading(lambda weights: CompiledPictures(weights, steps, BLOCKS))(x, lengths)

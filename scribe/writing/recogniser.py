@@ -156,11 +156,10 @@ class Recogniser(CtcReader):
 
     def logits(self, x: NDArray, lengths: NDArray) -> tuple[NDArray[np.float32], NDArray]:
         """See `CtcReader`; without TensorFlow."""
-        weights = {name: variable.numpy() for name, variable in self._variables.items()}
         if not AVAILABLE:
             with one_thread():
-                return frame_logits(weights, BLOCKS, x, lengths)
-        return self._compiled_for(weights, lambda weights: CompiledReading(weights, BLOCKS))(x, lengths)
+                return frame_logits(self._weights(), BLOCKS, x, lengths)
+        return self._reading(lambda weights: CompiledReading(weights, BLOCKS))(x, lengths)
 
     def _convolve(self, h, name, lengths, stride=1):
         """[B, T, I] -> [B, T / stride, O], zero after the end of each line."""

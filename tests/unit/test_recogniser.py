@@ -11,6 +11,7 @@ from scribe.files.stroke_file import DATA_FILE, load_strokes
 from scribe.ink.alphabet import ALPHABET
 from scribe.ink.strokes import absolute_points
 from scribe.network import openvino_graphs
+from scribe.network.tf_setup import tf
 from scribe.writing.ctc_reader import RecogniserError
 from scribe.writing.misread import count_errors, error_share
 from scribe.writing.picture_recogniser import (
@@ -151,6 +152,21 @@ def test_what_reads_is_the_network_that_was_trained(recogniser, monkeypatch, com
     np.testing.assert_array_equal(frames, counts)
     for k, count in enumerate(frames):
         np.testing.assert_allclose(found[:count, k], expected[:count, k], atol=ROUNDING[type(recogniser)])
+
+
+def test_new_weights_are_read_with(tmp_path):
+    first, second = Recogniser(seed=1), Recogniser(seed=2)
+    features = first.together([path_features(LINES[0])])
+    before = first.logits(*features)[0]
+    first.take_weights(second)
+    np.testing.assert_array_equal(first.logits(*features)[0], second.logits(*features)[0])
+    first.trainable_variables[0].assign_add(tf.ones_like(first.trainable_variables[0]))
+    assert (first.logits(*features)[0] != second.logits(*features)[0]).any()
+    second.save(tmp_path / "reader.npz")
+    loaded = Recogniser.load(tmp_path / "reader.npz")
+    assert loaded.fixed and (loaded.logits(*features)[0] != before).any()
+    loaded.take_weights(first)
+    np.testing.assert_array_equal(loaded.logits(*features)[0], first.logits(*features)[0])
 
 
 def test_lines_come_back_in_the_order_in_which_they_were_given(recogniser):
