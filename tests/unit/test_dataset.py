@@ -190,14 +190,13 @@ def test_the_seeds_and_biases_of_the_first_lines_are_those_of_always():
 
 
 def test_texts_are_kept_as_json_where_those_of_one_split_would_be_changed_by_csv():
-    """Which split a text is in decides: a reader takes a column of numbers for numbers only if no word is in it."""
-    one_each = {"count": 3, "shares": [1, 1, 1]}
-    assert Plan(settings(**one_each), ["a word", "12", "another"]).metadata_extension() == "jsonl"
-    assert Plan(settings(**one_each), ["a word", "more", "another"]).metadata_extension() == "csv"
-    together = settings(count=3, shares=[1, 0, 0])
-    assert Plan(together, ["a word", "12", "another"]).metadata_extension() == "csv"
-    assert Plan(together, ["12", "13"]).metadata_extension() == "jsonl"
-    assert Plan(settings(count=4, shares=[1, 1, 0]), ["12", "a", "13", "b"]).metadata_extension() == "jsonl"
+    """A column of which half or more are numbers is taken for numbers; each split has a column of its own."""
+    texts = ["a word"] * 9
+    assert Plan(settings(count=9, shares=[4, 1, 4]), texts).metadata_extension() == "csv"
+    texts[assign_splits(9, [4, 1, 4]).tolist().index(1)] = "12"  # alone in its split; beside any other, one among words
+    assert Plan(settings(count=9, shares=[4, 1, 4]), texts).metadata_extension() == "jsonl"
+    assert Plan(settings(count=9, shares=[1, 0, 0]), texts).metadata_extension() == "csv"
+    assert Plan(settings(count=2, shares=[1, 0, 0]), ["12", "13"]).metadata_extension() == "jsonl"
 
 
 def test_lines_of_different_shards_never_share_a_seed():
