@@ -4,17 +4,18 @@ import importlib
 
 import pytest
 
-# By command: what it does first of its work, and its flags; OUT is a folder that cannot be made.
+# By command: what it does first of its work (of another module where that is imported late) and its flags; OUT is a
+# folder that cannot be made.
 WORK = {
-    "augment_data": ("load_model", "--output OUT/lines.cpkl"),
-    "evaluate": ("load_model", "--json OUT/figures.json"),
-    "learn_hand": ("load_model", "recording.inkml --name me --output OUT/me.hand.npz"),
+    "augment_data": ("model.load_model", "--output OUT/lines.cpkl"),
+    "evaluate": ("model.load_model", "--json OUT/figures.json"),
+    "learn_hand": ("model.load_model", "recording.inkml --name me --output OUT/me.hand.npz"),
     "prepare_data": ("convert", "--source . --data_dir OUT"),
     "prepare_data, of a data file": ("load_named_strokes", "--source FILE --data_dir OUT"),
     "reproduce": ("Paper", "--figures 10 --output OUT"),
-    "sample": ("load_model", "--text a --log_dir OUT"),
-    "sample, pages": ("load_model", "--text a --output OUT/a.pdf"),
-    "sample, without a text": ("load_model", "--unconditional --log_dir OUT"),
+    "sample": ("model.load_model", "--text a --log_dir OUT"),
+    "sample, pages": ("model.load_model", "--text a --output OUT/a.pdf"),
+    "sample, without a text": ("model.load_model", "--unconditional --log_dir OUT"),
     "verify_data": ("verify", "--report OUT/report.md"),
 }
 
@@ -28,7 +29,8 @@ def test_a_file_that_cannot_be_written_is_told_before_the_work(command, tmp_path
     def too_late(*args, **kwargs):
         raise AssertionError("the work has begun")
 
-    monkeypatch.setattr(module, work, too_late)
+    *other, work = work.split(".")
+    monkeypatch.setattr(importlib.import_module(other[0]) if other else module, work, too_late)
     flags = flags.replace("OUT", str(tmp_path / "file" / "out")).replace("FILE", str(tmp_path / "file")).split()
     assert module.main(flags) == 1
     said = capsys.readouterr().err
