@@ -39,6 +39,7 @@ def compiled(inputs: list, outputs: list, bfloat16: bool = False, at_once: int =
         "INFERENCE_PRECISION_HINT": "bf16" if bfloat16 else "f32",
         "NUM_STREAMS": at_once,
         "ENABLE_CPU_PINNING": False,  # others compute, too
+        "CPU_RUNTIME_CACHE_CAPACITY": 0,  # else what each new shape of the inputs was computed with is kept
     }
     model = openvino.Model([ops.result(output) for output in outputs], inputs)
     with own_signal_stack():

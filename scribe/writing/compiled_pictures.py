@@ -20,7 +20,7 @@ from scribe.network.openvino_graphs import (
     set_input,
 )
 
-WIDTH_STEP = 128  # columns: pictures are widened to a multiple, since the first one of each width takes longer
+WIDTH_STEP = 128  # columns: pictures are widened to a multiple, and there are 1, 2, 4 or 8, as in `compiled_reading`
 
 
 class CompiledPictures:
@@ -37,7 +37,10 @@ class CompiledPictures:
 
     def __call__(self, x: NDArray, lengths: NDArray) -> tuple[NDArray[np.float32], NDArray]:
         """The logits [t, B, A + 1], and int [B], frames of each line, of x [B, rows, W] with so many columns."""
-        x = np.pad(x, [(0, 0), (0, 0), (0, -x.shape[2] % WIDTH_STEP)])
+        lines = len(x)
+        more = (1 << (lines - 1).bit_length()) - lines
+        x = np.pad(x, [(0, more), (0, 0), (0, -x.shape[2] % WIDTH_STEP)])
+        lengths = np.pad(lengths, (0, more), constant_values=self._shrinks[-1])
         masks = [np.arange(x.shape[2] // n) < (lengths // n)[:, None] for n in self._shrinks]
         frames = (lengths // self._shrinks[-1]).astype(np.int32)
         arrays = x[:, None], *(mask[:, None, None].astype(np.float32) for mask in masks), frames
@@ -45,7 +48,7 @@ class CompiledPictures:
         for k, array in enumerate(arrays):
             set_input(request, k, array)
         request.infer()
-        return request.get_output_tensor(0).data.swapaxes(0, 1)[: max(frames)].copy(), frames
+        return request.get_output_tensor(0).data.swapaxes(0, 1)[: max(frames), :lines].copy(), frames[:lines]
 
 
 def _compile(weights: Mapping[str, NDArray], convolutions: list[tuple[int, int]], blocks: int) -> Any:

@@ -13,6 +13,10 @@ from numpy.typing import NDArray
 
 from scribe.network.openvino_graphs import both_ways, compiled, constant, ops, parameter, product, set_input
 
+# OpenVINO keeps what it needs for each shape of its inputs, some MB: lines are lengthened to a multiple of so many
+# steps, and there are 1, 2, 4 or 8 of them.
+STEPS = 64
+
 
 class CompiledReading:
     """`fast_reading.frame_logits` for some weights.
@@ -27,13 +31,21 @@ class CompiledReading:
     def __call__(self, x: NDArray, lengths: NDArray) -> tuple[NDArray[np.float32], NDArray]:
         """The logits [t, B, A + 1], and int [B], frames of each line, of x [B, T, I] with so many steps, int [B]."""
         frames = ((lengths + 1) // 2).astype(np.int32)
+        lines, steps = len(x), x.shape[1]
+        more = (1 << (lines - 1).bit_length()) - lines
+        x = np.pad(x, [(0, more), (0, -steps % STEPS), (0, 0)])
+        counts = np.pad(lengths, (0, more), constant_values=2), np.pad(frames, (0, more), constant_values=1)
+        within = [np.arange(n) < count[:, None] for n, count in zip((x.shape[1], x.shape[1] // 2), counts, strict=True)]
         request = self._compiled.create_infer_request()
-        within = [np.arange(n) < count[:, None] for n, count in ((x.shape[1], lengths), (x.shape[1] // 2, frames))]
-        arrays = np.ascontiguousarray(x.swapaxes(1, 2)), *(mask[:, None].astype(np.float32) for mask in within), frames
+        arrays = (
+            np.ascontiguousarray(x.swapaxes(1, 2)),
+            *(mask[:, None].astype(np.float32) for mask in within),
+            counts[1],
+        )
         for k, array in enumerate(arrays):
             set_input(request, k, array)
         request.infer()
-        return request.get_output_tensor(0).data.swapaxes(0, 1).copy(), frames
+        return request.get_output_tensor(0).data.swapaxes(0, 1)[: max(frames), :lines].copy(), frames
 
 
 def _compile(weights: Mapping[str, NDArray], blocks: int) -> Any:
