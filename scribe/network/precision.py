@@ -15,6 +15,8 @@ from scribe.network.tf_setup import GPUS, tf
 TYPES = {"float32": tf.float32, "bfloat16": tf.bfloat16}
 # The least gain that rounding has to bring; a smaller one would differ from one start to the next.
 WORTHWHILE = 1.2
+# In products of fewer numbers most of the time goes into starting them: which type wins is chance.
+FEWEST_UNITS = 64
 STEPS, REPEATS = 32, 5
 
 
@@ -25,10 +27,10 @@ def faster_products(rows: int, units: int) -> tf.DType:
         rows: lines that are computed at a time. units: H, units in each LSTM.
 
     Returns:
-        tf.float32, also on a GPU, where cuDNN computes the LSTMs; tf.bfloat16 if its products are WORTHWHILE times as
-        fast, the rounding of the factors included.
+        tf.float32, also on a GPU, where cuDNN computes the LSTMs, and for a network of fewer than FEWEST_UNITS;
+        tf.bfloat16 if its products are WORTHWHILE times as fast, the rounding of the factors included.
     """
-    if GPUS:
+    if GPUS or units < FEWEST_UNITS:
         return tf.float32
     inputs, state = tf.ones([STEPS * rows, units]), tf.ones([rows, units])
     kernel = tf.ones([units, 4 * units])

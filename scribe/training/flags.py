@@ -144,7 +144,7 @@ def parse_training_flags(argv: list[str] | None, description: str | None) -> arg
         choices=PRECISIONS,
         default="auto",
         help="type of the factors in large products (auto = bfloat16 where that is measured to be faster; a run that "
-        "goes on keeps its own)",
+        "goes on keeps its own; name one for numbers that repeat in another run)",
     )
     g.add_argument(
         "--distribute",

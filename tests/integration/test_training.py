@@ -166,10 +166,12 @@ def test_a_run_starts_from_the_weights_of_another(data, trained, tmp_path):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("optimizer, most_kills", [("adam", 3), ("rmsprop", 1)])
-def test_a_run_that_is_killed_again_and_again_ends_as_one_that_never_was(data, tmp_path, optimizer, most_kills):
+@pytest.mark.parametrize("optimizer, most_kills, precision", [("adam", 3, "float32"), ("rmsprop", 1, "bfloat16")])
+def test_a_run_that_is_killed_again_and_again_ends_as_one_that_never_was(
+    data, tmp_path, optimizer, most_kills, precision
+):
     """Bit for bit: weights, averages, optimizer and counters of latest, weights of best."""
-    flags = ["--optimizer", optimizer, "--dropout", "0.7", "--ema", "0.9", "--nepochs", "15"]
+    flags = ["--optimizer", optimizer, "--precision", precision, "--dropout", "0.7", "--ema", "0.9", "--nepochs", "15"]
     flags += ["--save_every", "1", "--validate_every", "7"]
     whole, killed = tmp_path / "whole", tmp_path / "killed"
     for folder in (whole, killed):
