@@ -251,8 +251,8 @@ class _Line:
         else:
             candidates = inked[max(k - 1, 0) : k] + inked[k + 1 : k + 2]
             margin = NEIGHBOUR_MARGIN if others > size else NEIGHBOUR_MARGIN + MAIN_STROKE_MARGIN
-        here = self.distance(u, stroke, late and bar)[0]
-        for v in candidates:
+        here = self.distance(u, stroke, late and bar)[0] if candidates else 0.0
+        for v in candidates if here > margin else ():  # nothing is nearer than no distance
             away, above = self.distance(v, stroke, late and bar)
             if late and dot and (above < -0.1 or away > MAX_DOT_DISTANCE):  # beside the stem: not its dot
                 continue

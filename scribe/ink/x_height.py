@@ -67,9 +67,14 @@ def x_height_of_characters(points: NDArray, index: NDArray, text: str) -> float:
         text: U characters.
     """
     heights: dict[str, list[float]] = {}
-    for u in np.unique(index[index >= 0]):
-        kind = "small" if text[u] in SMALL else "tall" if text[u] in TALL else "other"
-        heights.setdefault(kind, []).append(np.ptp(points[index == u, 1]))
+    order = np.argsort(index, kind="stable")[np.count_nonzero(index < 0) :]
+    if len(order):
+        characters, starts = np.unique(index[order], return_index=True)
+        y = points[order, 1]
+        extents = np.maximum.reduceat(y, starts) - np.minimum.reduceat(y, starts)
+        for u, height in zip(characters.tolist(), extents.tolist()):
+            kind = "small" if text[u] in SMALL else "tall" if text[u] in TALL else "other"
+            heights.setdefault(kind, []).append(height)
     for kind, ratio in (("small", 1.0), ("tall", 2.0), ("other", 1.0)):
         height = float(np.median(heights.get(kind, [0.0]))) / ratio
         if height > 0:

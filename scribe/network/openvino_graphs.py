@@ -28,16 +28,18 @@ def has_bfloat16() -> bool:
     return "BF16" in openvino.Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
 
 
-def compiled(inputs: list, outputs: list, bfloat16: bool = False, at_once: int = 1) -> Any:
+def compiled(inputs: list, outputs: list, bfloat16: bool = False, at_once: int = 1, threads: int = 0) -> Any:
     """A graph as an openvino.CompiledModel.
 
     Args:
         inputs: its parameters. outputs: what it computes. bfloat16: whether the factors of its products are rounded.
         at_once: inferences that run beside one another, which share the cores; of one, all compute.
+        threads: so many compute; 0: all.
     """
     options = {
         "INFERENCE_PRECISION_HINT": "bf16" if bfloat16 else "f32",
         "NUM_STREAMS": at_once,
+        "INFERENCE_NUM_THREADS": threads,
         "ENABLE_CPU_PINNING": False,  # others compute, too
         "CPU_RUNTIME_CACHE_CAPACITY": 0,  # else what each new shape of the inputs was computed with is kept
     }

@@ -79,4 +79,4 @@ def _compile(weights: Mapping[str, NDArray], convolutions: list[tuple[int, int]]
         h = ops.add(h, ops.multiply(activated(out, f"block{k}", 1), within))
     h = both_ways(ops.transpose(ops.multiply(h, within), swap), frames, weights, "lstm")
     logits = ops.add(product(h, weights["characters"]), constant(weights["characters_bias"]))
-    return compiled([x, *masks, frames], [logits], has_bfloat16())
+    return compiled([x, *masks, frames], [logits], has_bfloat16(), threads=1)

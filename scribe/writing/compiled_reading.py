@@ -11,7 +11,16 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from scribe.network.openvino_graphs import both_ways, compiled, constant, ops, parameter, product, set_input
+from scribe.network.openvino_graphs import (
+    both_ways,
+    compiled,
+    constant,
+    has_bfloat16,
+    ops,
+    parameter,
+    product,
+    set_input,
+)
 
 # OpenVINO keeps what it needs for each shape of its inputs, some MB: lines are lengthened to a multiple of so many
 # steps, and there are 1, 2, 4 or 8 of them.
@@ -67,4 +76,5 @@ def _compile(weights: Mapping[str, NDArray], blocks: int) -> Any:
     for layer in (0, 1):
         h = both_ways(h, lengths, weights, f"lstm{layer}")
     logits = ops.add(product(h, weights["characters"]), constant(weights["characters_bias"]))
-    return compiled([x, steps_mask, mask, lengths], [logits])
+    # The steps of an LSTM are small products: two threads take twice the time of one in all, and hardly less each.
+    return compiled([x, steps_mask, mask, lengths], [logits], has_bfloat16(), threads=1)

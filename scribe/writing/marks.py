@@ -28,7 +28,6 @@ STEM_BESIDE = 0.4  # how far a stem as short as a mark may stand beside its dot
 PART_APART = 0.3  # within a small letter and no farther than this from its ink, a mark is a part of it
 BAR_WIDTH, BAR_BESIDE = 0.12, 0.5  # least width of a bar, and how far beside its letter it may end
 SIGN_INTO_NEXT = 0.3  # how far right of where the next character begins the ink of a sign may be
-NEAR = 2.0  # how far ink is looked at
 MARKS_OF_SIGNS = dict.fromkeys('!?%#:;"&*+/', 2) | dict.fromkeys(".,'-()[]", 1)
 BARRED = frozenset("tfTFEHAIJGzZ7")
 WITHIN = SMALL | frozenset("gpqy")  # letters that the pen may leave within
@@ -67,18 +66,16 @@ def find_marks(line, index):
 
 def _marks(points, strokes):
     """The slices of the strokes that are marks; points [n, 2] in x-heights."""
+    starts = [stroke.start for stroke in strokes]
+    low, high = np.minimum.reduceat(points, starts), np.maximum.reduceat(points, starts)
+    sizes = (high - low).max(axis=1)
     marks = []
-    for k, stroke in enumerate(strokes):
-        own = points[stroke]
-        size = np.ptp(own, axis=0).max()
-        if size > TICK_SIZE:
-            continue
-        apart = APART if size <= MARK_SIZE else TICK_APART
-        others = [_filled(points[other]) for j, other in enumerate(strokes) if j != k]
-        others = [other[np.abs(other[:, 0] - own[:, 0].mean()) < NEAR] for other in others]
-        others = [other for other in others if len(other)]
+    for k in np.flatnonzero(sizes <= TICK_SIZE).tolist():
+        own, apart = points[strokes[k]], APART if sizes[k] <= MARK_SIZE else TICK_APART
+        near = ((low <= high[k] + apart) & (high >= low[k] - apart)).all(axis=1)
+        others = [_filled(points[strokes[j]]) for j in np.flatnonzero(near).tolist() if j != k]
         if not others or np.hypot(*(np.concatenate(others)[:, None] - own).T).min() > apart:
-            marks.append(stroke)
+            marks.append(strokes[k])
     return marks
 
 

@@ -19,7 +19,7 @@ from scribe.writing.failures import MISREAD, Failure
 from scribe.writing.gaps import find_gaps
 from scribe.writing.levels import find_raised
 from scribe.writing.marks import find_marks
-from scribe.writing.readings import other_readings
+from scribe.writing.readings import other_readings_of
 
 if TYPE_CHECKING:  # it needs TensorFlow, whose import takes seconds
     from scribe.writing.recogniser import Recogniser
@@ -44,18 +44,21 @@ def find_slips(lines: Sequence, recogniser: "Recogniser") -> list[list[Slip]]:
     Args:
         lines: of `lines.Line`. recogniser: what it knows no characters for is judged by its shape alone.
     """
-    found = []
     eyes = [recogniser, recogniser.eye] if recogniser.eye else [recogniser]
     strokes = [line.strokes for line in lines]
+    all_shares = list(zip(*(eye.frame_shares(strokes) for eye in eyes), strict=True))
+    known = [k for k, line in enumerate(lines) if recogniser.knows(line.text)]
+    readings = other_readings_of([(all_shares[k], lines[k].text) for k in known], recogniser.alphabet)
+    readings_of = dict(zip(known, readings, strict=True))
     all_indices = assign_characters_of([(line.strokes, line.phis, line.text) for line in lines])
-    for line, index, *shares in zip(lines, all_indices, *(eye.frame_shares(strokes) for eye in eyes), strict=True):
+    found = []
+    for k, (line, index) in enumerate(zip(lines, all_indices, strict=True)):
         dotted = find_dotted_stems(line, index)
         places = {failure.start for failure in dotted}
         shapes = find_marks(line, index) + find_gaps(line, index) + find_raised(line, index)
         shapes = dotted + [failure for failure in shapes if failure.start not in places]
         slips = [Slip(failure, SHAPE_WEIGHT, True) for failure in shapes]
-        if recogniser.knows(line.text):
-            slips += _misread(line.text, other_readings(shares, line.text, recogniser.alphabet), places)
+        slips += _misread(line.text, readings_of.get(k, []), places)
         found.append(sorted(slips, key=lambda slip: slip.failure.start))
     return found
 

@@ -10,7 +10,7 @@ from scribe.writing.failures import MERGED, MISREAD, RAISED, STRAY_MARK, TOO_SMA
 from scribe.writing.gaps import find_gaps
 from scribe.writing.levels import find_raised
 from scribe.writing.marks import find_marks
-from scribe.writing.readings import LOOK_ALIKE, other_readings
+from scribe.writing.readings import LOOK_ALIKE, other_readings, other_readings_of
 from scribe.writing.slips import find_slips
 from writing_helpers import write_text
 
@@ -380,8 +380,8 @@ def test_the_dot_of_an_i_is_told_once(monkeypatch):
 # ------------------------------------------------------------------------------------------------------------ readings
 
 
-def shares_of(text, doubts=(), frames=3):
-    """[t, A + 1]: each character in `frames` frames after two blanks; doubts: {place: (character, share)}."""
+def shares_of(text, doubts=()):
+    """[t, A + 1]: each character in a frame between two of no character; doubts: {place: (character, share)}."""
     rows = []
     for u, c in enumerate(text):
         row = np.full(len(ALPHABET) + 1, 1e-6)
@@ -434,6 +434,29 @@ def test_a_letter_that_is_nearer_to_another_one_is_found_at_its_place():
 def test_a_letter_that_is_not_there_is_found():
     readings = other_readings([shares_of("pair", {1: ("", 0.9)})], "pair", ALPHABET)
     assert readings[1].instead == "" and readings[1].gain > 1
+
+
+def test_lines_that_are_read_together_are_read_as_each_alone():
+    """Whatever their lengths, and though one has a text that next to nothing speaks for."""
+    rng, lines = np.random.default_rng(3), []
+    texts = ("bean lord", "bean lord"), ("I", "I"), ("cold cup", "under"), ("wo", "new or old word")
+    for text, written in texts:
+        shares = shares_of(written) * np.exp(rng.normal(0, 2, (3 * len(written), len(ALPHABET) + 1)))
+        lines.append(([shares / shares.sum(axis=1, keepdims=True), shares_of(written)], text))
+    for found, (shares, text) in zip(other_readings_of(lines, ALPHABET), lines, strict=True):
+        alone = other_readings(shares, text, ALPHABET)
+        assert [reading[:3] for reading in found] == [reading[:3] for reading in alone]
+        np.testing.assert_allclose([r.gain for r in found], [r.gain for r in alone], rtol=1e-9)
+        assert len(found) == len(text) + 1 and not any(np.isnan(reading.gain) for reading in found)
+    assert other_readings_of([], ALPHABET) == []
+
+
+def test_how_long_nothing_is_written_does_not_matter():
+    """Most frames are of no character: one of each run of them is looked at."""
+    shares = shares_of("bean", {1: ("a", 0.3)})
+    pauses = np.repeat(shares, np.where(shares[:, -1] > 0.9, 20, 1), axis=0)
+    for few, many in zip(other_readings([shares], "bean", ALPHABET), other_readings([pauses], "bean", ALPHABET)):
+        assert few[:3] == many[:3] and few.gain == pytest.approx(many.gain, abs=0.01)
 
 
 @pytest.mark.parametrize(("text", "other"), [("old", "O"), ("wild", "I"), ("O0o", "o")])
