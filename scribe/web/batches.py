@@ -36,7 +36,8 @@ from scribe.writing.sampler import (
     take_rows,
 )
 
-CROWDED = 4  # rows, above which they advance by twice as many points: telling of them costs as much as writing them
+CROWDED = 4  # rows, above which they advance by several calls at a time: telling of them costs as much as writing them
+CALLS_OF_CROWD = 4
 PLACES = 64  # for a text: no segment has more characters
 NOISE_STEP = 512
 HANDS = 256  # whose biases are kept; 19 kB each
@@ -90,7 +91,7 @@ class Batch:
         """
         before, done = self.state.points, np.zeros(len(self.writing), bool)
         finished, steps = done, []
-        count = POINTS_OF_CALL * (1 + (len(self.writing) > CROWDED))
+        count = POINTS_OF_CALL * (CALLS_OF_CROWD if len(self.writing) > CROWDED else 1)
         firsts = [int(t) - writing.trail.begun for writing, t in zip(self.writing, before)]
         noise = [noise_of(writing.seed, t, t + count) for writing, t in zip(self.writing, firsts)]
         trails = [writing.trail for writing in self.writing]

@@ -2,8 +2,8 @@
 
 scribe/writing/points.py says the same with `PointNetwork.step` and `draw_point`; a test holds the two together.
 
-More than a few rows are computed in parts side by side, each by cores of its own: cores that share the products of few
-rows mostly wait for one another.
+Two parts of the rows are computed side by side, each by half of the cores, and few rows are one part: cores that share
+the products of few rows mostly wait for one another, and lines are judged meanwhile. One row alone takes all cores.
 
 Letters: B rows, n points, U characters, K window components, M mixture components.
 """
@@ -35,8 +35,8 @@ from scribe.writing.bias import (
     TINY,
 )
 
-SIZES = 1, 8, 32, 64  # rows of a part
-WHOLE = 8  # so many rows are one part
+SIZES = 1, 8, 16, 32  # rows of a part
+WHOLE = 16  # so many rows are one part
 SIDE_BY_SIDE = 2  # parts; more wait
 NOISE = 17  # its number among the inputs
 ROWS_OF_STATE = 8  # so many outputs are a `NetworkState`, whose rows are axis 0; of the others it is axis 1
@@ -83,7 +83,7 @@ class PointRequests:
 
     def __init__(self, compiled: CompiledNetwork, graph: PointsGraph):
         self._compiled, self._graph = compiled, graph
-        self._requests: dict[tuple[int, int], list[RowsRequest]] = {}  # by their rows, and how many run at once
+        self._requests: dict[int, list[RowsRequest]] = {}  # by their rows
         self._places = places(0)
         self._running: list[tuple[RowsRequest, int]] = []  # with how many rows
 
@@ -99,9 +99,9 @@ class PointRequests:
         parts = 1 if rows <= WHOLE else max(SIDE_BY_SIDE, -(-rows // SIZES[-1]))
         most = -(-rows // parts)
         size = next(size for size in SIZES if size >= most)
-        requests = self._requests.setdefault((size, parts > 1), [])
+        requests = self._requests.setdefault(size, [])
         while len(requests) < parts:
-            axes, at_once = {PLACES: None, NOISE: 1}, 1 if parts == 1 else SIDE_BY_SIDE
+            axes, at_once = {PLACES: None, NOISE: 1}, 1 if size == 1 else SIDE_BY_SIDE
             requests.append(self._compiled.request(self._graph, size, axes, at_once))
         for k, request in enumerate(requests[:parts]):
             part = slice(k * most, (k + 1) * most)
