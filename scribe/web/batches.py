@@ -1,11 +1,13 @@
 """Rows of a network that advance together, some points at a time, and lines as such rows.
 
 Between two calls every row can be kept, go on with another text, or make room for another line: what it needs lies in
-`LineText` and `RowState` of scribe/writing/sampler.py.
+`LineText` and `RowState` of scribe/writing/sampler.py. The next call is computed while what the last one has written is
+looked at and handed out.
 """
 
 import functools
 from collections import OrderedDict
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -54,9 +56,11 @@ class Batch:
     def __init__(self, model, hand: Hand | None = None):
         self.model, self.network = model, network_of(model)
         self.writer = PointWriter(self.network, model)
-        self.writing: list[Writing] = []
-        self.text: Any = None
-        self.state: Any = None
+        self._rows: list[Writing] = []  # of the call that is under way, and what they began it with
+        self._text: Any = None
+        self._state: Any = None
+        self._joining: list[tuple[Writing, LineText, RowState]] = []  # that begin with the next call
+        self._dropped: list[Writing] = []  # rows whose line is not wanted any more
         self._biases: OrderedDict[str, Any] = OrderedDict()  # of the LSTMs, by the names of hands
         self._ink, self._before = np.array([[0, 0, model.config.first_pen]], np.float32), ""
         if hand is not None and hand.line is not None:
@@ -64,57 +68,60 @@ class Batch:
         self._places = PLACES + len(self._before)
         self._read = 0, self.network.begin(1)  # how many points of the ink are the same work for all lines; after them
 
+    @property
+    def writing(self) -> list[Writing]:
+        """The lines that it writes."""
+        return [row for row in self._rows if row not in self._dropped] + [joining[0] for joining in self._joining]
+
     def begin(self, writing: Writing) -> None:
         """Adds a line, from its start or from the state of its trail."""
         text = self._line_text(writing.spec)
-        state = self._start(text) if writing.trail.state is None else writing.trail.state
+        state = self._start_of(text) if writing.trail.state is None else writing.trail.state
         if isinstance(state, WordStart):
             state = state.row(self.network, text)
-        new = stack_rows([text]), stack_rows([state])
-        old = (self.text, self.state) if self.writing else None
-        self.text, self.state = (join_rows(a, b) for a, b in zip(old, new)) if old else new
-        self.writing.append(writing)
+        self._joining.append((writing, text, state))
 
-    def drop(self, gone: Any) -> None:
+    def drop(self, gone: Sequence[Writing]) -> None:
         """Takes the rows out whose line is in `gone`."""
-        left = [row for row, writing in enumerate(self.writing) if writing not in gone]
-        if len(left) < len(self.writing):
-            self.writing = [self.writing[row] for row in left]
-            self.text, self.state = take_rows(self.text, left), take_rows(self.state, left)
+        self._joining = [joining for joining in self._joining if joining[0] not in gone]
+        self._dropped += [row for row in self._rows if row in gone]
 
     def advance(self) -> list[tuple[Writing, tuple[NDArray, ...], Any, bool, bool]]:
         """Writes some points of every line, fewer where a line ends, whose row is taken out then.
 
         Returns:
-            for each line (line, what was written: points, phis, kappas, the state of its row, None if it has ended,
-            whether it has, whether after its last character).
+            for each line (line, what was written: points, phis, kappas, the state of its row, None if it has ended or
+            nobody watches, whether it has ended, whether after its last character).
         """
-        before, done = self.state.points, np.zeros(len(self.writing), bool)
-        finished, steps = done, []
-        count = POINTS_OF_CALL * (CALLS_OF_CROWD if len(self.writing) > CROWDED else 1)
-        firsts = [int(t) - writing.trail.begun for writing, t in zip(self.writing, before)]
-        noise = [noise_of(writing.seed, t, t + count) for writing, t in zip(self.writing, firsts)]
-        trails = [writing.trail for writing in self.writing]
-        words = [(trail.marks, trail.ahead) for trail in trails]
-        last = np.array([len(trail.text) - 1 for trail in trails])
-        for numbers in np.split(np.stack(noise, axis=1), count // POINTS_OF_CALL):
-            self.writer.start(self.state.network, self.state.point, self.text, numbers)
+        if not self._rows:
+            self._change_rows(None, [])
+        rows, text, state, dropped = self._rows, self._text, self._state, self._dropped
+        words = [(row.trail.marks, row.trail.ahead) for row in rows]
+        last = np.array([len(row.trail.text) - 1 for row in rows])
+        before, steps = state.points, []
+        calls = CALLS_OF_CROWD if len(rows) > CROWDED else 1
+        for left in reversed(range(calls)):
             drawn = self.writer.drawn()
             with np.errstate(all="ignore"):  # a network that has learned little may overflow
-                ends = find_ends(self.text, self.state, drawn)
-            mark_words(words, last, self.state, drawn, ends)
-            self.state = ends.after(drawn)
-            done, finished = ends.ended, ends.finished
+                ends = find_ends(text, state, drawn)
+            after, over = ends.after(drawn), not left or ends.ended.any()
+            if over:
+                self._change_rows(after, [k for k, row in enumerate(rows) if not ends.ended[k] and row not in dropped])
+            else:
+                self._start(after)
+            mark_words(words, last, state, drawn, ends)
+            state = after
             steps.append(drawn[:3])
-            if done.any():
+            if over:
                 break
         values = [np.concatenate(part) for part in zip(*steps, strict=True)]
         found: list[tuple[Writing, tuple[NDArray, ...], Any, bool, bool]] = []
-        for row, writing in enumerate(self.writing):
-            n = int(self.state.points[row] - before[row])
+        for row, writing in enumerate(rows):
+            if writing in dropped:
+                continue
+            n = int(state.points[row] - before[row])
             part = tuple(value[:n, row].copy() for value in values)
-            ended = bool(done[row])
-            state = None if ended else take_rows(self.state, row)
+            ended = bool(ends.ended[row])
             if self._before and not writing.trail.parts:  # it may still be writing the last of the line of ink
                 writing.held.append(part)
                 part = tuple(np.concatenate(values) for values in zip(*writing.held, strict=True))
@@ -124,9 +131,32 @@ class Batch:
                 part, writing.held, writing.trail.skipped = tuple(value[start:] for value in part), [], start
             points, phis, kappas = part
             part = points, phis[:, len(self._before) :], kappas - len(self._before)
-            found.append((writing, part, state, ended, bool(finished[row])))
-        self.drop([writing for writing, _, _, ended, _ in found if ended])
+            there = take_rows(state, row) if writing.spec.live and not ended else None
+            found.append((writing, part, there, ended, bool(ends.finished[row])))
         return found
+
+    def _change_rows(self, state, kept):
+        """Begins the next call with the lines that join, and the rows `kept` of those that have come to `state`."""
+        if len(kept) < len(self._rows):
+            self._rows = [self._rows[row] for row in kept]
+            self._text, state = (take_rows(rows, kept) for rows in (self._text, state))
+        if self._joining:
+            joining, *new = zip(*self._joining, strict=True)
+            new_text, new_state = map(stack_rows, new)
+            old = bool(self._rows)
+            self._text = join_rows(self._text, new_text) if old else new_text
+            state = join_rows(state, new_state) if old else new_state
+            self._rows = [*self._rows, *joining]
+        self._joining, self._dropped = [], []
+        if self._rows:
+            self._start(state)
+
+    def _start(self, state):
+        """Begins a call of all rows, which have come to `state`."""
+        self._state = state
+        firsts = [int(t) - row.trail.begun for row, t in zip(self._rows, state.points)]
+        noise = [noise_of(row.seed, t, t + POINTS_OF_CALL) for row, t in zip(self._rows, firsts)]
+        self.writer.start(state.network, state.point, self._text, np.stack(noise, axis=1))
 
     def _line_text(self, spec: LineSpec) -> LineText:
         """A line as a row without the axis B."""
@@ -139,7 +169,7 @@ class Batch:
         text = self._before + spec.text
         return row_text(text, self._places, spec.hand, self.model.config, biases, spec.bias, limit)
 
-    def _start(self, text: LineText) -> RowState:
+    def _start_of(self, text: LineText) -> RowState:
         """What a line begins with: after all points of the line of ink but the last, the first input."""
         rows = stack_rows([text])
         used, network = self._read

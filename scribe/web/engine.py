@@ -246,7 +246,7 @@ class Engine:
         touched = set()
         for writing, part, state, ended, finished in batch.advance() if batch.writing else []:
             trail = writing.trail
-            trail.add(part, state if writing.spec.live else None)
+            trail.add(part, state)
             self._tell_ink(writing)
             touched.add(writing.order)
             if ended:
