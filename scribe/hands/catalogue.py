@@ -41,8 +41,14 @@ class Catalogue:
 
 
 def save_catalogue(path: str | os.PathLike, catalogue: Catalogue) -> None:
-    """Writes a catalogue to an .npz file, whole or not at all."""
+    """Writes a catalogue to an .npz file, whole or not at all.
+
+    Raises:
+        ValueError: it holds neither hands nor directions.
+    """
     everything = [*catalogue.hands, *catalogue.directions.values()]
+    if not everything:
+        raise ValueError("there is no hand to write.")
     characters = "".join(sorted(set().union(*(hand.glyphs for hand in everything))))
     known = np.array([[c in hand.glyphs for c in characters] for hand in everything])
     with written_aside(path) as aside, open(aside, "wb") as file:
@@ -53,8 +59,8 @@ def save_catalogue(path: str | os.PathLike, catalogue: Catalogue) -> None:
             known=known,
             vectors=np.stack([hand.vector for hand in everything]).astype(np.float16),
             glyphs=np.stack([hand.glyphs_of(characters) for hand in everything]).astype(np.float16),
-            names=np.array([hand.name for hand in catalogue.hands] or [""]),
-            directions=np.array(list(catalogue.directions) or [""]),
+            names=np.array([hand.name for hand in catalogue.hands], str),
+            directions=np.array(list(catalogue.directions), str),
         )
 
 
@@ -157,7 +163,15 @@ def turned(hand: Hand, catalogue: Catalogue, **steps: float) -> Hand:
 
 
 def drawn_hand(catalogue: Catalogue, seed: int) -> Hand:
-    """A hand between two of the catalogue, another one for each seed."""
+    """A hand between two of the catalogue, another one for each seed; its only hand if there is one.
+
+    Raises:
+        HandError: there are no hands.
+    """
+    if not catalogue.hands:
+        raise HandError("there are no hands to choose from.")
+    if len(catalogue.hands) == 1:
+        return catalogue.hands[0]
     rng = np.random.default_rng([seed, 0x48414E44])
     first, second = rng.choice(len(catalogue.hands), 2, replace=False)
     share = rng.uniform(0.5, 1.0)

@@ -204,6 +204,28 @@ def test_a_catalogue_comes_back_from_its_file(tmp_path, catalogue):
         load_catalogue(tmp_path / "other.npz")
 
 
+@pytest.mark.parametrize("hands, directions", [(2, 0), (1, 1), (0, 1)])
+def test_a_catalogue_without_directions_or_hands_comes_back_too(tmp_path, catalogue, hands, directions):
+    """It was written with one name too many, and refused."""
+    some = Catalogue(catalogue.hands[:hands], dict([*catalogue.directions.items()][:directions]))
+    save_catalogue(tmp_path / "hands.npz", some)
+    back = load_catalogue(tmp_path / "hands.npz")
+    assert [hand.name for hand in back.hands] == [hand.name for hand in some.hands]
+    assert list(back.directions) == list(some.directions)
+
+
+def test_a_catalogue_with_nothing_in_it_is_not_written(tmp_path):
+    with pytest.raises(ValueError, match="no hand"):
+        save_catalogue(tmp_path / "hands.npz", Catalogue([], {}))
+    assert not list(tmp_path.iterdir())
+
+
+def test_of_one_hand_that_one_is_drawn_and_of_none_an_error_says_so(catalogue):
+    assert drawn_hand(Catalogue(catalogue.hands[:1], {}), 3) is catalogue.hands[0]
+    with pytest.raises(HandError, match="no hands"):
+        drawn_hand(Catalogue([], catalogue.directions), 3)
+
+
 def test_a_folder_without_hands_is_told_and_one_that_is_none_is_an_error(tmp_path, monkeypatch):
     """What a wrong --data_dir named was written without a word, in any hand."""
     said = []
