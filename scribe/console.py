@@ -91,6 +91,7 @@ def run_command(work, say=say, stopped="Stopped."):
         what `work` returns; 2 for a UsageError, 1 for another SuiteError, a ValueError or an OSError, each told in one
         line; 130 for Ctrl-C. Anything else is a bug and keeps its traceback.
     """
+    _open_closed_streams()
     try:
         code = work()
         _flush_stdout()
@@ -100,10 +101,27 @@ def run_command(work, say=say, stopped="Stopped."):
         return 2
     except (SuiteError, ValueError, OSError) as error:
         say(f"Error: {_one_line(error)}")
+        with contextlib.suppress(SuiteError):
+            _flush_stdout()
         return 1
     except KeyboardInterrupt:
         say(stopped)
         return 128 + signal.SIGINT
+
+
+def _open_closed_streams():
+    """Opens those of stdin, stdout and stderr that are closed on nothing.
+
+    The next file that is opened would take the number of such a stream, and messages of libraries would be written into
+    it. What is closed as stdout stays an error to write to: somebody wants the results.
+    """
+    for number, (name, mode) in enumerate((("stdin", os.O_RDONLY), ("stdout", os.O_RDONLY), ("stderr", os.O_WRONLY))):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.set_inheritable(os.open(os.devnull, mode), True)  # takes the lowest number that is free, which is this
+            if getattr(sys, name) is None:
+                setattr(sys, name, open(number, "w" if number else "r", closefd=False))
 
 
 def _one_line(error):

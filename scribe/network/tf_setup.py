@@ -17,7 +17,12 @@ os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
 @contextlib.contextmanager
 def _without_stderr():
     """Drops what is written to file descriptor 2 from C++, which no option of TensorFlow silences this early."""
-    kept, sink = os.dup(2), os.open(os.devnull, os.O_WRONLY)
+    try:
+        kept = os.dup(2)
+    except OSError:  # it is closed
+        yield
+        return
+    sink = os.open(os.devnull, os.O_WRONLY)
     os.dup2(sink, 2)
     try:
         yield

@@ -132,3 +132,51 @@ def test_a_reader_of_stdout_that_has_gone_is_one_line():
     done = run_program(PRINTS, stdout=writing, stderr=subprocess.PIPE)
     os.close(writing)
     assert done.returncode == 1 and done.stderr.count("\n") == 1 and "Traceback" not in done.stderr
+
+
+@needs_dev_full
+def test_a_result_that_is_printed_at_once_to_a_full_disk_is_one_line():
+    """Python itself tried again when it ended, and told with a traceback, and with exit code 120."""
+    with open("/dev/full", "w") as full:
+        done = run_program(PRINTS.replace('"result"', '"result", flush=True'), stdout=full, stderr=subprocess.PIPE)
+    assert done.returncode == 1 and done.stderr.count("\n") == 1 and done.stderr.startswith("Error: ")
+
+
+def run_without(streams, body):
+    """Runs a program in which some of the numbers 0, 1 and 2 are no open files."""
+    closing = "import os\nfor number in {}: os.close(number)\nos.execv({!r}, [{!r}, '-c', {!r}])"
+    program = "import sys\nfrom scribe.console import run_command, say\n" + textwrap.dedent(body)
+    words = [sys.executable, "-c", closing.format(streams, sys.executable, sys.executable, program)]
+    return subprocess.run(words, cwd=ROOT, text=True, timeout=60, input="", capture_output=True)
+
+
+@pytest.mark.skipif(os.name == "nt", reason="closed streams are another matter there")
+@pytest.mark.parametrize("streams", [[0], [1], [2], [0, 1, 2]])
+def test_a_file_never_takes_the_place_of_a_stream_that_is_closed(tmp_path, streams):
+    """What a library wrote to file descriptor 2 ended up in the file that had been opened as that."""
+    name = str(tmp_path / "result")
+    body = f"""
+        import os
+        def work():
+            with open({name!r}, "wb") as file:
+                file.write(b"whole")
+                os.write(2, b"a message from C")
+                print("message", file=sys.stderr)
+                say("told")
+            sys.stdin.buffer.read()
+            return 0
+        code = run_command(work)
+        open({name + ".code"!r}, "w").write(str(code))
+    """
+    done = run_without(streams, body)
+    assert (tmp_path / "result").read_bytes() == b"whole" and (tmp_path / "result.code").read_text() == "0", done
+    assert done.stdout == ""  # nor do messages go where results belong
+    if 2 not in streams:
+        assert done.stderr.split() == "a message from Cmessage told".split()
+
+
+@pytest.mark.skipif(os.name == "nt", reason="closed streams are another matter there")
+def test_results_for_a_stdout_that_is_closed_are_an_error():
+    """AttributeError: 'NoneType' object has no attribute 'flush'."""
+    done = run_without([1], PRINTS)
+    assert done.returncode == 1 and done.stderr.count("\n") == 1 and "stdout cannot be written" in done.stderr

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from model import AttentionLSTMCell, HandwritingModel, compute_loss
+from scribe.network import tf_setup
 from scribe.network.config import RHO_MAX, ModelConfig
 from scribe.network.density import log_density, loss_sum_and_count, split_head
 from scribe.network.recurrent import text_mask
@@ -426,3 +427,14 @@ def test_dropout_of_neighbouring_steps_and_layers_shares_no_noise():
     for a in masks:
         for b in masks:
             assert a == b or not np.array_equal(masks[a], masks[b])
+
+
+def test_tensorflow_is_set_up_where_stderr_is_closed(monkeypatch):
+    """OSError: [Errno 9] Bad file descriptor."""
+
+    def nothing_there(number):
+        raise OSError(9, "Bad file descriptor")
+
+    monkeypatch.setattr(tf_setup.os, "dup", nothing_there)
+    with tf_setup._without_stderr():
+        pass
