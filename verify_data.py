@@ -394,8 +394,6 @@ def verify_with_report(args: argparse.Namespace) -> int:
     out, err = io.StringIO(), io.StringIO()
     with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
         code = verify(args)
-    print(out.getvalue(), end="")
-    print(err.getvalue(), end="", file=sys.stderr)
     command = f"python3 verify_data.py --data_dir {args.data_dir} --tsteps {args.tsteps}"
     with written_aside(args.report) as aside, open(aside, "w", encoding="utf-8") as file:
         file.write(
@@ -403,6 +401,9 @@ def verify_with_report(args: argparse.Namespace) -> int:
             f"## Figures\n\n```text\n{out.getvalue()}```\n\n"
             f"## Faults, warnings and notes\n\n```text\n{err.getvalue() or 'none'}\n```\n"
         )
+    print(out.getvalue(), end="")
+    if err.getvalue():
+        say(err.getvalue().removesuffix("\n"))
     return code
 
 
