@@ -7,6 +7,7 @@ from urllib.parse import urlsplit
 from scribe.web.limits import Limits
 
 BODY_SECONDS = 30.0  # in which a request has to be there
+DIGITS = 20  # of the length of a body
 HEADERS = {
     "content-security-policy": (
         "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob: data:; connect-src 'self'; "
@@ -72,12 +73,11 @@ class Guard:
     def _refused(self, scope, headers):
         """(status, message) for a request that is not for this server, or that another site's page sends."""
         host = headers.get("host", "")
-        name = urlsplit(f"//{host}").hostname or ""
-        if self.hosts and name not in self.hosts:
+        if self.hosts and _part(f"//{host}", "hostname") not in self.hosts:
             return 421, "this server is not asked for under this name: see --allowed_hosts."
         if scope["method"] not in ("GET", "HEAD"):
             origin = headers.get("origin")
-            foreign = origin is not None and urlsplit(origin).netloc != host
+            foreign = origin is not None and _part(origin, "netloc") != host
             if foreign or headers.get("sec-fetch-site") in ("cross-site", "same-site"):
                 return 403, "pages of other sites may not ask this server."
         return None
@@ -87,7 +87,7 @@ class Guard:
         """(the body of a request, None), or (b"", (status, message)) where it is too large or does not come."""
         too_large = 413, f"the request has more than {limit:,} bytes."
         length = headers.get("content-length", "")
-        if length.isdigit() and int(length) > limit:
+        if len(length) > DIGITS or (length.isdecimal() and int(length) > limit):
             return b"", too_large
         parts, size = [], 0
         try:
@@ -104,6 +104,14 @@ class Guard:
                         return b"".join(parts), None
         except TimeoutError:
             return b"", (408, "the request did not come in time.")
+
+
+def _part(url, name):
+    """A part of a URL by the name that `urlsplit` gives it; None of one that is none."""
+    try:
+        return getattr(urlsplit(url), name)
+    except ValueError:
+        return None
 
 
 async def _refuse(send, status, message):

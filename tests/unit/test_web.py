@@ -263,6 +263,21 @@ def test_a_name_that_leads_here_from_elsewhere_is_not_answered(model):
         assert client.get("/health", headers={"Host": "rebound.example"}).status_code == 421
 
 
+@pytest.mark.parametrize("host", ["[", "[::1", "a]b", "[v1.x]", "127.0.0.1:none", "[::1]:" + "9" * 5000])
+def test_names_and_origins_that_are_none_are_refused(model, host):
+    """ValueError: Invalid IPv6 URL, an answer with status 500 and a traceback in the log."""
+    with TestClient(make_app(model, hosts=("localhost",)), base_url="http://localhost:8000") as client:
+        assert client.get("/health", headers={"Host": host}).status_code == 421
+        for origin in (host, f"http://{host}"):
+            assert client.post("/api/handwriting", json={"text": "a"}, headers={"Origin": origin}).status_code == 403
+
+
+@pytest.mark.parametrize("length", ["²".encode("latin-1"), b"9" * 5000])
+def test_a_length_that_is_no_number_is_no_mistake_of_the_server(client, length):
+    headers = {"Content-Type": "application/json", "Content-Length": length}
+    assert client.post("/api/handwriting", content=b"{}", headers=headers).status_code in (400, 413, 422)
+
+
 def test_what_is_not_there_and_what_is_not_allowed_are_told_as_json(client):
     assert client.get("/nothing").status_code == 404 and client.get("/nothing").json()["error"]
     assert client.get("/api/handwriting").status_code == 405
