@@ -27,6 +27,7 @@ if TYPE_CHECKING:  # it needs TensorFlow, whose import takes seconds
 # A character is worth writing again where another reading of it explains the ink nearly as well, by this many nats; and
 # worth a warning where it explains it better by so many.
 WANTED_GAIN, WARNED_GAIN = -2.0, 0.5
+LINES_TOGETHER = 8  # are compared with other readings, which takes some MB for each of them
 SHAPE_WEIGHT = 0.7  # of a slip of the shape; of another reading: its probability beside that of the text
 
 
@@ -46,7 +47,13 @@ def find_slips(lines: Sequence, recogniser: "Recogniser") -> list[list[Slip]]:
     """
     eyes = [recogniser, recogniser.eye] if recogniser.eye else [recogniser]
     strokes = [line.strokes for line in lines]
-    all_shares = list(zip(*(eye.frame_shares(strokes) for eye in eyes), strict=True))
+    shares = list(zip(*(eye.frame_shares(strokes) for eye in eyes), strict=True))
+    parts = [slice(k, k + LINES_TOGETHER) for k in range(0, len(lines), LINES_TOGETHER)]
+    return [slips for part in parts for slips in _slips_of(lines[part], shares[part], recogniser)]
+
+
+def _slips_of(lines, all_shares, recogniser):
+    """The slips of each of some lines; all_shares: of each line what the recognisers take its frames for."""
     known = [k for k, line in enumerate(lines) if recogniser.knows(line.text)]
     readings = other_readings_of([(all_shares[k], lines[k].text) for k in known], recogniser.alphabet)
     readings_of = dict(zip(known, readings, strict=True))

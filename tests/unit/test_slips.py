@@ -1,5 +1,6 @@
 """What counts as a slip: each kind alone, in a synthetic hand and with a recogniser whose shares are known."""
 
+import tracemalloc
 from types import SimpleNamespace
 
 import numpy as np
@@ -478,6 +479,23 @@ class KnownShares:
 
     def frame_shares(self, lines):
         return self.shares
+
+
+def test_many_lines_take_hardly_more_memory_than_some_and_have_the_same_slips():
+    """64 lines took eight times the memory of 8 for a moment, which was the peak of a long letter."""
+    text = "pair or lid dear under a rod"
+    line, shares = line_of(text)[0], shares_of(text, {3: ("n", 0.9)})
+
+    def peak(count):
+        tracemalloc.start()
+        try:
+            slips = find_slips([line] * count, KnownShares(*[shares] * count))
+            return slips, tracemalloc.get_traced_memory()[1]
+        finally:
+            tracemalloc.stop()
+
+    (some, of_some), (many, of_many) = peak(8), peak(64)
+    assert many == some * 8 and of_many < 2 * of_some
 
 
 def test_a_word_has_one_slip_of_reading_the_worst_and_doubt_alone_is_no_warning():
