@@ -52,6 +52,10 @@ MODULES = {
         "tests/unit/test_dataset.py -k 'shard or split or seed or csv'",
     ),
     "bias": ("scribe/writing/bias.py", "tests/unit/test_sample.py -k 'moments or bias_ or component'"),
+    "attempts": (
+        "scribe/writing/proofread.py scribe/writing/line_writer.py scribe/writing/lines.py",
+        "tests/unit/test_attempts.py",
+    ),
     "failures": ("scribe/writing/failures.py", "tests/unit/test_failures.py"),
     "slips": (
         "scribe/writing/slips.py scribe/writing/gaps.py scribe/writing/levels.py scribe/writing/marks.py",
