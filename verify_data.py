@@ -297,7 +297,7 @@ def origin(path):
             known = json.load(file)[os.path.basename(path)]
         with open(path, "rb") as file:
             return known["origin"] if hashlib.file_digest(file, "sha256").hexdigest() == known["sha256"] else ""
-    except (OSError, ValueError, KeyError, TypeError):
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
         return ""
 
 

@@ -115,7 +115,7 @@ def claim(folder: Folder, settings: dict[str, Any]) -> bool:
         return False
     try:
         before = dict(json.loads(begun)["settings"])
-    except (ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError, RecursionError):
         raise UsageError(f"{folder} holds something that is no data set of this command: name another one.") from None
     now = json.loads(json.dumps(settings))
     differing = sorted(key for key in {*before, *now} if before.get(key) != now.get(key))

@@ -15,7 +15,7 @@ from xml.etree import ElementTree
 import numpy as np
 from numpy.typing import NDArray
 
-from scribe.files.limits import Budget
+from scribe.files.limits import MAX_BYTES, Budget, read_bytes
 from scribe.files.recorded_piece import Piece
 from scribe.files.xml_tree import LineError, read_tree, tag_name
 
@@ -29,8 +29,7 @@ def read_strokes(path: str) -> list[list[tuple[float, float]]]:
     Raises:
         LineError: it is not such a file, or it declares XML entities (which can grow without bound).
     """
-    with open(path, "rb") as file:
-        return strokes_of_tree(read_tree(file.read(), max_depth=math.inf))
+    return strokes_of_tree(read_tree(read_bytes(path, MAX_BYTES), max_depth=math.inf))
 
 
 def strokes_of_tree(root: ElementTree.Element) -> list[list[tuple[float, float]]]:
@@ -97,8 +96,7 @@ def read_lines(path: str) -> list[str]:
 
     A file without any section holds nothing but lines; one with others but without CSR has none.
     """
-    with open(path, "rb") as file:
-        content = file.read()
+    content = read_bytes(path, MAX_BYTES)
     for mark, encoding in ((b"\xef\xbb\xbf", "utf-8-sig"), (b"\xff\xfe", "utf-16"), (b"\xfe\xff", "utf-16")):
         if content.startswith(mark):
             text = content.decode(encoding, "replace")

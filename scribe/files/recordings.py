@@ -27,7 +27,7 @@ from scribe.files.iam import read_form
 from scribe.files.inkml import InkML
 from scribe.files.joined_pieces import join_pieces
 from scribe.files.json_ink import read_json
-from scribe.files.limits import MAX_BYTES, MAX_COORDINATE, MAX_PICKLE_BYTES
+from scribe.files.limits import MAX_BYTES, MAX_COORDINATE, MAX_PICKLE_BYTES, read_bytes
 from scribe.files.note_formats import read_unipen, read_xournal
 from scribe.files.recorded_piece import Piece, Recording
 from scribe.files.safe_pickle import UnsafePickleError, load_pickled_bytes
@@ -77,8 +77,7 @@ def read_recording(path: str | os.PathLike) -> Recording:
         return _read_folder(path)
     if os.path.getsize(path) > MAX_PICKLE_BYTES:
         raise ValueError(f"{path} has more than {MAX_PICKLE_BYTES // 2**20} MiB: that is no sample of a hand.")
-    with open(path, "rb") as file:
-        content = file.read()
+    content = read_bytes(path)
     try:
         with np.errstate(all="ignore"):  # what is not finite is told below
             recording = _finished(_read_as(content, path))

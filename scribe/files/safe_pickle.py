@@ -16,6 +16,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from scribe.console import shortened
+from scribe.files.limits import MAX_DATA_BYTES, read_bytes
 
 
 class UnsafePickleError(ValueError):
@@ -220,10 +221,9 @@ def load_pickle(path: str) -> Any:
     Raises:
         UnsafePickleError: it asks for anything else; nothing of it has run.
         ValueError: it is not a whole pickle.
-        OSError: it cannot be read.
+        OSError: it cannot be read, or is too large.
     """
-    with open(path, "rb") as file:
-        content = file.read()
+    content = read_bytes(path, MAX_DATA_BYTES)
     try:
         return load_pickled_bytes(content)
     except UnsafePickleError as error:

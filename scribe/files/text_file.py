@@ -4,6 +4,7 @@ import codecs
 import sys
 
 from scribe.console import UsageError
+from scribe.files.limits import MAX_PICKLE_BYTES, read_beginning
 
 # The mark of UTF-32 begins with that of UTF-16.
 _BY_MARK = (
@@ -21,12 +22,10 @@ def read_text(path: str, most: int | None = None) -> str:
     Raises:
         UsageError: it is not a text, or too long. OSError: it cannot be read.
     """
-    size = -1 if most is None else 4 * most + 5
-    if path == "-":
-        content = sys.stdin.buffer.read(size)
-    else:
-        with open(path, "rb") as file:
-            content = file.read(size)
+    size = MAX_PICKLE_BYTES + 1 if most is None else 4 * most + 5
+    content = sys.stdin.buffer.read(size) if path == "-" else read_beginning(path, size)
+    if most is None and len(content) == size:
+        raise UsageError(f"{path} has more than {MAX_PICKLE_BYTES // 2**20} MiB: split it.")
     encoding = next((name for mark, name in _BY_MARK if content.startswith(mark)), "utf-8")
     try:
         text = content.decode(encoding)

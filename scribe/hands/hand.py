@@ -229,7 +229,7 @@ def opened_hands(
     except FileNotFoundError:
         raise HandError(missing) from None
     except DAMAGED as error:
-        reason = "".join(str(error).strip().splitlines()[:1])[:120]
+        reason = "".join((getattr(error, "strerror", None) or str(error)).strip().splitlines()[:1])[:120]
         if "pickle" in reason:  # NumPy's words tell how to load it all the same, which would run a stranger's code
             reason = "it is no archive of arrays"
         named = "this" if hasattr(path, "read") else path

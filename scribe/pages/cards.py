@@ -63,7 +63,11 @@ def read_cards(path: str, template: str | None, style: Any = None) -> list[Card]
         delimiter = csv.Sniffer().sniff(content.partition("\n")[0], ",;\t").delimiter
     except csv.Error:
         delimiter = ","
-    rows = [row for row in csv.reader(io.StringIO(content), delimiter=delimiter) if any(cell.strip() for cell in row)]
+    reader = csv.reader(io.StringIO(content), delimiter=delimiter)
+    try:
+        rows = [row for row in reader if any(cell.strip() for cell in row)]
+    except csv.Error as error:
+        raise UsageError(f"{path} cannot be read as a CSV, in line {reader.line_num}: {error}.") from None
     if len(rows) < 2:
         raise UsageError(f"{path} has no cards: its first row should name the fields, each other row is a card.")
     names = [name.strip() for name in rows[0]]
@@ -149,7 +153,7 @@ class Batch:
             with open(self.record_path, encoding="utf-8") as file:
                 record = empty | json.load(file)
             is_ours = all(isinstance(record[name], type(value)) for name, value in empty.items())
-        except (ValueError, TypeError):
+        except (ValueError, TypeError, RecursionError):
             is_ours = False
         if not is_ours or not isinstance(record.get("seed", 0), int):
             raise UsageError(f"{self.record_path} is not what --cards wrote: name another --output.")

@@ -125,7 +125,11 @@ def test_a_job_that_was_killed_between_two_files_of_a_group_goes_on(files, monke
     assert contents(files / "out") == whole
 
 
-@pytest.mark.parametrize("record", ["", "[]", "{", '{"files": []}', '{"whole": {}}', '{"seed": "a"}', '{"begun": 1}'])
+@pytest.mark.parametrize(
+    "record",
+    ["", "[]", "{", '{"files": []}', '{"whole": {}}', '{"seed": "a"}', '{"begun": 1}', "[" * 100_000],
+    ids=lambda record: record[:9],
+)
 def test_a_record_that_is_none_is_refused_in_one_line(files, record):
     (files / "out").mkdir()
     (files / "out" / "cards.json").write_text(record)
@@ -192,6 +196,7 @@ def test_a_row_may_name_its_style_and_its_text(tmp_path):
         ("name\nJon\n", None, "no field 'text'"),
         ("name,text\nJon,\n", None, "card 1 has no text"),
         ("name,text,style\nJon,a,x\n", None, "card 1 has the style 'x'"),
+        ("name\n" + "J" * 200_000, "Dear {name}", "cannot be read as a CSV, in line 2: field larger than"),
     ],
 )
 def test_tables_that_make_no_cards_are_refused_in_one_line(tmp_path, rows, template, what):

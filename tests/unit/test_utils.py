@@ -13,6 +13,11 @@ import pytest
 import utils
 from data_helpers import make_lines, write_data
 from disk_helpers import files_of_at_most
+from scribe.console import UsageError
+from scribe.files import text_file
+from scribe.files.iam import read_lines, read_strokes
+from scribe.files.limits import MAX_DATA_BYTES
+from scribe.files.recordings import read_recording
 from scribe.files.safe_pickle import UnsafePickleError, load_pickle
 from scribe.files.stroke_file import load_strokes, save_strokes
 from scribe.ink.alphabet import ALPHABET, fit_to_alphabet
@@ -265,6 +270,37 @@ def test_extension_codes_are_refused_though_a_library_has_registered_and_used_th
     finally:
         copyreg.remove_extension(__name__, "Registered", 247)
         del module.Registered
+
+
+def test_a_file_larger_than_any_of_its_kind_is_told_before_it_is_read(tmp_path):
+    """MemoryError, after the machine had no memory left."""
+    with open(tmp_path / "large", "wb") as file:
+        file.truncate(MAX_DATA_BYTES + 1)  # takes no room on the disk
+    tracemalloc.start()
+    try:
+        for read in (load_pickle, read_strokes, read_lines):
+            with pytest.raises(OSError, match="MiB, which is too much: '.*large'"):
+                read(str(tmp_path / "large"))
+        assert tracemalloc.get_traced_memory()[1] < 10_000_000
+    finally:
+        tracemalloc.stop()
+
+
+def test_a_text_of_gigabytes_is_told_when_so_much_has_been_read_of_it(tmp_path, monkeypatch):
+    monkeypatch.setattr(text_file, "MAX_PICKLE_BYTES", 2**20)
+    (tmp_path / "text").write_bytes(b"a" * 2**20)
+    assert len(text_file.read_text(str(tmp_path / "text"))) == 2**20
+    (tmp_path / "text").write_bytes(b"a" * (2**20 + 1))
+    with pytest.raises(UsageError, match="has more than 1 MiB: split it"):
+        text_file.read_text(str(tmp_path / "text"))
+
+
+@pytest.mark.skipif(not os.path.exists("/proc/self/mem"), reason="no file here that can be opened and not read")
+def test_a_disk_that_fails_while_a_file_is_read_is_told_with_the_name_of_the_file():
+    """[Errno 5] Input/output error."""
+    for read in (load_pickle, text_file.read_text, read_strokes, read_recording):
+        with pytest.raises(OSError, match="/proc/self/mem"):
+            read("/proc/self/mem")
 
 
 @pytest.mark.parametrize("protocol", range(6))
