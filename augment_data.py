@@ -11,6 +11,11 @@ Validation lines are neither read nor made. A new line has the name of the line 
 of that, so that a network with hands knows whose it is.
 """
 
+if __name__ == "__main__":
+    from scribe.console import quiet_interrupts
+
+    quiet_interrupts()
+
 import argparse
 import re
 import sys

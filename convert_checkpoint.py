@@ -10,6 +10,11 @@ needed for any of this. docs/MIGRATION_GUIDE.md has what stays the same, what di
 checkpoints cannot be converted.
 """
 
+if __name__ == "__main__":
+    from scribe.console import quiet_interrupts
+
+    quiet_interrupts()
+
 import argparse
 import dataclasses
 import os

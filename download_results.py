@@ -10,6 +10,11 @@ Local files that differ are not touched without --force; those that are the same
 go to stdout. Exit codes: 0 all is here, 1 it is not, 2 wrong usage.
 """
 
+if __name__ == "__main__":
+    from scribe.console import quiet_interrupts
+
+    quiet_interrupts()
+
 import argparse
 import os
 import re

@@ -14,6 +14,11 @@ people whose lines are in --data_dir with the names of their forms, some lines a
 hand; how often such a line is nearest to the right hand, and how well written lines are told from people's.
 """
 
+if __name__ == "__main__":
+    from scribe.console import quiet_interrupts
+
+    quiet_interrupts()
+
 import argparse
 import dataclasses
 import math

@@ -9,6 +9,11 @@ From one line to some thirty of them, in every format that sample.py --style_fil
 in that of a person who has agreed, and never to deceive.
 """
 
+if __name__ == "__main__":
+    from scribe.console import quiet_interrupts
+
+    quiet_interrupts()
+
 import argparse
 import sys
 

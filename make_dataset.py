@@ -10,6 +10,11 @@ The same command again goes on after any interruption. The same seed gives the s
 stdout, messages to stderr.
 """
 
+if __name__ == "__main__":
+    from scribe.console import quiet_interrupts
+
+    quiet_interrupts()
+
 import argparse
 import dataclasses
 import functools

@@ -9,6 +9,11 @@ stdout, network faults to stderr; each is waited out. Exit codes: 0 succeeded (w
 yet), 1 failed, cancelled or not found, 2 wrong usage.
 """
 
+if __name__ == "__main__":
+    from scribe.console import quiet_interrupts
+
+    quiet_interrupts()
+
 import argparse
 import datetime
 import json

@@ -16,6 +16,11 @@ size of IAM-OnDB and get points as its pens put them.
 Every line keeps its name: the form or the writer, where the file tells, else its folder and file.
 """
 
+if __name__ == "__main__":
+    from scribe.console import quiet_interrupts
+
+    quiet_interrupts()
+
 import argparse
 import os
 import re

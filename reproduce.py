@@ -9,6 +9,11 @@ they are left out, with a message, where --prediction names none. Names of files
 stderr. docs/PAPER.md shows what comes out beside what the paper says.
 """
 
+if __name__ == "__main__":
+    from scribe.console import quiet_interrupts
+
+    quiet_interrupts()
+
 import argparse
 import os
 import sys

@@ -18,6 +18,11 @@ In a notebook:
 Pictures and pages go to logs/figures unless --output says otherwise, their names to stdout, messages to stderr.
 """
 
+if __name__ == "__main__":
+    from scribe.console import quiet_interrupts
+
+    quiet_interrupts()
+
 import argparse
 import os
 import sys

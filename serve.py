@@ -8,6 +8,11 @@ It takes what requirements-web.txt lists beside requirements.txt. Only this mach
 otherwise. Texts and hands of visitors are not logged, and nothing of them stays on disk. docs/SERVE.md has the rest.
 """
 
+if __name__ == "__main__":
+    from scribe.console import quiet_interrupts
+
+    quiet_interrupts()
+
 import argparse
 import dataclasses
 import logging

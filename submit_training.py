@@ -10,6 +10,11 @@ stderr. docs/VERTEX_AI_SETUP.md has the steps that come before the first job. Ex
 2 wrong usage.
 """
 
+if __name__ == "__main__":
+    from scribe.console import quiet_interrupts
+
+    quiet_interrupts()
+
 import argparse
 import contextlib
 import hashlib

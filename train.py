@@ -9,6 +9,11 @@ The same command again goes on from the last save, as if it had never stopped. P
 logs/train_scribe.txt, curves to TensorBoard in logs/, the model to saved/.
 """
 
+if __name__ == "__main__":
+    from scribe.console import quiet_interrupts
+
+    quiet_interrupts()
+
 import contextlib
 import math
 import os

@@ -8,6 +8,11 @@ Numbers go to stdout, faults and warnings to stderr. Exit code 0 and a last line
 A line of data is named by its index in the file, counted from 0.
 """
 
+if __name__ == "__main__":
+    from scribe.console import quiet_interrupts
+
+    quiet_interrupts()
+
 import argparse
 import contextlib
 import datetime

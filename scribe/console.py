@@ -79,6 +79,21 @@ def shortened(text, limit=60):
     return text if len(text) <= limit else text[: limit - 3] + "..."
 
 
+def quiet_interrupts() -> None:
+    """Makes Ctrl-C end this process with a word instead of a traceback, also while it still imports.
+
+    A program calls it first of all; within `run_command` nothing depends on it.
+    """
+
+    def told(kind, error, trace):
+        if issubclass(kind, KeyboardInterrupt):
+            say("Stopped.")
+        else:
+            sys.__excepthook__(kind, error, trace)
+
+    sys.excepthook = told
+
+
 def run_command(work, say=say, stopped="Stopped."):
     """Runs a command to its exit code.
 

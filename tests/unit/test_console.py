@@ -1,7 +1,9 @@
 """scribe/console.py: one line for what a user can put right, and an exit code, whatever happens to the output."""
 
+import ast
 import errno
 import os
+import signal
 import subprocess
 import sys
 import textwrap
@@ -180,3 +182,20 @@ def test_results_for_a_stdout_that_is_closed_are_an_error():
     """AttributeError: 'NoneType' object has no attribute 'flush'."""
     done = run_without([1], PRINTS)
     assert done.returncode == 1 and done.stderr.count("\n") == 1 and "stdout cannot be written" in done.stderr
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Ctrl-C is another matter there")
+def test_ctrl_c_while_a_program_imports_is_one_word_and_a_bug_keeps_its_traceback():
+    begin = "from scribe.console import quiet_interrupts\nquiet_interrupts()\n"
+    interrupt = "import os, signal\nos.kill(os.getpid(), signal.SIGINT)\nimport time\ntime.sleep(9)"
+    done = run_program(begin + interrupt, capture_output=True)
+    assert done.stderr == "Stopped.\n" and done.returncode in (-signal.SIGINT, 128 + signal.SIGINT)
+    done = run_program(begin + "1 / 0", capture_output=True)
+    assert done.returncode == 1 and "Traceback" in done.stderr and "ZeroDivisionError" in done.stderr
+
+
+@pytest.mark.parametrize("command", sorted(path.name for path in ROOT.glob("*.py") if "def main(" in path.read_text()))
+def test_every_command_is_quiet_about_ctrl_c_before_it_imports_anything(command):
+    first = ast.parse((ROOT / command).read_text()).body[1]
+    begin = 'if __name__ == "__main__":\n    from scribe.console import quiet_interrupts\n    quiet_interrupts()'
+    assert ast.unparse(first) == ast.unparse(ast.parse(begin))
