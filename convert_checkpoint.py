@@ -27,7 +27,7 @@ import numpy as np
 # TensorFlow, which costs seconds, is imported where it is used: a wrong flag is told at once.
 from legacy_tf1.extract_weights_tf1 import WeightsError, find_prefix, read_weights, sizes
 from scribe.console import OneLineParser, SuiteError, run_command
-from scribe.ink.alphabet import ALPHABET, to_one_hot
+from scribe.ink.alphabet import ALPHABET, has_half_character, to_one_hot
 from scribe.network.config import POINT_SIZE, SAVED, ModelConfig
 from scribe.network.first_network import (
     KERAS,
@@ -295,6 +295,9 @@ def parse_args(argv=None):
     args = p.parse_args(argv)
     if args.name in ("", ".", "..") or os.path.basename(args.name) != args.name or args.name.startswith("."):
         p.error(f"--name is {args.name!r}: it has to be the name of a folder in {SAVED}, not a path")
+    for name in ("name", "alphabet", "pad_alphabet"):
+        if has_half_character(getattr(args, name) or ""):
+            p.error(f"--{name} has half of a character (a lone surrogate): it is not whole Unicode")
     if args.data_scale is not None and not (np.isfinite(args.data_scale) and args.data_scale > 0):
         p.error(f"--data_scale is {args.data_scale}: it has to be greater than 0")
     if args.text is None and (args.bias, args.seed, args.log_dir) != (None, None, None):

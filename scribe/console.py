@@ -30,7 +30,7 @@ def finite_float(text: str) -> float:
     """A flag's number; one that is not finite is a slip wherever it stands, and is in no range that can be checked."""
     value = float(text)
     if not math.isfinite(value):
-        raise argparse.ArgumentTypeError(f"{text} is not a finite number")
+        raise argparse.ArgumentTypeError(f"{shortened(text)} is not a finite number")
     return value
 
 

@@ -29,6 +29,11 @@ def to_one_hot(s: str, ascii_steps: int | None = None, alphabet: str = ALPHABET)
 _SURROGATE = re.compile("[\ud800-\udfff]")
 
 
+def has_half_character(text: str) -> bool:
+    """Whether a text holds a lone surrogate: half of a character, which no file in UTF-8 can hold."""
+    return _SURROGATE.search(text) is not None
+
+
 def check_characters(text: str) -> None:
     """Raises UsageError where a text has half of a character: such a text is damaged, and could not be saved."""
     half = _SURROGATE.search(text)

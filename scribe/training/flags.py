@@ -3,7 +3,7 @@
 import argparse
 
 from scribe.console import OneLineParser
-from scribe.ink.alphabet import ALPHABET
+from scribe.ink.alphabet import ALPHABET, has_half_character
 from scribe.network.config import PRECISIONS, ModelConfig
 
 MOST_WEIGHTS = 1_000_000_000  # of a network: 4 GB, and several times as much in training
@@ -88,6 +88,8 @@ def check_flags(parser: OneLineParser, args: argparse.Namespace) -> None:
         parser.error(f"--seed is {args.seed}: it has to be below 2147483648")
     if not args.alphabet:
         parser.error("--alphabet is empty: it has to hold the characters of the texts")
+    if has_half_character(args.alphabet):
+        parser.error("--alphabet has half of a character (a lone surrogate): it is not whole Unicode")
     if not 0 < args.dropout <= 1:
         parser.error(f"--dropout is {args.dropout}: it is the probability to keep an output, above 0 and at most 1")
     if not 0 <= args.distort <= 1:

@@ -265,6 +265,7 @@ def test_a_conversion_is_replaced_and_a_training_run_is_not(run, tmp_path):
         ("--name", "a/b"),
         ("--name", ".."),
         ("--name", "mine", "--data_scale", "0"),
+        ("--name", "mine", "--alphabet", "a\ud800"),
         ("--name", "mine", "--bias", "1"),
         ("--name", "mine", "--text", "abc", "--bias", "-1"),
     ],

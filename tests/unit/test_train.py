@@ -94,13 +94,14 @@ def state(model, optimizer, average):
         ["--tsteps_per_ascii", "0"],
         ["--alphabet", "aa"],
         ["--alphabet", ""],
+        ["--alphabet", "a\ud800"],
         ["--optimizer", "sgd"],
         ["--lr_schedule", "linear"],
         ["--precision", "float16"],
         ["--rnn_size", "big"],
         ["--no_such_flag"],
     ],
-    ids=" ".join,
+    ids=lambda flags: ascii(" ".join(flags)),
 )
 def test_a_wrong_flag_ends_with_exit_code_2_and_names_it(flags, capsys):
     with pytest.raises(SystemExit) as caught:
