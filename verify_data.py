@@ -26,7 +26,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from scribe.console import OneLineParser, SuiteError, run_command, say, shortened
+from scribe.console import OneLineParser, SuiteError, flush_stdout, run_command, say, shortened
 from scribe.files.array_ink import is_positions
 from scribe.files.atomic import check_writable, written_aside
 from scribe.files.needed_files import needed_files
@@ -423,7 +423,7 @@ def verify(args: argparse.Namespace) -> int:
     if os.path.isdir(args.data_dir):
         check_data(report, os.path.join(args.data_dir, DATA_FILE), args.tsteps, args.worst)
         check_styles(report, os.path.join(args.data_dir, STYLES_FILE))
-    sys.stdout.flush()
+    flush_stdout()
     if report.faults:
         say(f"{report.faults} fault{'s' * (report.faults > 1)} found.")
         return 1

@@ -109,7 +109,7 @@ def run_command(work, say=say, stopped="Stopped."):
     _open_closed_streams()
     try:
         code = work()
-        _flush_stdout()
+        flush_stdout()
         return code
     except UsageError as error:
         say(f"Error: {_one_line(error)}")
@@ -117,7 +117,7 @@ def run_command(work, say=say, stopped="Stopped."):
     except (SuiteError, ValueError, OSError) as error:
         say(f"Error: {_one_line(error)}")
         with contextlib.suppress(SuiteError):
-            _flush_stdout()
+            flush_stdout()
         return 1
     except KeyboardInterrupt:
         say(stopped)
@@ -146,7 +146,7 @@ def _one_line(error):
     return shortened(" ".join(text.split("\n")), LONGEST_MESSAGE)
 
 
-def _flush_stdout():
+def flush_stdout() -> None:
     """Writes out what stdout holds; raises SuiteError if that fails, which Python itself tells with a traceback."""
     try:
         sys.stdout.flush()

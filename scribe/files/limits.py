@@ -17,6 +17,7 @@ MAX_DATA_BYTES = 2 * 2**30  # of a pickle to train with
 MAX_POINTS, MAX_STROKES = 150_000, 30_000
 MAX_ELEMENTS = 200_000  # of an XML file; four times as many lists and objects of a JSON file
 MAX_DRAWN = 60_000  # elements of an SVG, counted as often as they are drawn
+PART = 2**16  # bytes that are read at a time of what has no size, such as a pipe
 MAX_COORDINATE = 1e15  # squares of what is larger leave the numbers that a computer has
 
 
@@ -28,7 +29,11 @@ def read_beginning(path: str | os.PathLike, size: int) -> bytes:
     """
     try:
         with open(path, "rb") as file:
-            return file.read(size)
+            # Python makes room for as many bytes as are asked for, however few there are.
+            content, step = b"", max(os.fstat(file.fileno()).st_size, PART)
+            while len(content) < size and (part := file.read(min(step, size - len(content)))):
+                content, step = content + part, PART
+            return content
     except OSError as error:
         error.filename = os.fspath(path)
         raise

@@ -138,7 +138,6 @@ def test_a_reader_of_stdout_that_has_gone_is_one_line():
 
 @needs_dev_full
 def test_a_result_that_is_printed_at_once_to_a_full_disk_is_one_line():
-    """Python itself tried again when it ended, and told with a traceback, and with exit code 120."""
     with open("/dev/full", "w") as full:
         done = run_program(PRINTS.replace('"result"', '"result", flush=True'), stdout=full, stderr=subprocess.PIPE)
     assert done.returncode == 1 and done.stderr.count("\n") == 1 and done.stderr.startswith("Error: ")
