@@ -1,8 +1,9 @@
 """One point of each row, as OpenVINO compiles it: `PointNetwork.step` in a half to a quarter of the time of NumPy.
 
 A BLAS is made for large products; few rows it multiplies at a fraction of what the processor can do. OpenVINO keeps the
-weights in the order in which its kernels read them, joins what lies between the products, and multiplies in bfloat16
-where the processor has units for that (AMX, AVX512_BF16): eight rows take hardly longer than one.
+weights in the order in which its kernels read them, and joins what lies between the products. Most of a step is reading
+the weights of the LSTMs, so they are rounded to 8 bits: the loss of lines that people wrote rises by 0.001 nats per
+point. Four rows take as long as one.
 
 A graph is compiled for a fixed number of rows, one of SIZES, since that saves a quarter of the time; fewer rows are
 filled up. What a row gives does not depend on the rows beside it.
@@ -18,11 +19,20 @@ import numpy as np
 from numpy.typing import NDArray
 
 from scribe.network.config import POINT_SIZE
-from scribe.network.openvino_graphs import compiled, constant, has_bfloat16, ops, parameter, product, set_input, whole
+from scribe.network.openvino_graphs import (
+    X86,
+    compiled,
+    constant,
+    ops,
+    parameter,
+    product,
+    product_of_bytes,
+    set_input,
+    whole,
+)
 
 SIZES = 1, 8, 32, 64, 128  # rows; of more, the last one is multiplied as often as it takes
-# With fewer weights than this a step takes no time to speak of, and float32 is as fast.
-MANY_WEIGHTS = 500_000
+MANY_WEIGHTS = 500_000  # with fewer a step takes no time to speak of, and none is rounded
 MASK, PLACES = 10, 14  # their numbers among the inputs of a step
 
 
@@ -39,6 +49,11 @@ class StepWeights(NamedTuple):
         """How many they are."""
         return sum(w.size for w in (*self.lstms, *self.attention, *self.head))
 
+    @property
+    def rounded(self) -> bool:
+        """Whether those of the LSTMs are rounded to bytes."""
+        return X86 and self.size >= MANY_WEIGHTS
+
 
 class CompiledNetwork:
     """What is compiled of one network, each graph when it is first asked for. Threads may share it.
@@ -49,7 +64,6 @@ class CompiledNetwork:
 
     def __init__(self, weights: StepWeights):
         self.weights = weights
-        self.bfloat16 = weights.size >= MANY_WEIGHTS and has_bfloat16()
         self._compiled: dict[tuple, Any] = {}
         self._compiling = threading.Lock()
 
@@ -63,7 +77,7 @@ class CompiledNetwork:
         key = graph, rows, at_once
         with self._compiling:
             if key not in self._compiled:
-                self._compiled[key] = compiled(*graph(self.weights, rows), bfloat16=self.bfloat16, at_once=at_once)
+                self._compiled[key] = compiled(*graph(self.weights, rows), at_once=at_once)
             return RowsRequest(self._compiled[key].create_infer_request(), rows, axes)
 
 
@@ -183,11 +197,11 @@ def step_nodes(weights: StepWeights, inputs: StepInputs) -> tuple[Any, Any, list
     """The step (eq. 7-11 without peepholes, 46-52) as part of a graph: y, phi, and the state after it."""
     h0, h1, h2, c0, c1, c2, window, kappa = inputs.state
     points, text, mask = inputs.points, inputs.text, inputs.mask
-    half = constant(0.5)
+    half, lstm_product = constant(0.5), product_of_bytes if weights.rounded else product
 
     def lstm(layer, inputs_of_it, c):
         """h and c of a layer."""
-        z = ops.tanh(ops.add(product(beside(*inputs_of_it), weights.lstms[layer]), inputs.biases[layer]))
+        z = ops.tanh(ops.add(lstm_product(beside(*inputs_of_it), weights.lstms[layer]), inputs.biases[layer]))
         i, f, o, g = ops.split(z, whole(1), 4).outputs()
         i, f, o = (ops.add(ops.multiply(gate, half), half) for gate in (i, f, o))
         c = ops.add(ops.multiply(f, c), ops.multiply(i, g))

@@ -3,7 +3,7 @@
 scribe/writing/points.py says the same with `PointNetwork.step` and `draw_point`; a test holds the two together.
 
 Two parts of the rows are computed side by side, each by half of the cores, and few rows are one part: cores that share
-the products of few rows mostly wait for one another, and lines are judged meanwhile. One row alone takes all cores.
+the products of few rows mostly wait for one another, and lines are judged meanwhile.
 
 Letters: B rows, n points, U characters, K window components, M mixture components.
 """
@@ -35,7 +35,7 @@ from scribe.writing.bias import (
     TINY,
 )
 
-SIZES = 1, 8, 16, 32  # rows of a part
+SIZES = 4, 8, 16, 32  # rows of a part; 4 take as long as one
 WHOLE = 16  # so many rows are one part
 SIDE_BY_SIDE = 2  # parts; more wait
 NOISE = 17  # its number among the inputs
@@ -67,11 +67,10 @@ class PointsGraph:
         drawn, point = _draw(y, bias, ops.squeeze(noise, whole(0)), self.resting, begins, inside)
         before = zip([*within.state, within.points], [*given.state, given.points], [*state, point])
         same = zip(within.flat()[len(state) + 1 :], given.flat()[len(state) + 1 :])
-        # y is asked for though nobody wants it: the output of a product is rounded unless it is one of the graph, too.
         after, found = repeated(
-            self.count, list(before), [*same, *constants], [(noise, all_noise)], [drawn, phi, state[-1], position, y]
+            self.count, list(before), [*same, *constants], [(noise, all_noise)], [drawn, phi, state[-1], position]
         )
-        return [*given.flat(), *(value for _, value in constants), all_noise], [*after[:-1], *found[:-1]]
+        return [*given.flat(), *(value for _, value in constants), all_noise], [*after[:-1], *found]
 
 
 class PointRequests:
@@ -101,8 +100,7 @@ class PointRequests:
         size = next(size for size in SIZES if size >= most)
         requests = self._requests.setdefault(size, [])
         while len(requests) < parts:
-            axes, at_once = {PLACES: None, NOISE: 1}, 1 if size == 1 else SIDE_BY_SIDE
-            requests.append(self._compiled.request(self._graph, size, axes, at_once))
+            requests.append(self._compiled.request(self._graph, size, {PLACES: None, NOISE: 1}, SIDE_BY_SIDE))
         for k, request in enumerate(requests[:parts]):
             part = slice(k * most, (k + 1) * most)
             arrays = [array[part] for array in step]

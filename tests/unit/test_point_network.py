@@ -80,7 +80,7 @@ def test_a_row_that_was_kept_goes_on_as_if_it_had_not_stopped_in_any_row():
 def test_compiled_steps_are_those_of_numpy_whatever_rows_there_are(rows):
     model, rng = make_model(rnn_size=40), np.random.default_rng(3)
     networks = [PointNetwork(model, compiled) for compiled in (True, False)]
-    assert not networks[0].compiled.bfloat16  # of few weights
+    assert not networks[0].compiled.weights.rounded  # of few weights
     biases = take_rows(networks[0].biases(model.lstm_biases()), [0] * rows)
     states = [network.begin(rows) for network in networks]
     for characters in (U, 3):
@@ -89,6 +89,29 @@ def test_compiled_steps_are_those_of_numpy_whatever_rows_there_are(rows):
         found, expected = (n.step(s, points, text, mask, biases) for n, s in zip(networks, states, strict=True))
         for a, b in zip((*found, *states[0]), (*expected, *states[1]), strict=True):
             np.testing.assert_allclose(a, b, atol=1e-5)
+
+
+@pytest.mark.skipif(not AVAILABLE, reason="OpenVINO is not installed")
+def test_rounded_weights_change_little_and_a_row_is_the_same_in_any_batch():
+    model, rng = make_model(rnn_size=200), np.random.default_rng(5)
+    for variable in model.trainable_variables:  # as large as those of a trained network
+        variable.assign(variable * 0.2)
+    networks = [PointNetwork(model, compiled) for compiled in (True, False)]
+    assert networks[0].compiled.weights.rounded == openvino_graphs.X86
+    rows = 40
+    biases = take_rows(networks[0].biases(model.lstm_biases()), [0] * rows)
+    text, mask = rng.normal(size=(rows, U, 6)).astype("f4"), np.ones((rows, U), np.float32)
+    state, alone = networks[0].begin(rows), networks[0].begin(1)
+    for t in range(5):
+        points = rng.normal(size=(rows, 3)).astype(np.float32)
+        if not t:
+            expected, _ = networks[1].step(networks[1].begin(rows), points, text, mask, biases)
+        found, phi = networks[0].step(state, points, text, mask, biases)
+        one, own_phi = networks[0].step(alone, points[:1], text[:1], mask[:1], take_rows(biases, [0]))
+        np.testing.assert_array_equal(found[0], one[0])
+        np.testing.assert_array_equal(phi[0], own_phi[0])
+        if not t:
+            np.testing.assert_allclose(found, expected, atol=0.02 * np.abs(expected).max())
 
 
 @pytest.mark.skipif(not AVAILABLE, reason="OpenVINO is not installed")
