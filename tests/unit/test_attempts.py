@@ -18,6 +18,7 @@ from scribe.writing.line_writer import Again, Line, LineWriter, word_places
 from scribe.writing.proofread import Attempts, Verdict, judge_lines
 from scribe.writing.sampler import WordStart, WrittenLine
 from scribe.writing.slips import Slip
+from writing_helpers import write_text
 
 ALPHABET = " abcdeij.!:"
 TEXT = "abc dea bc"  # words at 0, 4 and 8
@@ -215,6 +216,7 @@ def test_a_style_that_cannot_be_gone_on_from_is_one_line(style, message):
         ([0, 1, 2, 0, 2], [1, 1, 0, 1, 0], 2),  # which is when it is reached for the first time
         ([0, 0, 1, 2, 2], [0, 0, 0, 1, 1], 0),
         ([2, 2, 2, 2, 2], [1, 1, 1, 1, 1], 0),
+        ([0, 0, 0, 3, 3], [0, 1, 0, 0, 0], 2),  # its first character is passed over
         ([0, 1, 1, 1, 0], [1, 1, 1, 1, 1], 0),  # never: nothing is cut off
     ],
 )
@@ -310,11 +312,11 @@ def test_a_line_that_is_gone_on_from_draws_its_own_numbers_from_the_word_on(mode
 
 
 def test_a_written_line_begins_at_the_origin_and_counts_its_own_characters(model):
-    writer = writer_of(model, ["bc"], style=(STYLE, "a"))  # its first character is the third
+    writer = writer_of(model, ["bc"], style=(STYLE, "ab"))  # its first character is the fourth
     points = np.ones([4, 6], np.float32)
     points[:, 5] = [0, 1, 0, 1]
-    phis = np.eye(6, dtype=np.float32)[[0, 1, 2, 3]]
-    line = writer._as_line(WrittenLine((0, (), 0), points, phis, np.full([4, 1], 2.5, np.float32), True, {}))
+    phis = np.eye(8, dtype=np.float32)[[0, 1, 3, 4]]
+    line = writer._as_line(WrittenLine((0, (), 0), points, phis, np.full([4, 1], 3.5, np.float32), True, {}))
     assert line.text == "bc" and line.finished and line.strokes[:, :2].tolist() == [[0, 0], [1, 1]]
     np.testing.assert_array_equal(line.phis, np.eye(2))
     assert line.kappas.tolist() == [[0.5], [0.5]] and (points[:, :2] == 1).all()  # what was written stays as it is
@@ -337,6 +339,36 @@ def test_texts_in_several_hands_have_nothing_in_common(model):
     hands = [Hand(np.zeros(0, np.float32), {}), Hand(np.zeros(0, np.float32), {})]
     writer = LineWriter(["ab", "cd"], model, [1, 1], hands, style=(STYLE, "ab"))
     assert writer._common_start()[0] == 0 and not writer.network.read
+
+
+def test_a_verdict_counts_after_as_many_calls_as_lines_were_judged(model, monkeypatch):
+    """So the batches do not depend on how long the judge takes."""
+    writer, told = writer_of(model, ["ab", "a", "b"]), []
+
+    def turns(points, queue):
+        first = [queue.popleft() for _ in range(3)]
+        assert [line.key[0] for line in first] == [0, 1, 2]  # the longest first
+        yield [], True
+        yield [written(line.key) for line in first], True  # judged from here on
+        for busy in (True, True, True):
+            told.append(len(queue.asked))
+            yield [], busy
+        told.append(len(queue.asked))
+        again = queue.popleft()
+        assert again.key[:2] == (1, (9,))
+        yield [written(again.key)], False  # nothing else is written: the verdict is waited for
+        yield [], False
+        told.append(queue.is_done)
+
+    def judge(some):
+        assert all(isinstance(line, Line) for _, line, _ in some)
+        return [Again(1, (9,))] if len(some) == 3 else []
+
+    monkeypatch.setattr(line_writer, "write_lines", turns)
+    monkeypatch.setattr(line_writer, "PointWriter", lambda network, model: None)
+    monkeypatch.setattr(LineWriter, "_as_line", lambda self, line: Line(self.texts[line.key[0]], *[None] * 4))
+    writer.write([(0,), (1,), (2,)], judge)
+    assert told == [3, 3, 3, 1, True]
 
 
 # ------------------------------------------------------------------------------------------------------------ the queue
@@ -479,8 +511,9 @@ def test_each_text_has_its_hand_and_its_seed():
     assert lines.hand_of_each([hand, None], 2) == [hand, None]
     assert lines.line_seeds(5, 2) == [(5, 0), (5, 1)] and lines.line_seeds([5, (6, 7)], 2) == [(5,), (6, 7)]
     assert lines.line_seeds(np.array([5, 6]), 2) == [(5,), (6,)]
-    with pytest.raises(ValueError, match="2 texts but 1 hands"):
-        lines.hand_of_each([hand], 2)
+    for count in (1, 3):
+        with pytest.raises(ValueError, match=f"2 texts but {count} hands"):
+            lines.hand_of_each([hand] * count, 2)
     with pytest.raises(ValueError, match="2 texts but 3 seeds"):
         lines.line_seeds([1, 2, 3], 2)
 
@@ -530,3 +563,96 @@ def test_a_sign_alone_is_drawn_and_a_plain_line_stays_as_it_is():
     assert line.strokes.dtype == np.float32 and line.phis.tolist() == [[1.0]] * n
     assert line.kappas.shape == (n, 3) and not line.kappas.any() and line.ink.added.all() and line.base.text == ""
     assert not np.array_equal(line.strokes, lines.composed(compose_text("€", ALPHABET), None, (2,), model).strokes)
+
+
+def written_text(text, model):
+    """A line of the synthetic hand."""
+    strokes, index = write_text(text, 1.0)
+    phis = np.eye(len(text), dtype=np.float32)[index]
+    return Line(text, strokes.astype(np.float32), phis, np.zeros([len(index), model.kmixtures], np.float32), True)
+
+
+def test_what_is_composed_is_as_large_as_the_hand_and_on_the_line_of_its_base():
+    sizes = {}
+    for data_scale in (50.0, 25.0):
+        model = types.SimpleNamespace(kmixtures=3, config=config(data_scale=data_scale))
+        sizes[data_scale] = np.ptp(
+            lines.composed(compose_text("€", ALPHABET), None, (1,), model).strokes[:, :2], axis=0
+        )
+    np.testing.assert_allclose(sizes[25.0], 2 * sizes[50.0], rtol=0.2)
+    composition, base = compose_text("dé a", ALPHABET), written_text("de a", model)
+    line = lines.composed(composition, base, (1,), model)
+    assert line.text == "dé a" and line.base is base and line.finished and len(line.strokes) > len(base.strokes)
+    assert len(line.strokes) == len(line.phis) == len(line.kappas) and line.phis.shape[1] == 4
+    np.testing.assert_array_equal(line.phis[~line.ink.added], base.phis[line.ink.source[~line.ink.added]])
+    assert set(line.phis[line.ink.added].argmax(axis=1)) == {1}  # the accent belongs to its letter
+
+
+# -------------------------------------------------------------------------------- from texts to lines, and to attempts
+
+
+@pytest.fixture
+def told(monkeypatch):
+    """Lines are those of the synthetic hand. Returns what `write_texts` was asked for."""
+    asked = []
+
+    def write(texts, model, biases, hands, seeds, judge, **how):
+        asked.append((list(texts), np.asarray(biases).tolist(), list(hands), list(seeds), how))
+        left = [(i, text, "as written") for i, text in enumerate(texts)]
+        while left:
+            again = judge([(i, written_text(text, model), before) for i, text, before in left])
+            left = [(one.number, texts[one.number], one.before) for one in again]
+
+    monkeypatch.setattr(lines, "write_texts", write)
+    monkeypatch.setattr(proofread, "write_texts", write)
+    return asked
+
+
+PLAIN = types.SimpleNamespace(kmixtures=2, config=config())
+
+
+def test_a_batch_comes_back_in_its_order_with_what_is_composed(told):
+    found = lines.sample_batch(["ab", "dé", "€", "c"], PLAIN, bias=[0, 1, 2, 3], seed=7, tsteps=50)
+    assert [line.text for line in found] == ["ab", "dé", "€", "c"]
+    texts, biases, hands, seeds, how = told.pop()
+    assert texts == ["ab", "de", "c"] and biases == [0, 1, 3] and seeds == [(7, 0), (7, 1), (7, 3)]  # € is drawn alone
+    assert hands == [None] * 3 and how == {"tsteps": 50, "style": None, "initial_states": None, "eos_threshold": None}
+    assert found[0].base is None and found[1].base.text == "de" and found[2].base.text == "" and not told
+    assert [line.text for line in lines.sample_batch(["a", "b"], PLAIN)] == ["a", "b"] and lines.sample_batch(
+        [], PLAIN
+    ) == []
+
+
+@pytest.mark.parametrize(("attempts", "rewinds"), [(1, False), (2, True), (5, True)])
+def test_only_where_there_is_more_than_one_attempt_states_before_words_are_kept(told, attempts, rewinds):
+    proofread.sample_checked(["ab"], PLAIN, attempts=attempts)
+    assert told[0][4]["rewinds"] is rewinds
+
+
+@pytest.mark.parametrize("texts", [["ab cd", "a", "cd ab"], ["ab cd", "a", "cd áb"]])
+def test_texts_are_written_until_they_are_good_and_each_that_is_done_is_told(told, monkeypatch, texts):
+    judged, done = [], []
+
+    def find(line):
+        judged.append(line.text)
+        return [Failure("skipped", 3, 4)] if line.text == "ab cd" and len(judged) < 5 else []
+
+    monkeypatch.setattr(proofread, "find_failures", find)
+    checked = proofread.sample_checked(texts, PLAIN, seed=3, attempts=4, progress=done.append)
+    assert [line.text for line in checked.lines] == texts and checked.attempts == [3, 1, 1]
+    assert checked.failures == [[], [], []] and done == [2, 0, 1]
+    assert told[0][3] == [(3, 0), (3, 1), (3, 2)]
+
+
+def test_failures_of_what_is_composed_are_at_the_places_of_its_text(told, monkeypatch):
+    monkeypatch.setattr(
+        proofread, "find_failures", lambda line: [Failure("skipped", len(line.text) - 1, len(line.text))]
+    )
+    checked = proofread.sample_checked(["a€ éb"], PLAIN, attempts=1)
+    ((failure,),) = checked.failures
+    assert checked.lines[0].text[failure.start : failure.end] == "b" and checked.attempts == [1]
+
+
+def test_less_than_one_attempt_is_refused():
+    with pytest.raises(ValueError, match="attempts is 0"):
+        proofread.sample_checked(["a"], PLAIN, attempts=0)
