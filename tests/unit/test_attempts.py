@@ -514,8 +514,9 @@ def test_each_text_has_its_hand_and_its_seed():
     for count in (1, 3):
         with pytest.raises(ValueError, match=f"2 texts but {count} hands"):
             lines.hand_of_each([hand] * count, 2)
-    with pytest.raises(ValueError, match="2 texts but 3 seeds"):
-        lines.line_seeds([1, 2, 3], 2)
+    for count in (1, 3):
+        with pytest.raises(ValueError, match=f"2 texts but {count} seeds"):
+            lines.line_seeds([1] * count, 2)
 
 
 def test_texts_of_one_network_and_one_line_of_ink_are_written_together(monkeypatch):
@@ -618,9 +619,10 @@ def test_a_batch_comes_back_in_its_order_with_what_is_composed(told):
     assert texts == ["ab", "de", "c"] and biases == [0, 1, 3] and seeds == [(7, 0), (7, 1), (7, 3)]  # € is drawn alone
     assert hands == [None] * 3 and how == {"tsteps": 50, "style": None, "initial_states": None, "eos_threshold": None}
     assert found[0].base is None and found[1].base.text == "de" and found[2].base.text == "" and not told
-    assert [line.text for line in lines.sample_batch(["a", "b"], PLAIN)] == ["a", "b"] and lines.sample_batch(
-        [], PLAIN
-    ) == []
+    assert [line.text for line in lines.sample_batch(["a", "b"], PLAIN)] == ["a", "b"]
+    assert told.pop()[3] == [(0, 0), (0, 1)] and lines.sample_batch([], PLAIN) == []
+    proofread.sample_checked(["a"], PLAIN)
+    assert told[-1][3] == [(0, 0)] and told[-1][1] == [lines.DEFAULT_BIAS]
 
 
 @pytest.mark.parametrize(("attempts", "rewinds"), [(1, False), (2, True), (5, True)])
