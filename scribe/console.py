@@ -9,6 +9,7 @@ Exit codes: 0 done, 1 the job failed, 2 wrong usage, 130 stopped by Ctrl-C.
 
 import argparse
 import contextlib
+import errno
 import math
 import os
 import signal
@@ -16,6 +17,9 @@ import sys
 from typing import NoReturn
 
 LONGEST_MESSAGE = 1000  # characters of an error: one that quotes what a stranger's file holds could be of any length
+
+# An error with one of these numbers and no file is one of stdout: what writes files tells which.
+OF_STDOUT = errno.EPIPE, errno.ENOSPC, errno.EFBIG, errno.EBADF
 
 
 class SuiteError(Exception):
@@ -141,6 +145,8 @@ def _open_closed_streams():
 
 def _one_line(error):
     text = str(error)
+    if isinstance(error, OSError) and error.filename is None and error.errno in OF_STDOUT:
+        return _about_stdout(error)
     if text.startswith("[Errno") and error.filename is not None:  # Python's own words, in which the number comes first
         text = f"{os.fsdecode(error.filename)}: {error.strerror}"
     return shortened(" ".join(text.split("\n")), LONGEST_MESSAGE)
@@ -153,4 +159,8 @@ def flush_stdout() -> None:
     except OSError as error:
         with contextlib.suppress(OSError, ValueError):  # what is left in it would fail again when Python ends
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        raise SuiteError(f"stdout cannot be written ({error.strerror}); what was written to files is whole.") from None
+        raise SuiteError(_about_stdout(error)) from None
+
+
+def _about_stdout(error):
+    return f"stdout cannot be written ({error.strerror}); what was written to files is whole."
