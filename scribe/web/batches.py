@@ -93,6 +93,13 @@ class Batch:
             for each line (line, what was written: points, phis, kappas, the state of its row, None if it has ended or
             nobody watches, whether it has ended, whether after its last character).
         """
+        try:
+            return self._advance()
+        except BaseException:  # what the rows have come to is not known any more
+            self._rows, self._joining, self._dropped = [], [], []
+            raise
+
+    def _advance(self):
         if not self._rows:
             self._change_rows(None, [])
         rows, text, state, dropped = self._rows, self._text, self._state, self._dropped

@@ -87,11 +87,14 @@ class PointRequests:
         self._running: list[tuple[RowsRequest, int]] = []  # with how many rows
 
     def start(self, step: list[NDArray], past_end: NDArray, bias: NDArray, noise: NDArray) -> None:
-        """Begins to compute. All arrays have to stay as they are until `wait`.
+        """Begins to compute. All arrays have to stay as they are until `wait`; what was begun before and not waited for
+        is of no account.
 
         Args:
             step: as `StepRequests` takes them. past_end, bias: of a `LineText`. noise: [n, B, 4].
         """
+        while self._running:
+            self._running.pop()[0].wait()
         rows, characters = past_end.shape
         if self._places.shape[2] != characters:
             self._places = places(characters)

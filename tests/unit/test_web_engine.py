@@ -199,6 +199,29 @@ def test_a_cancelled_order_frees_its_rows(engine):
     assert asyncio.run(run()) == {"waiting": 0, "writing": 0}
 
 
+@pytest.mark.parametrize("name", ["find_ends", "mark_words"])  # before and after the next call has begun
+def test_after_a_bug_the_next_lines_are_written_as_ever(engine, monkeypatch, name):
+    from scribe.web import batches
+
+    expected, works, calls = ink_of(write(engine, TEXT, seed=3, live=True)), getattr(batches, name), []
+
+    def fails(*arguments):
+        calls.append(1)
+        if len(calls) == 2:
+            raise RuntimeError("a bug")
+        return works(*arguments)
+
+    monkeypatch.setattr(batches, name, fails)
+
+    async def run():
+        with pytest.raises(RequestError, match="writing failed"):
+            await all_of(engine.submit(specs(TEXT, TEXT, seed=4)))
+
+    asyncio.run(run())
+    engine._trails, engine._results = Memory(10**6), Memory(10**6)  # else the line would be remembered
+    np.testing.assert_array_equal(ink_of(write(engine, TEXT, seed=3, live=True)), expected)
+
+
 def test_an_engine_that_closes_tells_its_orders(model):
     from scribe.web.engine import Engine
 
