@@ -2,8 +2,8 @@
 
 A BLAS is made for large products; few rows it multiplies at a fraction of what the processor can do. OpenVINO keeps the
 weights in the order in which its kernels read them, and joins what lies between the products. Most of a step is reading
-the weights of the LSTMs, so they are rounded to 8 bits: the loss of lines that people wrote rises by 0.001 nats per
-point. Four rows take as long as one.
+the weights of the LSTMs, so they are bytes where the processor multiplies bytes: the loss of lines that people wrote
+rises by 0.001 nats per point. Four rows take as long as one.
 
 A graph is compiled for a fixed number of rows, one of SIZES, since that saves a quarter of the time; fewer rows are
 filled up. What a row gives does not depend on the rows beside it.
@@ -20,9 +20,9 @@ from numpy.typing import NDArray
 
 from scribe.network.config import POINT_SIZE
 from scribe.network.openvino_graphs import (
-    X86,
     compiled,
     constant,
+    has_byte_products,
     ops,
     parameter,
     product,
@@ -52,7 +52,7 @@ class StepWeights(NamedTuple):
     @property
     def rounded(self) -> bool:
         """Whether those of the LSTMs are rounded to bytes."""
-        return X86 and self.size >= MANY_WEIGHTS
+        return self.size >= MANY_WEIGHTS and has_byte_products()
 
 
 class CompiledNetwork:

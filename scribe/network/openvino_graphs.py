@@ -6,7 +6,6 @@ OpenVINO is optional: where it has no wheel, AVAILABLE is false, and NumPy compu
 import contextlib
 import ctypes
 import functools
-import platform
 import sys
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -21,7 +20,6 @@ except ImportError:
 
 AVAILABLE = openvino is not None
 LSTM_PARTS = "", "_recurrent", "_bias"
-X86 = platform.machine() in ("x86_64", "AMD64")  # where products of bytes have kernels of their own
 GROUP = 64  # numbers that are rounded to bytes with a factor in common
 
 
@@ -29,6 +27,16 @@ GROUP = 64  # numbers that are rounded to bytes with a factor in common
 def has_bfloat16() -> bool:
     """Whether the processor has units for products in bfloat16."""
     return "BF16" in openvino.Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
+
+
+@functools.cache
+def has_byte_products() -> bool:
+    """Whether the processor has instructions for products of bytes (AVX512_VNNI), as far as the system tells."""
+    try:
+        with open("/proc/cpuinfo", "rb") as file:
+            return b"avx512_vnni" in file.read()
+    except OSError:
+        return False
 
 
 def compiled(inputs: list, outputs: list, bfloat16: bool = False, at_once: int = 1, threads: int = 0) -> Any:
@@ -133,7 +141,7 @@ def product(x: Any, kernel: Any) -> Any:
 
 def product_of_bytes(x: Any, kernel: Any) -> Any:
     """x @ kernel with weights that are rounded to bytes and so read in a quarter of the time, those of each column to
-    parts of the largest. Where the processor multiplies bytes, x is rounded likewise, in groups of GROUP numbers."""
+    parts of the largest. x is rounded likewise, in groups of GROUP numbers. See `has_byte_products`."""
     rows = np.asarray(kernel, np.float32).T
     factors = np.maximum(np.abs(rows).max(axis=1, keepdims=True), np.finfo(np.float32).tiny) / 127
     whole_parts = ops.convert(ops.constant(np.round(rows / factors).astype(np.int8)), np.float32)

@@ -97,7 +97,7 @@ def test_rounded_weights_change_little_and_a_row_is_the_same_in_any_batch():
     for variable in model.trainable_variables:  # as large as those of a trained network
         variable.assign(variable * 0.2)
     networks = [PointNetwork(model, compiled) for compiled in (True, False)]
-    assert networks[0].compiled.weights.rounded == openvino_graphs.X86
+    assert networks[0].compiled.weights.rounded == openvino_graphs.has_byte_products()
     rows = 40
     biases = take_rows(networks[0].biases(model.lstm_biases()), [0] * rows)
     text, mask = rng.normal(size=(rows, U, 6)).astype("f4"), np.ones((rows, U), np.float32)
