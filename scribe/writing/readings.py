@@ -67,10 +67,10 @@ def other_readings_of(lines: Sequence[tuple[Sequence[NDArray], str]], alphabet: 
     likely = [_likely(shares, text, alphabet, alike) for shares, text in lines]
     gains = iter(_gains([(p, codes) for _, codes, _, blended in likely for p in blended]))
     found = []
-    for characters, codes, alike_them, blended in likely:
+    for characters, codes, alike_kept, blended in likely:
         of_all = [next(gains) for _ in blended]
         other, added, two, left_out = (sum(of_each) / len(blended) for of_each in zip(*of_all, strict=True))
-        found.append(_best_readings(characters, codes, alike_them, other, added, two, left_out))
+        found.append(_best_readings(characters, codes, alike_kept, other, added, two, left_out))
     return found
 
 
