@@ -53,8 +53,9 @@ def compiled(inputs: list, outputs: list, bfloat16: bool = False, at_once: int =
         "INFERENCE_NUM_THREADS": threads,
         "ENABLE_CPU_PINNING": False,  # others compute, too
         "CPU_RUNTIME_CACHE_CAPACITY": 0,  # else what each new shape of the inputs was computed with is kept
-        "DYNAMIC_QUANTIZATION_GROUP_SIZE": GROUP,  # of what is multiplied with weights that are bytes
     }
+    if has_byte_products():
+        options["DYNAMIC_QUANTIZATION_GROUP_SIZE"] = GROUP  # of what is multiplied with weights that are bytes
     model = openvino.Model([ops.result(output) for output in outputs], inputs)
     with own_signal_stack():
         return openvino.Core().compile_model(model, "CPU", options)
