@@ -90,9 +90,9 @@ def _lstm_sequence(products, inputs, h0, c0, kernel, recurrent_kernel, bias):
     kernel, recurrent_kernel = tf.cast(kernel, products), tf.cast(recurrent_kernel, products)
     z_inputs = _project(inputs, kernel) + bias  # [T, B, 4H]
 
-    def step(t, state, reads):
+    def step(state, z_inputs_t):
         h, c = state
-        h, c, gates = lstm_step(reads[0].read(t) + _product(h, recurrent_kernel), c)
+        h, c, gates = lstm_step(z_inputs_t + _product(h, recurrent_kernel), c)
         return (h, c), (h, c, gates)
 
     (_, c_last), (h, c, gates) = _loop(step, (h0, c0), [z_inputs], widths=[h0.shape[-1]] * 2 + [bias.shape[-1]])
@@ -100,15 +100,14 @@ def _lstm_sequence(products, inputs, h0, c0, kernel, recurrent_kernel, bias):
     def gradient(dh_out, dc_last):
         recurrent_kernel_t = tf.transpose(recurrent_kernel)
 
-        def step_back(t, state, reads):
+        def step_back(state, dh_out_t, *cell):
             dh, dc = state
-            dh_out_t, *cell = [r.read(t) for r in reads]
             dz, dc = _lstm_step_back(dh + dh_out_t, dc, *cell)
             return (_product(dz, recurrent_kernel_t), dc), (dz,)
 
-        reads = [dh_out, gates, c, _before(c0, c)]
+        inputs_back = [dh_out, gates, c, _before(c0, c)]
         (dh0, dc0), (dz,) = _loop(
-            step_back, (tf.zeros_like(h0), dc_last), reads, widths=[bias.shape[-1]], backward=True
+            step_back, (tf.zeros_like(h0), dc_last), inputs_back, widths=[bias.shape[-1]], backward=True
         )
         return (
             _project(dz, tf.transpose(kernel)),
@@ -168,9 +167,9 @@ def _attention_lstm_sequence(
     z_inputs = _project(inputs, kernel[:I]) + bias  # [T, B, 4H]
     feedback_kernel = tf.cast(tf.concat([kernel[I:], recurrent_kernel], axis=0), products)  # [A + H, 4H]
 
-    def step(t, state, reads):
+    def step(state, z_inputs_t):
         h, c, kappa, w = state
-        z = reads[0].read(t) + _product(tf.concat([w, h], axis=-1), feedback_kernel)
+        z = z_inputs_t + _product(tf.concat([w, h], axis=-1), feedback_kernel)
         h, c, gates = lstm_step(z, c)
         abk_hat = tf.matmul(h, attention_kernel) + attention_bias
         w, phi, kappa = window_step(abk_hat, kappa, char_seq, mask)
@@ -184,9 +183,8 @@ def _attention_lstm_sequence(
         abk = tf.exp(abk_hat)
         feedback_kernel_t, attention_kernel_t = tf.transpose(feedback_kernel), tf.transpose(attention_kernel)
 
-        def step_back(t, state, reads):
+        def step_back(state, dh_out_t, dw_out_t, dphi_out_t, dkappa_out_t, abk_t, kappa_t, *cell):
             dh, dc, dkappa, dw = state
-            dh_out_t, dw_out_t, dphi_out_t, dkappa_out_t, abk_t, kappa_t, *cell = [r.read(t) for r in reads]
             # The window: w = sum_u phi_u c_u, phi = mask sum_k bump, bump = alpha exp(-beta distance^2).
             alpha, beta, kappa_step = tf.split(abk_t, 3, axis=-1)  # [B, K] each
             bump, distance = _window_terms(alpha, beta, kappa_t, char_seq)  # [B, K, U]
@@ -260,21 +258,34 @@ def _before(first, values):
 
 
 def _loop(step, state, inputs, widths, backward=False):
-    """Runs `step(t, state, reads) -> (state, outputs)` over time; outputs come back stacked, each [T, B, width]."""
-    T, batch = tf.shape(inputs[0])[0], inputs[0].shape[1]
-    dtype = inputs[0].dtype
-    reads = [tf.TensorArray(dtype, size=T).unstack(x) for x in inputs]
-    writes = tuple(tf.TensorArray(dtype, size=T, element_shape=[batch, width]) for width in widths)
+    """Runs `step(state, *inputs of a point) -> (state, outputs)` over time.
 
-    def body(n, state, writes):
+    Args:
+        state: tuple of [B, width]. inputs: list of [T, B, width]. widths: of the outputs. backward: from the last point.
+
+    Returns:
+        the state at the end, and the outputs of all points, each [T, B, width].
+    """
+    T, batch = tf.shape(inputs[0])[0], inputs[0].shape[1]
+    outputs = tuple(tf.TensorArray(inputs[0].dtype, size=T, element_shape=[batch, width]) for width in widths)
+
+    def body(n, state, arrays):
         t = T - 1 - n if backward else n
-        state, outputs = step(t, state, reads)
-        return n + 1, state, tuple(array.write(t, y) for array, y in zip(writes, outputs))
+        # A slice is a view. A TensorArray would copy its part, and thousands of small parts scatter the free memory, so
+        # that finding room for a product takes longer than the product.
+        state, outputs = step(state, *[x[t] for x in inputs])
+        return n + 1, state, tuple(array.write(t, y) for array, y in zip(arrays, outputs))
 
     # The states of a batch of unknown size have a known shape after one step only if they had it before.
     state = tuple(tf.ensure_shape(s, [batch, s.shape[-1]]) for s in state)
-    _, state, writes = tf.while_loop(lambda n, *_: n < T, body, (0, state, writes), maximum_iterations=T)
-    return state, [array.stack() for array in writes]
+    _, state, outputs = tf.while_loop(
+        lambda n, *_: n < T,
+        body,
+        (0, state, outputs),
+        maximum_iterations=T,
+        parallel_iterations=1,  # each step needs the one before; more would only take more memory
+    )
+    return state, [array.stack() for array in outputs]
 
 
 def _project(x, kernel):
