@@ -73,20 +73,20 @@ def make_optimizer(args):
     )
 
 
-def parallel_loss(model, arrays, dropout_seed, towers, training, replica=0, replicas=1):
+def parallel_loss(model, arrays, dropout_seed, towers, training, part=0, parts=1):
     """The loss of a batch as (sum in nats, number of points), computed as `towers` slices of it in parallel.
 
     The products within a recurrence are too small to keep several cores busy, but slices of the batch are independent.
     With one thread for each (`tf_setup.one_thread_per_operation`) two cores are 1.3 times as fast.
 
-    With several replicas (see scribe/training/devices.py) each computes the slices of its own share of the lines.
-    `arrays`: as `network_arrays` makes them of a batch.
+    With `parts` the batch is cut further, and the slices are those of one part: that of a replica (see
+    scribe/training/devices.py), or what is computed at a time. `arrays`: as `network_arrays` makes them of a batch.
     """
     x, y, mask, char_seq, hand, glyphs = arrays
     batch = tf.shape(x)[0]
     totals, counts = [], []
-    slices = replicas * towers
-    for k in [replica * towers + tower for tower in range(towers)]:
+    slices = parts * towers
+    for k in [part * towers + tower for tower in range(towers)]:
         first, last = k * batch // slices, (k + 1) * batch // slices
         # cuDNN fails on an empty batch, so with more slices than lines some compute a line that does not count.
         rows, counts_in = slice(first, tf.maximum(last, first + 1)), tf.cast(last > first, mask.dtype)
@@ -114,10 +114,10 @@ def choose_precision(args, before=None):
     """
     if before is not None:
         return before.get("precision", "float32")  # the flag is younger than some runs
-    return faster_products(max(1, args.batch_size // max(1, args.towers)), args.rnn_size).name
+    return faster_products(max(1, args.batch_size // (args.accumulate * max(1, args.towers))), args.rnn_size).name
 
 
-def make_train_step(model, optimizer, average, grad_clip, towers=1, devices=ONE_DEVICE, noise=None):
+def make_train_step(model, optimizer, average, grad_clip, towers=1, devices=ONE_DEVICE, noise=None, accumulate=1):
     """A tf.function with one trace for all batch shapes.
 
     train_step(x [B, T, 3], y [B, T, 3], mask [B, T], char_seq [B, U, A], hand [B, D], glyphs [B, U, D], rate, step,
@@ -125,7 +125,8 @@ def make_train_step(model, optimizer, average, grad_clip, towers=1, devices=ONE_
     clipping, and whether the step was taken: one whose loss or gradient is not finite changes nothing. `network_arrays`
     makes the first six of a batch. `towers`: see `parallel_loss`; each replica of `devices` computes as many. Each has
     the whole batch in memory, so each can divide by the number of all points.
-    `noise`: an `AdaptiveWeightNoise` whose widths are trained as well, or None.
+    `noise`: an `AdaptiveWeightNoise` whose widths are trained as well, or None. `accumulate`: parts of a batch that are
+    computed one after another, in the memory of one.
     """
     spec = tf.TensorSpec
     variables = model.trainable_variables
@@ -143,14 +144,27 @@ def make_train_step(model, optimizer, average, grad_clip, towers=1, devices=ONE_
         arrays = x, y, mask, char_seq, hand, glyphs
         count = tf.reduce_sum(mask)
 
-        def loss_and_gradients(replica):
+        def loss_and_gradients(part):
             with tf.GradientTape() as tape:
-                total, _ = parallel_loss(model, arrays, dropout_seed, towers, True, replica, devices.replicas)
+                total, _ = parallel_loss(model, arrays, dropout_seed, towers, True, part, devices.replicas * accumulate)
                 loss = total / tf.maximum(count, 1.0)
             return [total, loss, *tape.gradient(loss, variables)]
 
+        def of_replica(replica):
+            first = replica * accumulate
+            if accumulate == 1:
+                return loss_and_gradients(first)
+            nothing = [tf.zeros([]), tf.zeros([]), *[tf.zeros_like(v) for v in variables]]
+            _, sums = tf.while_loop(
+                lambda part, _: part < first + accumulate,
+                lambda part, sums: (part + 1, [a + b for a, b in zip(sums, loss_and_gradients(part))]),
+                (first, nothing),
+                parallel_iterations=1,
+            )
+            return sums
+
         with noise.added(dropout_seed) if noise else contextlib.nullcontext():
-            total, loss, *gradients = devices.sum(loss_and_gradients)
+            total, loss, *gradients = devices.sum(of_replica)
         of_noise = []
         if noise:
             gradients, of_noise = noise.gradients(gradients, tf.maximum(count, 1.0))
@@ -265,7 +279,9 @@ def _train(args, loader, logger, curves, interrupt, devices):
     noise = None
     if args.weight_noise == "adaptive":
         noise = AdaptiveWeightNoise(model.trainable_variables, args.noise_deviation, loader.num_batches)
-    train_step = make_train_step(model, optimizer, average, args.grad_clip, args.towers, devices, noise)
+    train_step = make_train_step(
+        model, optimizer, average, args.grad_clip, args.towers, devices, noise, args.accumulate
+    )
     evaluate_step = make_evaluate_step(model, args.towers, devices)
     run = TrainingRun(args.save_path, model, optimizer, average, devices.chief, noise)
     resumed = run.restore(vars(args))
@@ -401,7 +417,7 @@ def run(args):
     for gpu in GPUS:
         tf.config.experimental.set_memory_growth(gpu, True)
     cluster = read_cluster(os.environ) if args.distribute == "multiworker" else SINGLE_WORKER
-    args.towers = args.towers or default_towers(args.batch_size // cluster.workers)
+    args.towers = args.towers or default_towers(args.batch_size // (cluster.workers * args.accumulate))
     if args.towers > 1:
         one_thread_per_operation(args.towers)
     try:
@@ -420,8 +436,8 @@ def run(args):
         return train(args, loader, logger, devices)
     except tf.errors.ResourceExhaustedError as error:
         raise SuiteError(
-            f"there is not enough memory for a batch ({describe(error)}): try a smaller --batch_size or --tsteps. "
-            "The last checkpoint is kept."
+            f"there is not enough memory for a batch ({describe(error)}): try --accumulate, or a smaller --batch_size "
+            "or --tsteps. The last checkpoint is kept."
         ) from None
     except WORKER_LOST as error:
         raise SuiteError(describe_loss(error)) from None

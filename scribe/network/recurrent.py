@@ -261,7 +261,8 @@ def _loop(step, state, inputs, widths, backward=False):
     """Runs `step(state, *inputs of a point) -> (state, outputs)` over time.
 
     Args:
-        state: tuple of [B, width]. inputs: list of [T, B, width]. widths: of the outputs. backward: from the last point.
+        state: tuple of [B, width]. inputs: list of [T, B, width]. widths: of the outputs.
+        backward: from the last point to the first.
 
     Returns:
         the state at the end, and the outputs of all points, each [T, B, width].

@@ -119,6 +119,12 @@ def parse_training_flags(argv: list[str] | None, description: str | None) -> arg
         help="slices of a batch computed in parallel (0 = one for each core, of at least 4 lines; 1 on a GPU)",
     )
     g.add_argument(
+        "--accumulate",
+        type=int,
+        default=1,
+        help="parts of a batch computed one after another: takes the memory of one, and gives the same step",
+    )
+    g.add_argument(
         "--hand_size",
         type=int,
         default=None,
@@ -162,4 +168,5 @@ def parse_training_flags(argv: list[str] | None, description: str | None) -> arg
     if not args.noise_deviation > 0:
         p.error(f"--noise_deviation is {args.noise_deviation}: it has to be greater than 0")
     p.require(args, "towers")
+    p.require(args, "accumulate", least=1, most=args.batch_size)
     return args

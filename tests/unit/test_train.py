@@ -40,7 +40,8 @@ def parts(*flags):
     model = train.make_model(args)
     optimizer = train.make_optimizer(args)
     average = WeightAverage(model.trainable_variables, args.ema)
-    function = train.make_train_step(model, optimizer, average, args.grad_clip, max(1, args.towers))
+    towers, more = max(1, args.towers), {"accumulate": args.accumulate}
+    function = train.make_train_step(model, optimizer, average, args.grad_clip, towers, **more)
 
     def step(batch, number=0, rate=1e-3):
         result = function(*network_arrays(batch, model.hand_size), rate, number, [args.seed, number])
@@ -50,9 +51,13 @@ def parts(*flags):
     return args, model, optimizer, average, step
 
 
-def state(model, optimizer, average):
+def slots(optimizer):
     variables = optimizer.variables() if callable(optimizer.variables) else optimizer.variables
-    return [np.array(v) for v in [*model.trainable_variables, *variables, *average.values]]
+    return [np.array(v) for v in variables]
+
+
+def state(model, optimizer, average):
+    return [*map(np.array, [*model.trainable_variables, *average.values]), *slots(optimizer)]
 
 
 # ---------------------------------------------------------------------------------------------------------------- flags
@@ -224,6 +229,29 @@ def test_slices_side_by_side_give_the_loss_and_gradient_of_the_whole_batch():
             np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-4)
 
 
+def test_parts_of_a_batch_one_after_another_take_the_step_of_the_whole_batch():
+    """Also when there are more slices than lines."""
+    for B in (4, 3):
+        steps = {}
+        for accumulate in (1, 2, 3):
+            _, _, optimizer, _, step = parts("--accumulate", str(accumulate), "--towers", "2")
+            total, count, norm, applied = step(make_batch(B=B))
+            assert applied and float(count) == 12 * B
+            # The means of the gradients, not the weights: Adam steps as far for a gradient of rounding errors.
+            steps[accumulate] = [total, norm, *slots(optimizer)]
+        for accumulate in (2, 3):
+            for found, expected in zip(steps[accumulate], steps[1], strict=True):
+                np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-4)
+
+
+def test_parts_of_a_batch_have_dropout_of_their_own():
+    """The parts of a batch are slices like those of towers, with the noise of their number."""
+    totals = []
+    for flags in (["--accumulate", "4", "--towers", "1"], ["--accumulate", "2", "--towers", "2"], ["--towers", "4"]):
+        totals.append(parts("--dropout", "0.5", *flags)[-1](make_batch(B=4))[0])
+    assert totals == pytest.approx([totals[0]] * 3, rel=1e-5)
+
+
 def test_slices_of_a_batch_have_dropout_of_their_own():
     """Two lines that are alike, a slice for each: with the same seed they would lose the same outputs."""
     _, model, *_ = parts("--dropout", "0.5")
@@ -238,7 +266,7 @@ def test_slices_of_a_batch_have_dropout_of_their_own():
     total, _ = train.parallel_loss(model, arrays, seed, towers=2, training=True)
     assert alone(0) != pytest.approx(alone(1), rel=1e-3)
     assert float(total) == pytest.approx(alone(0) + alone(1), rel=1e-5)
-    second = train.parallel_loss(model, arrays, seed, 1, True, replica=1, replicas=2)[0]
+    second = train.parallel_loss(model, arrays, seed, 1, True, part=1, parts=2)[0]
     assert float(second) == pytest.approx(alone(1), rel=1e-5)
 
 

@@ -106,7 +106,7 @@ def equal(a, b):
 def test_flags_that_both_have_mean_the_same():
     ours, theirs = (vars(module.parse_args([])) for module in (train_jax, train))
     of_tensorflow = {"hand_size", "precision", "unconditional", "weight_noise", "noise_deviation", "no_pictures"}
-    assert theirs.keys() - ours.keys() == {"towers", "distribute"} | of_tensorflow
+    assert theirs.keys() - ours.keys() == {"towers", "accumulate", "distribute"} | of_tensorflow
     assert ours.keys() - theirs.keys() == {"wall_time", "keep", "dtype", "length_multiple", "unroll"}
     differing = {name for name in ours.keys() & theirs.keys() if ours[name] != theirs[name]}
     assert differing == {"save_path"}
