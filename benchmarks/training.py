@@ -37,6 +37,7 @@ from scribe.files.atomic import save_json
 from scribe.ink.alphabet import ALPHABET
 from scribe.ink.batch import Batch, make_batch, network_arrays
 from scribe.network.config import POINT_SIZE, ModelConfig
+from scribe.network.precision import TYPES
 from scribe.network.tf_setup import GPUS, one_thread_per_operation, tf
 from scribe.training.run_state import WeightAverage
 from train import default_towers, make_evaluate_step, make_optimizer, make_train_step
@@ -178,12 +179,14 @@ def _optimizer():
 def make_run(name, configuration, args, batch):
     """A function without arguments that takes one training step of "suite" or "keras": (loss, gradient norm)."""
     model = make_model(configuration, args)
+    model.products = TYPES[args.precision]
     tensors = [tf.constant(array) for array in network_arrays(batch)]
     if name == "keras":
         step = make_reference_step(model, PlainKerasModel(model), _optimizer())
         return lambda: tuple(float(t) for t in step(*tensors[:4]))  # without the arrays of a hand
     average = WeightAverage(model.trainable_variables, EMA)
-    train_step = make_train_step(model, _optimizer(), average, GRAD_CLIP, towers_for(args, configuration.batch))
+    towers = towers_for(args, configuration.batch)
+    train_step = make_train_step(model, _optimizer(), average, GRAD_CLIP, towers, accumulate=args.accumulate)
 
     def run_suite():
         total, count, norm, _ = (t.numpy() for t in train_step(*tensors, 0.0, 0, [0, 0]))
@@ -194,7 +197,7 @@ def make_run(name, configuration, args, batch):
 
 def towers_for(args, batch):
     """Slices of a batch, as train.py chooses them."""
-    return args.towers or default_towers(batch)
+    return args.towers or default_towers(batch // args.accumulate)
 
 
 def check_equal(configuration, args, batch):
@@ -229,12 +232,12 @@ def _close(a, b, tolerance=TOLERANCE):
 # --------------------------------------------------------------------------------------------------------- measurement
 
 
-def make_matmul(square):
-    """A function without arguments: one float32 product of two squares."""
-    a = tf.random.stateless_normal([square, square], [0, 1])
-    b = tf.random.stateless_normal([square, square], [0, 2])
-    # The sum is read back: without it a GPU would only have queued the product.
-    return lambda: float(tf.reduce_sum(tf.matmul(a, b)))
+def make_matmul(square, precision):
+    """A function without arguments: one product of two squares."""
+    a = tf.cast(tf.random.stateless_normal([square, square], [0, 1]), TYPES[precision])
+    b = tf.cast(tf.random.stateless_normal([square, square], [0, 2]), TYPES[precision])
+    # A number is read back: without it a GPU would only have queued the product.
+    return lambda: float(tf.matmul(a, b)[0, 0])
 
 
 def peak_memory():
@@ -268,7 +271,7 @@ class Worker:
             request["batch"] = os.path.join(folder, "batch.npz")
             np.savez(request["batch"], x=batch.x, y=batch.y, mask=batch.mask, one_hot=batch.one_hot)
         command = [sys.executable, os.path.abspath(__file__), "--worker", json.dumps(request)]
-        for flag in ("nmixtures", "kmixtures", "square", "towers"):
+        for flag in ("nmixtures", "kmixtures", "square", "towers", "precision", "accumulate"):
             command += [f"--{flag}", str(getattr(args, flag))]
         self.errors = self.files.enter_context(tempfile.TemporaryFile("w+"))
         self.process = subprocess.Popen(
@@ -303,7 +306,7 @@ class Worker:
 def work(request, args):
     """The worker's side: for each line of stdin one step, and one line of JSON about it."""
     if request["name"] == "matmul":
-        run = make_matmul(args.square)
+        run = make_matmul(args.square, args.precision)
     else:
         configuration = Configuration(**request["configuration"])
         with np.load(request["batch"]) as arrays:
@@ -422,13 +425,17 @@ def parse_args(argv=None):
     p.add_argument("--data_dir", default=None, help="folder with strokes_training_data.cpkl (without: random lines)")
     p.add_argument("--json", default=None, metavar="FILE", help="file for everything that was measured")
     p.add_argument("--towers", type=int, default=0, help="slices of a batch, as in train.py (0 = as train.py chooses)")
+    p.add_argument(
+        "--precision", choices=TYPES, default="float32", help="type of the factors in large products; Keras has float32"
+    )
+    p.add_argument("--accumulate", type=int, default=1, help="parts of a batch one after another, as in train.py")
     p.add_argument("--worker", default=None, help=argparse.SUPPRESS)
     args = p.parse_args(argv)
     for name in ("lengths", "batches", "sizes"):
         if min(getattr(args, name)) < 1:
             p.error(f"--{name} has {min(getattr(args, name))}: every one has to be 1 or more")
         setattr(args, name, sorted(set(getattr(args, name))))
-    for name in ("nmixtures", "kmixtures", "repeats", "square"):
+    for name in ("nmixtures", "kmixtures", "repeats", "square", "accumulate"):
         if getattr(args, name) < 1:
             p.error(f"--{name} is {getattr(args, name)}: it has to be 1 or more")
     return args
@@ -461,7 +468,7 @@ def run(args):
     machine += f"TensorFlow {tf.__version__}, Keras {importlib.metadata.version('keras')}, oneDNN {one_dnn}, "
     machine += f"{towers_for(args, base.batch)} towers"
     print(machine)
-    print(f"float32 matrix products: {machine_rate / 1e9:.0f} GFLOP/s (best of {args.square} x {args.square})")
+    print(f"{args.precision} matrix products: {machine_rate / 1e9:.0f} GFLOP/s (best of {args.square} x {args.square})")
     print(
         f"Lines: {'real, from ' + args.data_dir if args.data_dir else 'random'}; "
         f"M={args.nmixtures}, K={args.kmixtures}; median of {args.repeats}; "
