@@ -29,6 +29,7 @@ from scribe.writing.adapted import ADAPTED_WEIGHTS, adapted_copy, low_rank
 from scribe.writing.styles import text_gain
 
 MOST_POINTS_TO_GO_ON_FROM, LINES_TO_CHOOSE_FROM = 800, 4
+ENOUGH_TO_KEEP_BACK = 6  # lines; of fewer, each is worth more as an example than as a judge
 
 Sample = tuple[NDArray, str]  # strokes [n, 3], offsets in units of data_scale, and their text
 
@@ -47,7 +48,8 @@ def learn_hand(
     """The hand of one person, as far as some lines show it.
 
     Args:
-        lines: from 1 to about 30 lines of that person; of 3 or more, one is kept back to tell when to stop.
+        lines: from 1 to about 30 lines of that person; of ENOUGH_TO_KEEP_BACK or more, one is kept back to tell whether
+            the practice harms.
         model: a HandwritingModel with a hand_size. It is not changed.
         others: lines in other hands, to be replayed.
         name, notice: of the Hand. seed: of all random choices. report: is told of each step.
@@ -56,23 +58,21 @@ def learn_hand(
         ValueError: as `read_hand`.
     """
     rng = np.random.default_rng(seed)
-    kept_back = lines[len(lines) // 2 : len(lines) // 2 + 1] if len(lines) > 2 else []
+    kept_back = lines[len(lines) // 2 : len(lines) // 2 + 1] if len(lines) >= ENOUGH_TO_KEEP_BACK else []
     learned = [line for line in lines if not any(line is kept for kept in kept_back)]
     lesson = _Lesson(adapted_copy(model), read_hand(learned, model), practice)
-    best, best_step, best_nats = lesson.state(), 0, lesson.nats(kept_back) if kept_back else math.inf
+    learned_so_far, most_nats = lesson.state(), lesson.nats(kept_back) + practice.tolerance if kept_back else math.inf
     for step in range(practice.steps):
         some = [learned[i] for i in rng.permutation(len(learned))[: practice.lines]]
         some = [(_varied(strokes, practice.spread, rng), text) for strokes, text in some]
         replayed = [others[i] for i in rng.integers(len(others), size=practice.replayed)] if others else []
         lesson.practise(some, replayed, min(1.0, (step + 1) / 4) * (1 - 0.9 * step / practice.steps))
         report(step + 1, practice.steps)
-        if kept_back and (step + 1) % practice.check_every == 0:
-            nats = lesson.nats(kept_back)
-            if nats < best_nats:
-                best, best_step, best_nats = lesson.state(), step + 1, nats
-            elif step + 1 - best_step >= 2 * practice.check_every:
+        if (step + 1) % practice.check_every == 0 or step + 1 == practice.steps:
+            if kept_back and not lesson.nats(kept_back) <= most_nats:
                 break
-    description, weights = best if kept_back else lesson.state()
+            learned_so_far = lesson.state()
+    description, weights = learned_so_far
     description = EMPHASIS * description
     glyphs = {c: description[1 + k] for c, k in lesson.index_of.items()}
     differences = low_rank(model, weights, practice.rank)

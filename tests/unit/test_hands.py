@@ -542,6 +542,16 @@ def test_learning_brings_a_network_nearer_to_a_hand_and_does_not_change_it():
     assert nats(hand) < nats(read_hand(lines, model)) - 0.05
 
 
+def test_practice_ends_where_a_line_that_is_kept_back_is_predicted_much_worse():
+    model, rng = make_model(), np.random.default_rng(1)
+    lines = [make_line(rng, 50) for _ in range(learn.ENOUGH_TO_KEEP_BACK)]
+    told = []
+    ruinous = Practice(steps=40, rate=1.0, check_every=2, tolerance=0.05)
+    hand = learn_hand(lines, model, practice=ruinous, report=lambda *n: told.append(n))
+    assert told[-1] == (2, 40)  # the first look
+    assert max(np.abs(product(factors)).max() for factors in hand.differences.values()) == 0.0
+
+
 def test_a_hand_goes_on_from_a_long_line_that_the_network_expects(monkeypatch, model):
     rng = np.random.default_rng(0)
     lines = [make_line(rng, n) for n in (900, 30, 50, 60, 70, 80)]
