@@ -193,6 +193,8 @@ def test_results_for_a_stdout_that_is_closed_are_an_error():
 @pytest.mark.skipif(os.name == "nt", reason="Ctrl-C is another matter there")
 def test_ctrl_c_while_a_program_imports_is_one_word_and_a_bug_keeps_its_traceback():
     begin = "from scribe.console import quiet_interrupts\nquiet_interrupts()\n"
+    # Programs in the background of a script ignore SIGINT, and so do those that they start.
+    begin = "import signal\nsignal.signal(signal.SIGINT, signal.default_int_handler)\n" + begin
     interrupt = "import os, signal\nos.kill(os.getpid(), signal.SIGINT)\nimport time\ntime.sleep(9)"
     done = run_program(begin + interrupt, capture_output=True)
     assert done.stderr == "Stopped.\n" and done.returncode in (-signal.SIGINT, 128 + signal.SIGINT)
