@@ -61,7 +61,8 @@ def learn_hand(
     kept_back = lines[len(lines) // 2 : len(lines) // 2 + 1] if len(lines) >= ENOUGH_TO_KEEP_BACK else []
     learned = [line for line in lines if not any(line is kept for kept in kept_back)]
     lesson = _Lesson(adapted_copy(model), read_hand(learned, model), practice)
-    learned_so_far, most_nats = lesson.state(), lesson.nats(kept_back) + practice.tolerance if kept_back else math.inf
+    most_nats = lesson.nats(kept_back) + practice.tolerance if kept_back else math.inf
+    learned_so_far = lesson.state()
     for step in range(practice.steps):
         some = [learned[i] for i in rng.permutation(len(learned))[: practice.lines]]
         some = [(_varied(strokes, practice.spread, rng), text) for strokes, text in some]
