@@ -112,6 +112,7 @@ class Attempts:
 
     Attributes:
         line, failures: the best one. kept: which attempt that was, from 0. count: attempts so far.
+        tried: the number of the word that is being tried.
     """
 
     def __init__(self, text: str, seed: tuple, most: int, only_warned: bool = False):
@@ -123,7 +124,7 @@ class Attempts:
         self._as_written: Any = None  # the line that is gone on from, and what is wrong with its words
         self._faulty: dict[int, float] = {}
         self._warned: frozenset[int] = frozenset()
-        self._tried = 0  # the number of the word that is being tried
+        self.tried = 0
         self._tries: Counter[int] = Counter()  # of each word, by its number; the first not counted
 
     def take(self, line: Any, as_written: Any, verdict: Verdict) -> None:
@@ -132,7 +133,7 @@ class Attempts:
         if verdict.fault < self._fault:
             self.line, self.failures, self._fault, self.kept = line, verdict.failures, verdict.fault, self.count
         self.count += 1
-        after = range(self._tried, len(self.words))
+        after = range(self.tried, len(self.words))
         if self.count == 1 or [verdict.words.get(w, 0.0) for w in after] < [self._faulty.get(w, 0.0) for w in after]:
             self._as_written, self._faulty, self._warned = as_written, verdict.words, verdict.warned
 
@@ -148,7 +149,7 @@ class Attempts:
             for word in sorted(self._warned if self.only_warned else self._faulty):
                 if self._tries[word] < self.most - 1:
                     self._tries[word] += 1
-                    self._tried = word
+                    self.tried = word
                     seed, *further = [(*self.seed, word, k) for k in range(self._tries[word], self.most)]
                     return [Again(number, seed, self._as_written, self.words[word], tuple(further))]
         self._as_written = None  # it takes much memory
