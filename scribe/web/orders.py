@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from scribe.hands.hand import Hand
 from scribe.web.trails import Trail
 from scribe.writing.failures import Failure
-from scribe.writing.lines import Line
+from scribe.writing.lines import DEFAULT_BIAS, Line
 from scribe.writing.proofread import DEFAULT_ATTEMPTS, Attempts
 
 
@@ -31,7 +31,7 @@ class LineSpec:
     seed: tuple[int, ...]
     hand: Hand | None = None
     hand_id: str = ""
-    bias: float = 1.0
+    bias: float = DEFAULT_BIAS
     attempts: int = DEFAULT_ATTEMPTS
     live: bool = False
 

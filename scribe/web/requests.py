@@ -11,6 +11,7 @@ from scribe.pages.drawing_options import Options
 from scribe.pages.page import INK, PEN_WIDTH_MM, hex_colour
 from scribe.pages.page_style import MARGIN_MM, PAGE_SIZES, TIGHT, TIGHT_MARGIN_MM, PageStyle
 from scribe.web.limits import RequestError
+from scribe.writing.lines import DEFAULT_BIAS
 
 LARGEST_SIDE_MM = 1000.0
 LARGEST_PICTURE = 40_000_000  # pixels of a PNG
@@ -76,7 +77,9 @@ class HandwritingRequest(BaseModel):
     joined: Step = Field(0.0, description="more joined")
     size: Step = Field(0.0, description="larger letters for their spaces")
     width: Step = Field(0.0, description="wider")
-    bias: float = Field(1.0, ge=0, le=3, description="neatness: 0 as varied as people write, 1 natural, 2 neat")
+    bias: float = Field(
+        DEFAULT_BIAS, ge=0, le=3, description="neatness: 0 as varied as people write, 0.5 natural, 1 neat, 2 very neat"
+    )
     seed: int | None = Field(None, ge=0, lt=2**53, description="the same seed writes the same; none: any")
     tries: int | None = Field(
         None, ge=1, le=10, description="of a word that fails; none: 5, fewer while the lines of many others are written"
