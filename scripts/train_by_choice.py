@@ -82,10 +82,11 @@ def main(argv=None):
         texts = [line for line in map(str.strip, file) if line]
     texts = [texts[i] for i in rng.permutation(len(texts))[: args.count]]
     catalogue, recogniser = load_catalogue(args.hands).hands, load_recogniser()
+    forms = [of_form for _, of_form in sorted(loader.hands.forms.items()) if len(of_form) >= FEWEST_LINES]
     pairs = []
     for start in tqdm(range(0, len(texts), TOGETHER), unit="batch", desc="writing", disable=None):
         some = texts[start : start + TOGETHER]
-        hands = [random_hand(catalogue, loader.hands, rng) for _ in some]
+        hands = [random_hand(catalogue, loader.hands, forms, rng) for _ in some]
         seeds = [(args.seed, start + i) for i in range(len(some))]
         pairs += write_pairs(some, hands, model, rng.choice(BIASES, len(some)), seeds, recogniser)
     pairs = [pair for pair in pairs if max(len(pair.good.points), len(pair.bad.points)) <= LONGEST]
@@ -97,11 +98,10 @@ def main(argv=None):
     return 0
 
 
-def random_hand(catalogue, hands, rng):
-    """A hand of the catalogue, or what some lines of a form tell of its hand."""
+def random_hand(catalogue, hands, forms, rng):
+    """A hand of the catalogue, or what some lines of one of the forms tell of its hand."""
     if rng.random() < OF_CATALOGUE:
         return catalogue[rng.integers(len(catalogue))]
-    forms = [lines for _, lines in sorted(hands.forms.items()) if len(lines) >= FEWEST_LINES]
     lines = rng.permutation(forms[rng.integers(len(forms))])
     return hands.hand(lines[: rng.integers(1, len(lines) + 1)].tolist()).scaled(rng.uniform(*EMPHASIS))
 

@@ -8,10 +8,11 @@ from scribe.network.checkpoint import save_model
 from scribe.network.tf_setup import tf
 
 
-def save_tiny_model(folder, step=-1.0):
+def save_tiny_model(folder, step=-1.0, hand_size=0):
     """Saves it to `folder` and returns the prefix; its window walks on by about exp(step) characters at every point."""
     tf.keras.utils.set_random_seed(1)
-    model = HandwritingModel(types.SimpleNamespace(rnn_size=8, nmixtures=2, kmixtures=1, alphabet=ALPHABET))
+    sizes = {"rnn_size": 8, "nmixtures": 2, "kmixtures": 1, "hand_size": hand_size}
+    model = HandwritingModel(types.SimpleNamespace(**sizes, alphabet=ALPHABET))
     model.attention_layer.bias.assign([0.0, 0.5, step])
     save_model(str(folder / "checkpoint"), model)
     return str(folder / "checkpoint")

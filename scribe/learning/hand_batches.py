@@ -23,15 +23,20 @@ from scribe.hands.hand import DAMAGED, Hand
 from scribe.ink.strokes import transformed
 from scribe.learning.forms import form_of, lines_of_forms
 from scribe.learning.reading import align, hands_of_sums, read_lines
-from scribe.network.hand_encoder import DEVIATION, InkSums
+from scribe.network.hand_encoder import InkSums
+from scribe.network.hand_sizes import (
+    DEVIATION,
+    JITTER,
+    NO_CHARACTER,
+    NO_GLYPHS,
+    NO_HAND,
+    NO_VECTOR,
+    NOISE,
+    TOLD_AT_VALIDATION,
+    UNCHANGED,
+)
 
 CHANGES = 6  # under which every line is read; the first leaves it as it is
-JITTER = 0.25  # share of the spread by which a line is changed further than its hand tells
-UNCHANGED = 0.3  # share of the lines that are left as they are, but for the jitter
-# Shares of the lines that are written without a hand, without its vector, and without its glyphs; share of the
-# characters that are left out; and noise on what is told, in deviations over people.
-NO_HAND, NO_VECTOR, NO_GLYPHS, NO_CHARACTER, NOISE = 0.12, 0.05, 0.05, 0.1, 0.2
-TOLD_AT_VALIDATION = 4  # lines of a form, at most
 FORMAT = 1
 
 

@@ -23,7 +23,7 @@ from scribe.learning.practice import Practice
 from scribe.learning.reading import read_hand
 from scribe.network.config import POINT_SIZE
 from scribe.network.density import loss_sum_and_count
-from scribe.network.hand_encoder import DEVIATION
+from scribe.network.hand_sizes import DEVIATION
 from scribe.network.tf_setup import tf
 from scribe.writing.adapted import ADAPTED_WEIGHTS, adapted_copy, low_rank
 from scribe.writing.styles import text_gain

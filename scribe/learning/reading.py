@@ -18,11 +18,11 @@ from scribe.hands.hand import Hand
 from scribe.ink.batch import make_batch
 from scribe.ink.point_characters import attended_characters
 from scribe.network.hand_encoder import InkSums
+from scribe.network.hand_sizes import MIN_FRAMES
 from scribe.network.tf_setup import tf
 from scribe.writing.whole_lines import whole_lines
 
 LINES_READ_TOGETHER = 48
-MIN_FRAMES = 1.5  # of ink: of a character with less nothing is known
 
 _readers: weakref.WeakKeyDictionary = weakref.WeakKeyDictionary()
 

@@ -10,21 +10,20 @@ Letters: N lines, T pen points, F = T / 4 frames, C channels of a frame, A alpha
 
 from typing import NamedTuple
 
-import numpy as np
 from numpy.typing import NDArray
 
 from scribe.network.config import POINT_SIZE
+from scribe.network.hand_sizes import (
+    CHANNELS,
+    DEVIATION,
+    HIDDEN,
+    POINTS_PER_FRAME,
+    PRIOR_FRAMES,
+    RESIDUAL,
+    STRIDES,
+    WIDTH,
+)
 from scribe.network.tf_setup import tf
-
-CHANNELS, STRIDES, WIDTH = (64, 128, 160, 160, 192), (2, 2, 1, 1, 1), 5
-RESIDUAL = 3  # this convolution is added to its input
-HIDDEN = 256
-POINTS_PER_FRAME = int(np.prod(STRIDES))
-# Deviation of each number of a description over people: D of them, so large, change an LSTM about as much as the
-# one-hot of a character does, and learn as fast by the same learning rate.
-DEVIATION = 0.2
-# Frames of a character that count as much as knowing nothing of it; an instance of a letter has about five.
-PRIOR_FRAMES = 2.5
 
 
 class InkSums(NamedTuple):

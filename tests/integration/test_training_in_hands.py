@@ -19,7 +19,7 @@ from scribe.ink.alphabet import ALPHABET
 from scribe.learning.forms import lines_of_forms
 from scribe.learning.reading import read_hand
 from scribe.network.checkpoint import find_checkpoint
-from scribe.network.hand_encoder import DEVIATION
+from scribe.network.hand_sizes import DEVIATION
 from scripts import train_hand_encoder
 from utils import DataLoader
 

@@ -39,6 +39,7 @@ pytestmark = pytest.mark.xdist_group("train_jax")  # what was compiled, and a ru
 
 ROOT = os.path.dirname(os.path.abspath(train.__file__))
 CONFIG = ModelConfig(rnn_size=16, nmixtures=3, kmixtures=2, alphabet="abcdefghijklmnop qrstuvwxyz")
+D = 5  # numbers of a hand
 SIZES = ["--rnn_size", "16", "--nmixtures", "3", "--kmixtures", "2", "--alphabet", CONFIG.alphabet]
 
 
@@ -83,9 +84,9 @@ def tf_model(weights, config=CONFIG, **changes):
     return model
 
 
-def jax_loss(weights, batch, compute=network.EXACT, **dropout):
+def jax_loss(weights, batch, compute=network.EXACT, **options):
     total, count = network.loss_sum_and_count(
-        network.network(weights, batch.x, batch.char_seq, compute, **dropout), batch.y, batch.mask
+        network.network(weights, batch.x, batch.char_seq, compute, **options), batch.y, batch.mask
     )
     return total / count
 
@@ -148,18 +149,72 @@ def test_loss_and_every_gradient_equal_tensorflow_s_whatever_the_padding():
     assert_all_close(gradients, expected_gradients, rtol=1e-5, atol=1e-6)
 
 
+def test_the_network_in_hands_and_its_gradients_equal_tensorflow_s():
+    config = dataclasses.replace(CONFIG, hand_size=D)
+    weights, batch, rng = make_weights(), make_real_batch(0), np.random.default_rng(1)
+    told = {
+        f"lstm{i}_{kind}_kernel": rng.normal(0, 0.3, [D, 4 * config.rnn_size]).astype(np.float32)
+        for i in range(3)
+        for kind in ("hand", "glyph")
+    }
+    hand = rng.normal(0, 1, [len(batch.x), D]).astype(np.float32)
+    glyphs = rng.normal(0, 1, [*batch.one_hot.shape[:2], D]).astype(np.float32)
+    glyphs *= batch.one_hot.sum(axis=-1, keepdims=True)
+    model = train.HandwritingModel(config)
+    variables = import_jax.vars_by_name(model) | {name: getattr(model.named_weights, name) for name in told}
+    for name, value in (weights | told).items():
+        variables[name].assign(value)
+    with tf.GradientTape() as tape:
+        hand_t, glyphs_t = tf.constant(hand), tf.constant(glyphs)
+        tape.watch(hand_t)
+        out = model({"stroke_data": batch.x, "char_seq": batch.one_hot, "hand": hand_t, "glyphs": glyphs_t})
+        expected = compute_loss(out, tf.constant(batch.y), tf.constant(batch.mask))
+    *expected_gradients, of_hand = tape.gradient(expected, [*variables.values(), hand_t])
+
+    plain = padded(batch, lines=len(batch.x), characters=batch.one_hot.shape[1])
+
+    def loss(weights, hand, glyphs):
+        y_hat = network.network(weights, plain.x, plain.char_seq, hand=hand, glyphs=glyphs)
+        total, count = network.loss_sum_and_count(y_hat, plain.y, plain.mask)
+        return total / count
+
+    found, (gradients, for_hand, for_glyphs) = jax.jit(jax.value_and_grad(loss, (0, 1, 2)))(
+        weights | told, hand, glyphs
+    )
+    assert float(found) == pytest.approx(float(expected), abs=1e-5)
+    assert_all_close(gradients, dict(zip(variables, expected_gradients)), rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(for_hand, of_hand, rtol=1e-5, atol=1e-6)
+    assert np.abs(for_glyphs).max() > 1e-4  # TensorFlow's recurrence gives the text no gradient; see below
+
+
 def test_gradients_taken_after_the_loop_equal_plain_differentiation_in_float64(monkeypatch):
     with jax.experimental.enable_x64() if hasattr(jax.experimental, "enable_x64") else jax.enable_x64(True):
         weights = {name: jnp.asarray(w, jnp.float64) for name, w in make_weights(1).items()}
         batch = jax.tree.map(lambda x: jnp.asarray(x, jnp.float64), padded(make_real_batch(1, longest=30), length=32))
-        found = jax.jit(jax.grad(jax_loss))(weights, batch)
+        rng, B, U = np.random.default_rng(2), *batch.char_seq.shape[:2]
+        for name in [f"lstm{i}_{kind}_kernel" for i in range(3) for kind in ("hand", "glyph")]:
+            weights[name] = jnp.asarray(rng.normal(0, 0.3, [D, 4 * CONFIG.rnn_size]))
+        given = weights, batch, *(jnp.asarray(rng.normal(0, 1, shape)) for shape in ([B, D], [B, U, D]))
+
+        def gradients():
+            def loss(weights, batch, hand, glyphs):
+                return jax_loss(weights, batch, hand=hand, glyphs=glyphs)
+
+            weights, hand, glyphs = jax.jit(jax.grad(loss, (0, 2, 3)))(*given)
+            return weights | {"hand": hand, "glyphs": glyphs}
+
+        found = gradients()
         monkeypatch.setattr(network, "lstm_sequence", network._lstm_loop)
-        monkeypatch.setattr(network, "attention_lstm_sequence", network._attention_lstm_loop)
+        monkeypatch.setattr(network, "attention_lstm_sequence", attention_loop)
         monkeypatch.setattr(network, "_times_constant", lambda compute, h, kernel: h @ kernel)
         monkeypatch.setattr(network, "project", lambda compute, x, kernel: x @ kernel)
-        expected = jax.jit(jax.grad(lambda w, b: jax_loss(w, b)))(weights, batch)
-        assert_all_close(found, expected, rtol=1e-9, atol=1e-13)
-        assert found["lstm1_kernel"].dtype == np.float64
+        assert_all_close(found, gradients(), rtol=1e-9, atol=1e-13)
+        assert found["lstm1_kernel"].dtype == found["glyphs"].dtype == np.float64
+
+
+def attention_loop(*args):
+    """`attention_lstm_sequence`, differentiated as JAX does it."""
+    return network._attention_lstm_loop(*args)[:2]
 
 
 def weight_sized_products_in_loops(function, *args):
@@ -183,7 +238,7 @@ def test_no_weight_gradient_is_computed_inside_of_a_loop(monkeypatch):
     assert weight_sized_products_in_loops(jax.grad(jax_loss), weights, batch) == 0
     # What is counted: plain differentiation has one for each recurrent kernel.
     monkeypatch.setattr(network, "lstm_sequence", network._lstm_loop)
-    monkeypatch.setattr(network, "attention_lstm_sequence", network._attention_lstm_loop)
+    monkeypatch.setattr(network, "attention_lstm_sequence", attention_loop)
     monkeypatch.setattr(network, "_times_constant", lambda compute, h, kernel: h @ kernel)
     assert weight_sized_products_in_loops(jax.grad(lambda w, b: jax_loss(w, b)), weights, batch) == 3
 

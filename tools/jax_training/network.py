@@ -193,7 +193,7 @@ def _attention_lstm_loop(compute, z_inputs, abk_inputs, char_seq, feedback_kerne
         phi = jnp.sum(alpha[:, :, None] * jnp.exp(-beta[:, :, None] * distance**2), axis=1)
         # Padding needs no mask, since its one-hot is zero; scribe/network/recurrent.py masks phi because it returns it.
         w = jnp.einsum("bu,bua->ba", phi, char_seq, precision=jax.lax.Precision.HIGHEST)
-        return (h, c, kappa, w), (h, w)
+        return (h, c, kappa, w), (h, w, phi)
 
     zeros = [jnp.zeros((B, width), z_inputs.dtype) for width in (H, H, K, A)]
     return _scan(step, tuple(zeros), (z_inputs, abk_inputs), compute.unroll)
@@ -206,29 +206,34 @@ def attention_lstm_sequence(compute, z_inputs, abk_inputs, char_seq, feedback_ke
     Args:
         compute: a `Compute`.
         z_inputs: [T, B, 4H], pen points times their rows of the kernel plus bias. abk_inputs: [T, B, 3K], the bias of
-            the attention. char_seq: [B, U, A] one-hot, zero for padding; it gets no gradient.
+            the attention. char_seq: [B, U, A] one-hot, zero for padding, with what is told of the characters.
         feedback_kernel: [A + H, 4H], rows of the window, then the recurrent kernel. attention_kernel: [H, 3K].
 
     Returns:
         h [T, B, H] and the window w [T, B, A] after every point.
     """
-    return _attention_lstm_loop(compute, z_inputs, abk_inputs, char_seq, feedback_kernel, attention_kernel)
+    return _attention_lstm_loop(compute, z_inputs, abk_inputs, char_seq, feedback_kernel, attention_kernel)[:2]
 
 
 def _attention_lstm_forward(compute, z_inputs, abk_inputs, char_seq, feedback_kernel, attention_kernel):
-    (h, w), pull_back = jax.vjp(
+    (h, w, phi), pull_back = jax.vjp(
         lambda z, abk: _attention_lstm_loop(compute, z, abk, char_seq, feedback_kernel, attention_kernel),
         z_inputs,
         abk_inputs,
     )
-    return (h, w), (pull_back, h, w)
+    return (h, w), (pull_back, h, w, phi, feedback_kernel[: w.shape[-1]])
 
 
 def _attention_lstm_back(compute, saved, gradients):
-    pull_back, h, w = saved
-    dz, dabk_hat = pull_back(gradients)
+    pull_back, h, w, phi, window_kernel = saved
+    dh, dw = gradients
+    dz, dabk_hat = pull_back((dh, dw, jnp.zeros_like(phi)))
     dfeedback = _sum_of_outer_products(compute, jnp.concatenate([_before(w), _before(h)], axis=-1), dz)
-    return dz, dabk_hat, None, dfeedback, _sum_of_outer_products(EXACT, h, dabk_hat)
+    # The window at a point also goes into the LSTM at the next one.
+    fed_back = _dot(compute, dz[1:], window_kernel, (2,), (1,))
+    dw = dw + jnp.concatenate([fed_back, jnp.zeros_like(dw[:1])])
+    dchar_seq = jnp.einsum("tbu,tba->bua", phi, dw)
+    return dz, dabk_hat, dchar_seq, dfeedback, _sum_of_outer_products(EXACT, h, dabk_hat)
 
 
 attention_lstm_sequence.defvjp(_attention_lstm_forward, _attention_lstm_back)
@@ -260,13 +265,14 @@ def pad_batch(batch, lines, length, characters):
     return padded
 
 
-def network(weights, x, char_seq, compute=EXACT, keep=1.0, key=None):
+def network(weights, x, char_seq, compute=EXACT, keep=1.0, key=None, hand=None, glyphs=None):
     """The whole network, as `HandwritingModel.call` computes it, up to the outputs of the head.
 
     Args:
         weights: {name: array}, see `weight_shapes`. x: [T, B, 3]. char_seq: [B, U, A] one-hot, zero for padding.
         compute: a `Compute`.
         keep: probability to keep an output of an LSTM. key: the random key of dropout, needed if keep is below 1.
+        hand: [B, D], glyphs: [B, U, D], what a network with a hand_size is told of the hands.
 
     Returns:
         [T, B, 1 + 6M], the outputs of the head.
@@ -277,10 +283,25 @@ def network(weights, x, char_seq, compute=EXACT, keep=1.0, key=None):
             return h
         return h * jax.random.bernoulli(jax.random.fold_in(key, layer), keep, h.shape) / keep
 
-    kernel = weights["lstm0_kernel"]
+    A = char_seq.shape[-1]
+
+    def kernel_of(name):
+        """With rows for the glyphs after those of the characters, as the window has them."""
+        kernel = weights[f"{name}_kernel"]
+        if hand is None:
+            return kernel
+        return jnp.concatenate([kernel[: POINT_SIZE + A], weights[f"{name}_glyph_kernel"], kernel[POINT_SIZE + A :]])
+
+    def bias_of(name):
+        bias = weights[f"{name}_bias"]
+        return bias if hand is None else bias + _dot(EXACT, hand, weights[f"{name}_hand_kernel"], (1,), (0,))
+
+    if hand is not None:
+        char_seq = jnp.concatenate([char_seq, glyphs], axis=-1)
+    kernel = kernel_of("lstm0")
     h0, w = attention_lstm_sequence(
         compute,
-        project(EXACT, x, kernel[:POINT_SIZE]) + weights["lstm0_bias"],
+        project(EXACT, x, kernel[:POINT_SIZE]) + bias_of("lstm0"),
         jnp.broadcast_to(weights["attention_bias"], (*x.shape[:2], *weights["attention_bias"].shape)),
         char_seq,
         jnp.concatenate([kernel[POINT_SIZE:], weights["lstm0_recurrent_kernel"]]),
@@ -289,8 +310,8 @@ def network(weights, x, char_seq, compute=EXACT, keep=1.0, key=None):
     below = drop(h0, 0)
     outputs = [below]
     for layer, name in enumerate(("lstm1", "lstm2"), start=1):
-        inputs = jnp.concatenate([x, w, below], axis=-1)  # [T, B, 3 + A + H]
-        z_inputs = project(compute, inputs, weights[f"{name}_kernel"]) + weights[f"{name}_bias"]
+        inputs = jnp.concatenate([x, w, below], axis=-1)  # [T, B, 3 + A (+ D) + H]
+        z_inputs = project(compute, inputs, kernel_of(name)) + bias_of(name)
         below = drop(lstm_sequence(compute, z_inputs, weights[f"{name}_recurrent_kernel"]), layer)
         outputs.append(below)
     return project(EXACT, jnp.concatenate(outputs, axis=-1), weights["mdn_kernel"]) + weights["mdn_bias"]
