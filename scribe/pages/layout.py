@@ -37,6 +37,7 @@ BIN = 0.4  # x-heights: width of a column in which the ink of two lines is compa
 UNDERLINE, CROSSING, WAVER = 0.42, -0.5, 0.05  # x-heights from the baseline, and how much such a stroke wavers
 SLIGHT = 0.05  # of the line spacing: letters that would be nearer than LINE_GAP by so much do not touch yet
 MAX_INDENT = 0.5  # of the width of a line
+TAIL_BELOW, MAX_TAIL = 0.3, 1.0  # x-heights: below the baseline, ink is a tail; what of it hangs in the margin at most
 # No line breaks between a number and its sign (20 °C, 5 €, § 5), nor within a short calculation (3 × 4 = 12).
 _BEFORE_NUMBER, _AFTER_NUMBER = re.compile(r"[£$€¥§№×÷±=+<>≤≥·]$|^No\.$"), re.compile(r"[°%€£$¥¢§×÷±=+<>≤≥·′″]")
 _NUMBER_FIRST, _NUMBER_LAST = re.compile(r"[-+±(]?[.\d¼½¾]"), re.compile(r"[\d¼½¾²³][.)]?$")
@@ -210,7 +211,7 @@ def _paginate(rows, width, style):
     rows = [_within(row, height) for row in rows]
     for row in filter(None, rows):
         slack = width - row.width
-        shift = {"left": 0.0, "centre": 0.5 * slack, "right": slack}[style.align]
+        shift = {"left": -_tail(row.words[0], style), "centre": 0.5 * slack, "right": slack}[style.align]
         row.x = [x + shift for x in row.x]
     steps = _steps(rows, style)
     columns: list[list[tuple[_Row, float]]] = [[]]  # (row, y of its baseline below the upper margin)
@@ -242,6 +243,18 @@ def _paginate(rows, width, style):
     if size is None:
         return [_tight_page(pages[0], (top, right, bottom, left), style)]
     return [Page(size[0], size[1], lines, rules_of(style.ruling, style.cell_mm(), size)) for lines in pages]
+
+
+def _tail(word, style):
+    """How far a word that begins with the tail of a y or g begins before its first letter.
+
+    So far it hangs in the margin, or else its line would look indented; half of the margin stays free.
+    """
+    unit, (_, _, _, left) = style.x_height_mm, style.margins()
+    free = left if style.columns == 1 else min(left, style.gutter_mm)
+    x, y = word.points[:, 0], word.points[:, 1]
+    letter = x[y <= TAIL_BELOW * unit].min(initial=x.max())
+    return min(float(letter - x.min()), MAX_TAIL * unit, 0.5 * free)
 
 
 def _within(row, height):

@@ -64,10 +64,27 @@ def test_ink_stays_within_the_margins_and_lines_are_full(size, align):
     pages = compose(segments(), style)
     width, height = style.page_size()
     xy = ink(lines_of(pages))
-    assert xy[:, 0].min() >= 12 - 1e-6 and xy[:, 0].max() <= width - 10 + 1e-6
+    tail = min(2.0, 12 / 2) if align == "left" else 0.0  # of a y at the beginning of a line
+    assert xy[:, 0].min() >= 12 - tail - 1e-6 and xy[:, 0].max() <= width - 10 + 1e-6
     assert xy[:, 1].min() >= 9 and xy[:, 1].max() <= height - 11
     longest = max(np.ptp(line.points[:, 0]) for line in lines_of(pages))
     assert longest > 0.75 * (width - 22)
+
+
+@pytest.mark.parametrize("margin, hangs", [(15, True), (0, False)])
+def test_the_tail_of_a_y_hangs_in_the_margin_and_its_body_stands_below_the_other_lines(margin, hangs):
+    points = np.array([[0, -1, 0], [0.5, 0, 0], [0.9, -1, 0], [0.5, 0.6, 0], [-0.6, 1.2, 0], [-0.8, 0.9, 1.0]])
+    y = Segment("y", points, np.zeros(len(points), int))
+    n = Segment("n", np.array([[0, -1, 0], [0, 0, 1], [0, -0.8, 0], [0.6, -1, 0], [0.7, 0, 1.0]]), np.zeros(5, int))
+    style = PageStyle(size="a5", margin_mm=margin, x_height_mm=2)
+    lines = lines_of(compose([[y], [n]], style))
+    lefts = [line.points[:, 0].min() for line in lines]
+    least = style.margins()[3]
+    assert lefts[1] == pytest.approx(least)
+    assert (lefts[0] < least - 0.5) == hangs and lefts[0] >= 0.5 * least - 1e-9
+    if hangs:
+        above = lines[0].points[lines[0].points[:, 1] < lines[0].points[:, 1].min() + 2.0]
+        assert above[:, 0].min() == pytest.approx(least, abs=0.5)
 
 
 def test_alignment_moves_lines_to_its_side():
