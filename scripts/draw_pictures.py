@@ -35,7 +35,7 @@ John
 
 
 SNOW = "You know nothing Jon Snow"
-PRINT, CURSIVE, OF_THE_LETTER = 22, 15, 3  # hands of the catalogue
+PRINT, CURSIVE, OF_THE_LETTER = 24, 87, 3  # hands of the catalogue
 ON_THE_SHEET = 24  # hands
 
 

@@ -59,7 +59,8 @@ def main(argv=None):
     p.add_argument("--texts", default=os.path.join(ROOT, "data", "corpus_texts.txt"), help="file with texts as lines")
     p.add_argument("--count", type=int, default=5_000, help="texts to write")
     p.add_argument("--steps", type=int, default=300, help="steps of the training")
-    p.add_argument("--learning_rate", type=float, default=5e-5, help="highest learning rate")
+    p.add_argument("--learning_rate", type=float, default=6e-5, help="highest learning rate")
+    p.add_argument("--dropout", type=float, default=0.8, help="for lines of people, as in their training")
     p.add_argument("--output", required=True, help="folder for the new checkpoint, and for what was read of hands")
     p.add_argument("--seed", type=int, default=0, help="seed of texts, lines and order")
     args = p.parse_args(argv)
@@ -117,7 +118,7 @@ def train(model, loader, pairs, args, prefix, rng):
     model.hand_encoder.trainable = False
     optimizer = tf.keras.optimizers.Adam(args.learning_rate, beta_2=SECOND_MOMENT)
     average = WeightAverage(model.trainable_variables, AVERAGE)
-    step = make_choice_step(model, reference, optimizer, average, towers)
+    step = make_choice_step(model, reference, optimizer, average, towers, args.dropout)
     groups, found = [], []
     for k in tqdm(range(args.steps), unit="step", desc="training", disable=None):
         groups = groups or groups_of_like_length(pairs, rng)

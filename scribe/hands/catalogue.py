@@ -61,6 +61,7 @@ def save_catalogue(path: str | os.PathLike, catalogue: Catalogue) -> None:
             glyphs=np.stack([hand.glyphs_of(characters) for hand in everything]).astype(np.float16),
             names=np.array([hand.name for hand in catalogue.hands], str),
             directions=np.array(list(catalogue.directions), str),
+            encoder=np.array(mix_hands([(hand, 1.0) for hand in everything]).encoder),
         )
 
 
@@ -98,8 +99,9 @@ def load_catalogue(path: str | os.PathLike) -> Catalogue:
         names = [*map(str, file["names"]), *map(str, file["directions"])]
         characters, known, count = str(file["characters"]), file["known"], len(file["names"])
         vectors, glyphs = checked_numbers(file["vectors"]), checked_numbers(file["glyphs"])
+        of = {"encoder": str(file["encoder"])}
         everything = [
-            Hand(vector, {c: g for c, g, there in zip(characters, row, is_known, strict=True) if there}, name)
+            Hand(vector, {c: g for c, g, there in zip(characters, row, is_known, strict=True) if there}, name, **of)
             for vector, row, is_known, name in zip(vectors, glyphs, known, names, strict=True)
         ]
         return Catalogue(everything[:count], {hand.name: hand for hand in everything[count:]})

@@ -33,7 +33,7 @@ LARGEST_NUMBER = 1e4  # of a hand; those of people are below 2, and of a line of
 # read are told so many times as far from it.
 EMPHASIS = 1.4
 HAND_ENDING = ".hand.npz"
-FORMAT = 1
+FORMAT = 2  # 1 did not say which encoder a hand is of
 DIFFERENCE = "difference"  # begins the names of the factors in a file; their number follows
 
 
@@ -63,6 +63,7 @@ class Hand:
             scribe/writing/adapted.py.
         line: (strokes [n, 3], text), a line by the person to go on from, as from a style; offsets in units of
             data_scale. None: what is written begins with nothing, and is told of the hand by the numbers alone.
+        encoder: `HandEncoder.digest` of the encoder whose numbers these are; "": not known.
     """
 
     vector: NDArray[np.float32]
@@ -71,6 +72,7 @@ class Hand:
     notice: str = ""
     differences: dict[str, tuple[NDArray, ...]] = dataclasses.field(default_factory=dict)
     line: tuple[NDArray, str] | None = None
+    encoder: str = ""
 
     def __post_init__(self):
         shapes = {np.shape(v) for v in (self.vector, *self.glyphs.values())}
@@ -100,6 +102,7 @@ def mix_hands(parts: Sequence[tuple[Hand, float]], name: str = "") -> Hand:
 
     Raises:
         ValueError: there are no hands, or they have different sizes.
+        HandError: they are of different encoders, whose numbers mean different things.
     """
     if not parts or len({hand.size for hand, _ in parts}) != 1:
         raise ValueError(f"hands of one size can be mixed, but these have {[hand.size for hand, _ in parts]}.")
@@ -110,7 +113,11 @@ def mix_hands(parts: Sequence[tuple[Hand, float]], name: str = "") -> Hand:
     notices = dict.fromkeys(hand.notice for hand, _ in parts if hand.notice)
     differences = _mixed_differences([(hand.differences, weight) for hand, weight in parts])
     line = parts[0][0].line if len(parts) == 1 else None
-    return Hand(vector, glyphs, name or "+".join(hand.name for hand, _ in parts), "\n".join(notices), differences, line)
+    name = name or "+".join(hand.name for hand, _ in parts)
+    encoders = {hand.encoder for hand, _ in parts} - {""}
+    if len(encoders) > 1:
+        raise HandError(f"the hands {name} are of different networks: learn them again with one.")
+    return Hand(vector, glyphs, name, "\n".join(notices), differences, line, *encoders)
 
 
 def _mixed_differences(parts):
@@ -159,7 +166,7 @@ def hand_bytes(hand: Hand) -> bytes:
         f"{DIFFERENCE}{n}{name}": f for name, factors in hand.differences.items() for n, f in enumerate(factors)
     }
     arrays |= {"vector": hand.vector.astype(np.float32), "glyphs": hand.glyphs_of(characters).astype(np.float16)}
-    texts = {"characters": characters, "name": hand.name, "notice": hand.notice}
+    texts = {"characters": characters, "name": hand.name, "notice": hand.notice, "encoder": hand.encoder}
     if hand.line is not None:
         strokes, texts["line_text"] = hand.line
         arrays["line"] = np.asarray(strokes, np.float16)
@@ -185,7 +192,7 @@ def load_hand(path: str | os.PathLike | BinaryIO) -> Hand:
     missing = f"there is no hand {path}: learn one with python3 learn_hand.py."
     with opened_hands(path, LARGEST_FILE, "the file of a hand", "learn the hand again", missing) as file:
         vector, glyphs = checked_numbers(file["vector"]), checked_numbers(file["glyphs"])
-        characters, name, notice = (str(file[key]) for key in ("characters", "name", "notice"))
+        characters, name, notice, encoder = (str(file[key]) for key in ("characters", "name", "notice", "encoder"))
         differences: dict[str, tuple] = {}
         for key in sorted(key for key in file.files if key.startswith(DIFFERENCE)):
             weight = key[len(DIFFERENCE) + 1 :]
@@ -193,7 +200,7 @@ def load_hand(path: str | os.PathLike | BinaryIO) -> Hand:
         line = (checked_numbers(file["line"]), str(file["line_text"])) if "line" in file.files else None
         if line and (line[0].ndim != 2 or line[0].shape[1] != 3 or not len(line[0])):
             raise ValueError(f"its line has the shape {line[0].shape}")
-        return Hand(vector, dict(zip(characters, glyphs, strict=True)), name, notice, differences, line)
+        return Hand(vector, dict(zip(characters, glyphs, strict=True)), name, notice, differences, line, encoder)
 
 
 def checked_numbers(array: NDArray, dtype: Any = np.float32) -> NDArray:
@@ -223,8 +230,10 @@ def opened_hands(
         with np.load(path, allow_pickle=False) as file:
             if sum(member.file_size for member in file.zip.infolist()) > largest:
                 raise HandError(f"{path} unpacks to more than any such file: it is something else.")
-            if int(file["format"]) != FORMAT:
+            if int(file["format"]) > FORMAT:
                 raise HandError(f"{path} was written by a newer version of the suite.")
+            if int(file["format"]) < FORMAT:
+                raise HandError(f"{path} is of an earlier network, to which its numbers mean something else: {remedy}.")
             yield file
     except FileNotFoundError:
         raise HandError(missing) from None

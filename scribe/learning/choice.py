@@ -32,6 +32,7 @@ TRIES = 4  # of each word
 MOST_PAIRS = 2  # of one word
 SHARPNESS = 0.1  # of the choice: beta of eq. 7, in 1 / nats
 WORD_POINTS = 115.0  # of a usual word: makes a nat of a pair weigh as much as a nat of a point
+CHOICE_WEIGHT = 2.0  # beside the likelihood of people's lines
 GOOD_WEIGHT = 0.2  # of the likelihood of the good words, which a choice alone lets fall
 
 
@@ -136,7 +137,7 @@ def log_likelihoods(model, x, y, mask, char_seq, hand, glyphs):
     inputs = {"stroke_data": x, "char_seq": char_seq}
     if model.hand_size:
         inputs |= {"hand": hand, "glyphs": glyphs}
-    out = model(inputs, training=True)  # with its products; it has no dropout
+    out = model(inputs, training=True)  # with its products and its dropout
     lifts = tf.nn.sigmoid_cross_entropy_with_logits(labels=y[..., 2], logits=out["eos_hat"][..., 0])
     return tf.reduce_sum((log_density(out, y[..., :2]) - lifts) * mask, axis=1)
 
@@ -146,12 +147,16 @@ def choice_loss(margins):
     return tf.reduce_sum(-tf.math.log_sigmoid(SHARPNESS * margins)) / (SHARPNESS * WORD_POINTS)
 
 
-def make_choice_step(model, reference, optimizer, average, towers: int = 1, clip: float = 1.0) -> Callable:
+def make_choice_step(
+    model, reference, optimizer, average, towers: int = 1, keep: float = 1.0, clip: float = 1.0
+) -> Callable:
     """A tf.function that takes a step by pairs and by lines of people, so that the network stays what people write.
 
     Args:
         model, reference: networks without dropout. optimizer, average: of the trainable variables of the model.
-        towers: slices that are computed side by side. clip: largest norm of the gradient.
+        towers: slices that are computed side by side. keep: probability to keep an output of an LSTM for lines of
+            people, as the network learned them: without dropout they would pull it to where it knows them by heart.
+        clip: largest norm of the gradient.
 
     Returns:
         step(pairs, lines, rate, number) with `pair_arrays`, `network_arrays` of lines, learning rate and number of the
@@ -173,12 +178,14 @@ def make_choice_step(model, reference, optimizer, average, towers: int = 1, clip
                 margins.append(gains[0::2] - gains[1::2])
                 of_good.append(-tf.reduce_sum(likelihoods[0::2]))
                 some = [array[k * N // towers : (k + 1) * N // towers] for array in lines]
+                model.keep_probability = keep
                 of_lines.append(-tf.reduce_sum(log_likelihoods(model, *some)))
+                model.keep_probability = 1.0
             margin = tf.concat(margins, axis=0)
             choices = choice_loss(margin) / tf.cast(P, tf.float32)
             likely = tf.add_n(of_lines) / tf.reduce_sum(lines[2])
             good = tf.add_n(of_good) / tf.reduce_sum(pairs[2][0::2])
-            loss = likely + choices + GOOD_WEIGHT * good
+            loss = likely + CHOICE_WEIGHT * choices + GOOD_WEIGHT * good
         gradients, _ = tf.clip_by_global_norm(tape.gradient(loss, variables), clip)
         optimizer.learning_rate.assign(rate)
         optimizer.apply_gradients(zip(gradients, variables))

@@ -78,7 +78,8 @@ def learn_hand(
     glyphs = {c: description[1 + k] for c, k in lesson.index_of.items()}
     differences = low_rank(model, weights, practice.rank)
     line = line_to_go_on_from(lines, model)
-    return Hand(description[0], glyphs, name=name, notice=notice, differences=differences, line=line)
+    told = {"name": name, "notice": notice, "encoder": model.hand_encoder.digest()}
+    return Hand(description[0], glyphs, differences=differences, line=line, **told)
 
 
 def quick_hand(lines: Sequence[Sample], model, name: str = "", notice: str = "") -> Hand:

@@ -99,10 +99,10 @@ def hands_of_sums(sums: Sequence[InkSums], model) -> list[Hand]:
     if not sums:
         return []
     vectors, glyphs = model.hand_encoder.describe(InkSums(*(tf.constant(np.stack(v)) for v in zip(*sums))))
-    alphabet, hands = model.config.alphabet, []
+    alphabet, encoder, hands = model.config.alphabet, model.hand_encoder.digest(), []
     for one, vector, table in zip(sums, vectors.numpy(), glyphs.numpy(), strict=True):
         known = np.flatnonzero(one.glyph_count > MIN_FRAMES)
-        hands.append(Hand(vector, {alphabet[k - 1]: table[k] for k in known if k > 0}))
+        hands.append(Hand(vector, {alphabet[k - 1]: table[k] for k in known if k > 0}, encoder=encoder))
     return hands
 
 

@@ -8,8 +8,10 @@ be kept and added. scripts/train_hand_encoder.py says how it is trained.
 Letters: N lines, T pen points, F = T / 4 frames, C channels of a frame, A alphabet + 1, D numbers of a description.
 """
 
+import hashlib
 from typing import NamedTuple
 
+import numpy as np
 from numpy.typing import NDArray
 
 from scribe.network.config import POINT_SIZE
@@ -74,6 +76,12 @@ class HandEncoder(tf.keras.layers.Layer):
 
     def _average(self, name, shape, initializer):
         return self.add_weight(name=name, shape=shape, initializer=initializer, trainable=False)
+
+    def digest(self) -> str:
+        """Twelve hexadecimal digits that tell this encoder, and so what the numbers of a hand mean, from others."""
+        # Some of the weights tell: training changes all of them.
+        some = (self.conv0.kernel, self.vector.bias, self.vector_mean)
+        return hashlib.sha256(b"".join(np.asarray(v, np.float32).tobytes() for v in some)).hexdigest()[:12]
 
     def frames(self, strokes, mask):
         """strokes [N, T, 3] offsets in units of data_scale, mask [N, T] -> frames [N, F, C], their mask [N, F, 1]."""

@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from scribe.console import shortened
-from scribe.hands.hand import Hand, hand_arrays
+from scribe.hands.hand import Hand, HandError, hand_arrays
 from scribe.ink.alphabet import fit_to_alphabet, to_one_hot
 from scribe.ink.composing import ComposedInk
 from scribe.network.blas import one_thread
@@ -343,6 +343,8 @@ def _read(network, states, point, text):
 def hand_biases(hand: Hand | None, network: PointNetwork, model: Any) -> LstmBiases:
     """The biases of the LSTMs of a HandwritingModel, with what a hand adds to them, without B."""
     vectors, _ = hand_arrays([hand], [""], model.config.hand_size, 0)
+    if hand and hand.encoder and model.hand_encoder and hand.encoder != model.hand_encoder.digest():
+        raise HandError(f"the hand {hand.name!r} was learned with another network: learn it again with this one.")
     return take_rows(network.biases(model.lstm_biases(vectors)), 0)
 
 

@@ -134,7 +134,7 @@ def test_a_hand_that_is_not_finite_is_refused(tmp_path):
 
 
 def test_no_code_in_the_file_of_a_hand_is_run(tmp_path):
-    np.savez(tmp_path / "evil.npz", format=np.int64(1), vector=np.array([print], dtype=object))
+    np.savez(tmp_path / "evil.npz", format=np.int64(2), vector=np.array([print], dtype=object))
     with pytest.raises(HandError):
         load_hand(tmp_path / "evil.npz")
 
@@ -178,6 +178,28 @@ def test_a_hand_of_another_network_is_refused():
         hand_arrays([make_hand()], ["ab"], 0, 2)
     with pytest.raises(ValueError, match="should all be"):
         Hand(np.zeros(3, np.float32), {"a": np.zeros(4, np.float32)})
+
+
+def test_a_hand_of_another_encoder_is_refused_and_mixes_with_none(tmp_path):
+    one, other = make_model(seed=1), make_model(seed=2)
+    hand, theirs = (read_hand([make_line(np.random.default_rng(0))], m, name="me") for m in (one, other))
+    save_hand(tmp_path / "me.hand.npz", hand)
+    loaded = load_hand(tmp_path / "me.hand.npz")
+    assert loaded.encoder == one.hand_encoder.digest() != theirs.encoder
+    assert loaded.scaled(1.4).encoder == mix_hands([(loaded, 0.5), (make_hand(), 0.5)]).encoder == loaded.encoder
+    sample_batch(["abc"], one, hand=loaded, seed=1, tsteps=9)
+    with pytest.raises(HandError, match="'me' was learned with another network: learn it again"):
+        sample_batch(["abc"], other, hand=loaded, seed=1, tsteps=9)
+    with pytest.raises(HandError, match="different networks"):
+        mix_hands([(hand, 0.5), (theirs, 0.5)])
+
+
+def test_a_file_that_does_not_name_its_encoder_is_to_be_learned_again(tmp_path):
+    save_hand(tmp_path / "me.hand.npz", make_hand())
+    with np.load(tmp_path / "me.hand.npz") as file:
+        np.savez(tmp_path / "me.hand.npz", **{**file, "format": np.int64(1)})
+    with pytest.raises(HandError, match="of an earlier network.*learn the hand again"):
+        load_hand(tmp_path / "me.hand.npz")
 
 
 # --------------------------------------------------------------------------------------------------------- a catalogue
