@@ -99,9 +99,14 @@ def load_catalogue(path: str | os.PathLike) -> Catalogue:
         names = [*map(str, file["names"]), *map(str, file["directions"])]
         characters, known, count = str(file["characters"]), file["known"], len(file["names"])
         vectors, glyphs = checked_numbers(file["vectors"]), checked_numbers(file["glyphs"])
-        of = {"encoder": str(file["encoder"])}
+        encoder = str(file["encoder"])
         everything = [
-            Hand(vector, {c: g for c, g, there in zip(characters, row, is_known, strict=True) if there}, name, **of)
+            Hand(
+                vector,
+                {c: g for c, g, there in zip(characters, row, is_known, strict=True) if there},
+                name,
+                encoder=encoder,
+            )
             for vector, row, is_known, name in zip(vectors, glyphs, known, names, strict=True)
         ]
         return Catalogue(everything[:count], {hand.name: hand for hand in everything[count:]})
