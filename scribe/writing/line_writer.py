@@ -344,7 +344,10 @@ def hand_biases(hand: Hand | None, network: PointNetwork, model: Any) -> LstmBia
     """The biases of the LSTMs of a HandwritingModel, with what a hand adds to them, without B."""
     vectors, _ = hand_arrays([hand], [""], model.config.hand_size, 0)
     if hand and hand.encoder and model.hand_encoder and hand.encoder != model.hand_encoder.digest():
-        raise HandError(f"the hand {hand.name!r} was learned with another network: learn it again with this one.")
+        raise HandError(
+            f"the hand {hand.name!r} was read by another network: learn it again with this one, or write with "
+            "--any_hand (scripts/make_hands.py makes hands to choose from for it)."
+        )
     return take_rows(network.biases(model.lstm_biases(vectors)), 0)
 
 

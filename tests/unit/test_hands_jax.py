@@ -11,7 +11,7 @@ from data_helpers import make_line, write_data
 from model import HandwritingModel, load_model
 from model_helpers import save_tiny_model
 from scribe.network.config import ModelConfig
-from scribe.network.hand_encoder import HandEncoder, InkSums
+from scribe.network.hand_encoder import InkSums
 from scribe.network.hand_sizes import MIN_FRAMES
 
 import tensorflow as tf  # isort: skip
@@ -51,7 +51,6 @@ def lines_of(exported, **changes):
 
 def test_the_encoder_describes_as_tensorflow_s_does():
     A, rng = 7, np.random.default_rng(0)
-    encoder = HandEncoder(D, A)
     model = HandwritingModel(ModelConfig(rnn_size=4, nmixtures=1, alphabet="abcdef", hand_size=D))
     encoder = model.hand_encoder
     weights = {}
