@@ -37,6 +37,8 @@ BIN = 0.4  # x-heights: width of a column in which the ink of two lines is compa
 UNDERLINE, CROSSING, WAVER = 0.42, -0.5, 0.05  # x-heights from the baseline, and how much such a stroke wavers
 SLIGHT = 0.05  # of the line spacing: letters that would be nearer than LINE_GAP by so much do not touch yet
 MAX_INDENT = 0.5  # of the width of a line
+# x-heights: how unevenly lines begin, at most how far in, and what a line keeps of the one before.
+MARGIN_WAVER, MAX_MARGIN_WAVER, WAVER_KEPT = 0.18, 0.5, 0.7
 TAIL_BELOW, MAX_TAIL = 0.3, 1.0  # x-heights: below the baseline, ink is a tail; what of it hangs in the margin at most
 # No line breaks between a number and its sign (20 °C, 5 €, § 5), nor within a short calculation (3 × 4 = 12).
 _BEFORE_NUMBER, _AFTER_NUMBER = re.compile(r"[£$€¥§№×÷±=+<>≤≥·]$|^No\.$"), re.compile(r"[°%€£$¥¢§×÷±=+<>≤≥·′″]")
@@ -209,10 +211,14 @@ def _paginate(rows, width, style):
         width = max(row.width for row in rows if row)
     height = np.inf if size is None else size[1] - top - bottom
     rows = [_within(row, height) for row in rows]
-    for row in filter(None, rows):
+    waver = 0.0
+    for k, row in enumerate(filter(None, rows)):
         slack = width - row.width
-        shift = {"left": -_tail(row.words[0], style), "centre": 0.5 * slack, "right": slack}[style.align]
+        begin = min(waver, max(slack, 0.0)) - _tail(row.words[0], style)
+        shift = {"left": begin, "centre": 0.5 * slack, "right": slack}[style.align]
         row.x = [x + shift for x in row.x]
+        if size is not None:
+            waver = _next_waver(waver, row, k, style)
     steps = _steps(rows, style)
     columns: list[list[tuple[_Row, float]]] = [[]]  # (row, y of its baseline below the upper margin)
     baseline = 0.0
@@ -243,6 +249,13 @@ def _paginate(rows, width, style):
     if size is None:
         return [_tight_page(pages[0], (top, right, bottom, left), style)]
     return [Page(size[0], size[1], lines, rules_of(style.ruling, style.cell_mm(), size)) for lines in pages]
+
+
+def _next_waver(waver, row, k, style):
+    """How far the line after the k-th one begins to the right of the margin: nobody hits it every time, nor far off."""
+    rng = np.random.default_rng([k, len(row.words), sum(len(word.points) for word in row.words)])
+    waver = WAVER_KEPT * waver + MARGIN_WAVER * style.x_height_mm * rng.normal()
+    return min(abs(float(waver)), MAX_MARGIN_WAVER * style.x_height_mm)
 
 
 def _tail(word, style):
