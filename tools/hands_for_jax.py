@@ -26,7 +26,7 @@ from scribe.files.atomic import check_writable, written_aside
 from scribe.hands.hand import DAMAGED
 from scribe.learning.forms import form_of, lines_of_forms, tells_of_hands
 from scribe.learning.reading import add_sums, align, hands_of_sums, read_lines
-from scribe.network.checkpoint import find_checkpoint, save_model
+from scribe.network.checkpoint import find_checkpoint, load_config, save_model
 from scribe.network.config import SHIPPED
 from scribe.network.tf_setup import one_thread_per_operation
 from utils import DataLoader, Logger
@@ -130,7 +130,7 @@ def export(args):
 
 def bring_back(args):
     """Writes the checkpoint of trained.npz; returns the exit code."""
-    path, config = os.path.join(args.folder, "trained.npz"), load_model(find_checkpoint(args.save_path)).config
+    path, config = os.path.join(args.folder, "trained.npz"), load_config(find_checkpoint(args.save_path))
     model = HandwritingModel(config)
     variables = variables_of(model)
     try:

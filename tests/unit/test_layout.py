@@ -80,7 +80,7 @@ def test_the_tail_of_a_y_hangs_in_the_margin_and_its_body_stands_below_the_other
     lines = lines_of(compose([[y], [n]], style))
     lefts = [line.points[:, 0].min() for line in lines]
     least = style.margins()[3]
-    assert least - 1e-9 <= lefts[1] <= least + 1.0  # see below
+    assert least - 1e-9 <= lefts[1] <= least + 1.0  # lines begin unevenly, see the next test
     assert (lefts[0] < least - 0.5) == hangs and lefts[0] >= 0.5 * least - 1e-9
     if hangs:
         above = lines[0].points[lines[0].points[:, 1] < lines[0].points[:, 1].min() + 2.0]
@@ -94,7 +94,7 @@ def test_lines_begin_near_the_margin_but_not_all_at_the_same_place():
     assert len(lefts[0]) > 10 and lefts[0][0] == pytest.approx(15)
     assert lefts[0].min() >= 15 - 1e-9 and lefts[0].max() <= 15 + 0.5 * 2 + 1e-9 and lefts[0].std() > 0.1
     np.testing.assert_array_equal(*lefts)
-    (tight,) = compose([paragraph for paragraph in segments("one\ntwo\nmuch")], PageStyle(size="tight", margin_mm=5))
+    (tight,) = compose(segments("one\ntwo\nmuch"), PageStyle(size="tight", margin_mm=5))
     assert np.ptp([line.points[:, 0].min() for line in tight.lines]) < 1e-9
 
 

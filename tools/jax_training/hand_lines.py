@@ -1,4 +1,4 @@
-"""The lines of a data file on the device, for tools/train_hands_jax.py. NumPy alone, but for what the device keeps.
+"""The lines of a data file in batches, for tools/train_hands_jax.py. NumPy alone.
 
 Letters: N lines, L pen points of the longest one, U characters of the longest text, B lines of a batch, R lines that
 are read of the hand of each.
