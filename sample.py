@@ -48,7 +48,7 @@ from scribe.hands.catalogue import (
     load_catalogue,
     turned,
 )
-from scribe.hands.hand import EMPHASIS, HAND_ENDING, Hand
+from scribe.hands.hand import HAND_ENDING, Hand
 from scribe.ink.alphabet import to_one_hot  # noqa: F401 - notebooks import to_one_hot from here
 from scribe.ink.segments import MAX_CHARACTERS, TAB
 from scribe.ink.writable import TRANSLITERATED, fit_text, foreign_scripts, transliterate
@@ -330,7 +330,7 @@ def write_files(args, logger):
         f"Writing with {prefix}{newest if own_run else ''}, {_biases_of(args)}{hands.said(styles)}, seed {seed}."
     )
     from model import load_model
-    from scribe.learning.reading import read_hand
+    from scribe.learning.learn import quick_hand
     from scribe.network.tf_setup import one_thread_per_operation
     from scribe.writing.recogniser import load_recogniser
 
@@ -353,7 +353,7 @@ def write_files(args, logger):
     # What the encoder reads of a recording brings its line nearer to the hand than priming alone.
     read = None
     if args.style_file is not None and config.hand_size:
-        read = read_hand([styles[OWN_HAND]], model).scaled(EMPHASIS)
+        read = quick_hand([styles[OWN_HAND]], model)
         logger.write("python3 learn_hand.py learns this hand from all lines of the recording, and keeps it in a file.")
 
     def write(texts, bias, seed, style):

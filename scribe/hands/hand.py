@@ -29,9 +29,6 @@ CONSENT = (
 )
 LARGEST_FILE = 16 << 20  # bytes, packed and unpacked
 LARGEST_NUMBER = 1e4  # of a hand; those of people are below 2, and of a line of ink below 100
-# What the network writes lies nearer to the average of all people than what it is told (docs/HANDS.md): hands that were
-# read are told so many times as far from it.
-EMPHASIS = 1.4
 HAND_ENDING = ".hand.npz"
 FORMAT = 2  # 1 did not say which encoder a hand is of
 DIFFERENCE = "difference"  # begins the names of the factors in a file; their number follows

@@ -3,8 +3,9 @@
     hand = learn_hand([(strokes, "what is written there"), ...], model)
 
 `reading.read_hand` knows at once what a hand is like, as far as the hands of many people tell. What is left is learned
-by gradient steps, on the descriptions of the hand and, a little, on the weights of the network. A `Hand` holds what the
-weights differ by as matrices of low rank.
+by gradient steps, on the descriptions of the hand and, a little, on the weights of the network. Last,
+`matching.matched` corrects the descriptions by what the network then writes. A `Hand` holds what the weights differ by
+as matrices of low rank.
 
 Letters: n points of a line, A alphabet + 1, D numbers of a description.
 """
@@ -16,9 +17,10 @@ from collections.abc import Callable, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from scribe.hands.hand import EMPHASIS, Hand
+from scribe.hands.hand import Hand
 from scribe.ink.batch import make_batch
 from scribe.ink.strokes import transformed
+from scribe.learning.matching import matched
 from scribe.learning.practice import Practice
 from scribe.learning.reading import read_hand
 from scribe.network.config import POINT_SIZE
@@ -74,18 +76,17 @@ def learn_hand(
                 break
             learned_so_far = lesson.state()
     description, weights = learned_so_far
-    description = EMPHASIS * description
     glyphs = {c: description[1 + k] for c, k in lesson.index_of.items()}
     differences = low_rank(model, weights, practice.rank)
     line = line_to_go_on_from(lines, model)
     told = {"name": name, "notice": notice, "encoder": model.hand_encoder.digest()}
-    return Hand(description[0], glyphs, differences=differences, line=line, **told)
+    return matched(Hand(description[0], glyphs, differences=differences, line=line, **told), lines, model)
 
 
 def quick_hand(lines: Sequence[Sample], model, name: str = "", notice: str = "") -> Hand:
-    """As `learn_hand`, without practice: what the encoder reads, and a line to go on from. Arguments as there."""
-    hand = read_hand(lines, model, name, notice).scaled(EMPHASIS)
-    return dataclasses.replace(hand, line=line_to_go_on_from(lines, model))
+    """As `learn_hand`, without practice: what the encoder reads, a line to go on from, matched. Arguments as there."""
+    hand = dataclasses.replace(read_hand(lines, model, name, notice), line=line_to_go_on_from(lines, model))
+    return matched(hand, lines, model)
 
 
 def line_to_go_on_from(lines: Sequence[Sample], model) -> Sample:
