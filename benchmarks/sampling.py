@@ -3,6 +3,7 @@
     python3 benchmarks/sampling.py                          # the shipped model, about three minutes
     python3 benchmarks/sampling.py --lines 1 64 --repeats 5 --json sampling.json
     python3 benchmarks/sampling.py --against ../before      # in turns with another checkout of the suite
+    python3 benchmarks/sampling.py --plain                  # in turns with such a network in plain TensorFlow 2
 
 Three tables. Lines written: `sample_batch` of so many varied texts, each to its end, and the inner loop alone: as many
 lines of 300 points that all end together. Letters: characters a second that are kept, with the checks of
@@ -56,13 +57,13 @@ for request in sys.stdin:
         amount = sum(len(line.strokes) for line in lines)
     print(json.dumps(amount / (time.perf_counter() - start)), flush=True)
 """
+PLAIN = "import sys; sys.path.insert(0, 'benchmarks'); from plain_sampler import main; main()"
 
 
 class Worker:
     """A process that writes each time it is asked to, and answers with points or characters a second."""
 
-    def __init__(self, script, folder, prefix):
-        script = script.format(prefix=prefix, points=INNER_POINTS)
+    def __init__(self, script, folder):
         environment = {**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3"}
         self.process = subprocess.Popen(
             [sys.executable, "-c", script], cwd=folder, env=environment, text=True,
@@ -144,6 +145,7 @@ def main(argv=None):
     p.add_argument("--lines", type=int, nargs="+", default=[1, 8, 64, 256], help="numbers of lines written at once")
     p.add_argument("--repeats", type=int, default=3, help="runs, of which the median counts")
     p.add_argument("--against", metavar="FOLDER", help="another checkout of the suite, measured in turns with this one")
+    p.add_argument("--plain", action="store_true", help="also a network in plain TensorFlow 2 (plain_sampler.py)")
     p.add_argument("--json", metavar="FILE", help="file for everything that was measured")
     args = p.parse_args(argv)
     prefix = os.path.abspath(args.save_path)
@@ -153,7 +155,10 @@ def main(argv=None):
     bare = results["cold_start"]["import tensorflow"]
     print("Cold start: " + ", ".join(f"{name} {s:.1f} s ({s / bare:.2f})" for name, s in results["cold_start"].items()))
 
-    workers = {name: Worker(WORKER, folder, prefix) for name, folder in folders.items()}
+    script = WORKER.format(prefix=prefix, points=INNER_POINTS)
+    writers = {name: Worker(script, folder) for name, folder in folders.items()}
+    # It writes nothing that could be judged, so it takes no part in the letter.
+    workers = writers | ({"plain": Worker(PLAIN, ROOT)} if args.plain else {})
     product_limit, read_limit = measure_limits(prefix)
     print(f"Limits: {product_limit:.0f} points/s by products, {read_limit:.0f} for one line by reading the weights.")
     results |= {"limits": {"products": product_limit, "reads": read_limit}, "lines": [], "letter": {}}
@@ -163,7 +168,7 @@ def main(argv=None):
         inner = in_turns(workers, "inner", count, args.repeats)
         results["lines"].append({"lines": count, "ends": ends, "inner": inner})
         print(f"{count:>6}  {_row(ends)}   inner: {_row(inner)}")
-    results["letter"] = in_turns(workers, "letter", LETTER_LINES, args.repeats)
+    results["letter"] = in_turns(writers, "letter", LETTER_LINES, args.repeats)
     print(f"letter  {_row(results['letter'])} kept characters/s, {LETTER_LINES} lines")
     for worker in workers.values():
         worker.close()
