@@ -19,7 +19,7 @@ from scribe.learning.reading import read_hand
 from scribe.writing.failures import find_failures
 from scribe.writing.lines import DEFAULT_BIAS, MAX_LINE_CHARACTERS, Line, sample_batch
 
-ROUNDS = 2  # a third brings no more, and each costs a second or two
+ROUNDS = 2  # a third brings little more, costs legibility, and a second or two
 LINES_COMPARED = 8  # are written in each round; of fewer, more than their hand is chance
 
 
