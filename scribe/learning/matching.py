@@ -1,6 +1,7 @@
 """Corrects what the network is told of a hand by what it then writes.
 
-    hand = matched(read_hand(lines, model), lines, model)
+    read = read_hand(lines, model)
+    hand = matched(read, read, [text for _, text in lines], model)
 
 What the network writes in a hand is not quite that hand: it lies nearer to the average of all people, and a bias, the
 more of it there is, makes all hands straighter and their letters lean to the right. The encoder sees that as well as
@@ -23,22 +24,21 @@ ROUNDS = 2  # a third brings little more, costs legibility, and a second or two
 LINES_COMPARED = 8  # are written in each round; of fewer, more than their hand is chance
 
 
-def matched(hand: Hand, lines: Sequence[tuple[NDArray, str]], model, rounds: int = ROUNDS) -> Hand:
-    """The hand with the descriptions that make the network write as some lines are written.
+def matched(hand: Hand, aim: Hand, texts: Sequence[str], model, rounds: int = ROUNDS) -> Hand:
+    """The hand with the descriptions that make the network write as a person writes.
 
     Args:
-        hand: what is known of the hand so far.
-        lines: (strokes [n, 3], text) of the person; offsets in units of data_scale. All are read; of the texts that the
-            network can write as they are, the first LINES_COMPARED are written, a few of them several times.
+        hand: what the network is told so far. aim: what was read of the person's lines.
+        texts: of these lines. Of those that the network can write as they are, the first LINES_COMPARED are written,
+            a few of them several times.
         model: a HandwritingModel with a hand_size. rounds: of writing, comparing and correcting.
 
     Returns:
         the hand with other descriptions. Lines that the network fails to write are not compared; where it fails with
         all of them, the hand stays as it is.
     """
-    aim, before, nearest = read_hand(lines, model), hand, np.inf
-    known = set(model.config.alphabet)
-    usual = [text for _, text in lines if text.strip() and known.issuperset(text) and len(text) <= MAX_LINE_CHARACTERS]
+    before, nearest, known = hand, np.inf, set(model.config.alphabet)
+    usual = [text for text in texts if text.strip() and known.issuperset(text) and len(text) <= MAX_LINE_CHARACTERS]
     texts = (usual * LINES_COMPARED)[:LINES_COMPARED]
     for k in range(rounds if texts else 0):
         written = sample_batch(texts, model, bias=DEFAULT_BIAS, seed=k, hand=[hand] * len(texts))
