@@ -43,25 +43,16 @@ def statistics_of(points: ArrayLike) -> NDArray[np.float64]:
     Raises:
         ValueError: there is no stroke of two points.
     """
-    strokes = [stroke[:, :2] for stroke in split_strokes(np.asarray(points, float)) if len(stroke) > 1]
+    strokes, steps = _strokes_and_steps(points)
     if not strokes:
         raise ValueError("a line without a stroke of two points has no statistics.")
-    strokes = _level(strokes)
-    extent = float(np.ptp(np.concatenate(strokes), axis=0).max())
-    unit = max(float(np.median([np.ptp(stroke[:, 1]) for stroke in strokes])), SMALLEST_HEIGHT * extent) or 1.0
-    strokes = [stroke / unit for stroke in strokes]
-    steps, turns = [], []
-    for stroke in strokes:
-        step = np.diff(_even(stroke), axis=0)
-        steps.append(step)
-        turns.append(np.diff(np.unwrap(np.arctan2(step[:, 1], step[:, 0]))))
+    turns = [np.diff(np.unwrap(np.arctan2(step[:, 1], step[:, 0]))) for step in steps]
     dx, dy = np.concatenate(steps).T
     turns = np.clip(np.concatenate(turns), -LARGEST_TURN, LARGEST_TURN)
     length = np.hypot(dx, dy)
     directions = np.histogram(np.arctan2(dy, dx), DIRECTIONS, (-math.pi, math.pi), weights=length)[0] / length.sum()
     curvature = np.histogram(turns, TURNS, (-LARGEST_TURN, LARGEST_TURN))[0] / max(1, len(turns))
-    steep = np.abs(dy) > STEEP * np.abs(dx)
-    slants = -dx[steep] / dy[steep] if steep.any() else np.zeros(1)
+    slants = _slants(dx, dy)
     lengths = np.array([np.hypot(*step.T).sum() for step in steps])
     widths, heights = (np.array([np.ptp(stroke[:, axis]) for stroke in strokes]) for axis in (0, 1))
     jumps = np.array([after[0] - before[-1] for before, after in zip(strokes, strokes[1:])] or [[0.0, 0.0]])
@@ -70,6 +61,30 @@ def statistics_of(points: ArrayLike) -> NDArray[np.float64]:
     spread = [np.log1p(lengths), np.log1p(widths), np.log1p(heights), *jumps.T, slants, y - np.median(y)]
     whole = [slants.std(), math.log(lengths.sum() / width), len(strokes) / width, (jumps[:, 0] < 0).mean()]
     return np.concatenate([directions, curvature, *(np.percentile(values, PERCENTILES) for values in spread), whole])
+
+
+def slants_of(points: ArrayLike) -> NDArray[np.float64]:
+    """[steps] how far each steep step of a line leans, up or down: units to the right for each unit upwards. A line
+    without any has a single 0. Argument as that of `statistics_of`."""
+    _, steps = _strokes_and_steps(points)
+    return _slants(*np.concatenate([np.zeros([0, 2]), *steps]).T)
+
+
+def _slants(dx, dy):
+    steep = np.abs(dy) > STEEP * np.abs(dx)
+    return -dx[steep] / dy[steep] if steep.any() else np.zeros(1)
+
+
+def _strokes_and_steps(points):
+    """The strokes of a level line, in units of their median height, and the way through each in equal steps."""
+    strokes = [stroke[:, :2] for stroke in split_strokes(np.asarray(points, float)) if len(stroke) > 1]
+    if not strokes:
+        return [], []
+    strokes = _level(strokes)
+    extent = float(np.ptp(np.concatenate(strokes), axis=0).max())
+    unit = max(float(np.median([np.ptp(stroke[:, 1]) for stroke in strokes])), SMALLEST_HEIGHT * extent) or 1.0
+    strokes = [stroke / unit for stroke in strokes]
+    return strokes, [np.diff(_even(stroke), axis=0) for stroke in strokes]
 
 
 def _even(stroke):

@@ -86,6 +86,12 @@ def absolute_points(offsets: NDArray) -> NDArray:
     return points
 
 
+def as_offsets(points: NDArray) -> NDArray[np.float32]:
+    """The other way: of positions [n, 3] or more columns, x and y first and the pen lift last, offsets [n, 3] that
+    begin with the pen at rest."""
+    return np.column_stack([np.diff(points[:, :2], axis=0, prepend=points[:1, :2]), points[:, -1]]).astype(np.float32)
+
+
 def raw_offsets(points: NDArray, data_scale: float) -> NDArray:
     """A line as the data file holds it.
 

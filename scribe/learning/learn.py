@@ -81,13 +81,13 @@ def learn_hand(
     line = line_to_go_on_from(lines, model)
     told = {"name": name, "notice": notice, "encoder": model.hand_encoder.digest()}
     hand = Hand(description[0], glyphs, differences=differences, line=line, **told)
-    return matched(hand, read_hand(lines, model), [text for _, text in lines], model)
+    return matched(hand, read_hand(lines, model), lines, model)
 
 
 def quick_hand(lines: Sequence[Sample], model, name: str = "", notice: str = "") -> Hand:
     """As `learn_hand`, without practice: what the encoder reads, a line to go on from, matched. Arguments as there."""
     hand = dataclasses.replace(read_hand(lines, model, name, notice), line=line_to_go_on_from(lines, model))
-    return matched(hand, hand, [text for _, text in lines], model)
+    return matched(hand, hand, lines, model)
 
 
 def line_to_go_on_from(lines: Sequence[Sample], model) -> Sample:

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from scribe.ink.point_characters import character_index
 from scribe.ink.segments import split_line, text_lines
+from scribe.ink.strokes import as_offsets
 from scribe.ink.word_marks import break_long_words, parse_markup, read_words
 from scribe.ink.words import Segment
 
@@ -163,6 +164,4 @@ def as_segment(line: Any, marked: str = "", **how: Any) -> Segment:
 def as_style(line: Any) -> tuple[NDArray[np.float32], str]:
     """A written line as a style that primes others: offsets float32 [n, 3], text; without what composing added."""
     line = getattr(line, "base", None) or line
-    points = line.strokes
-    offsets = np.diff(points[:, :2], axis=0, prepend=points[:1, :2])
-    return np.column_stack([offsets, points[:, 5]]).astype(np.float32), line.text
+    return as_offsets(line.strokes), line.text

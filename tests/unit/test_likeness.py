@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from scribe.hands.likeness import HandSpace, likeness, realism, statistics_of
+from scribe.hands.likeness import HandSpace, likeness, realism, slants_of, statistics_of
 
 HANDS, LINES = 12, 8
 
@@ -51,6 +51,13 @@ def test_the_slope_of_a_line_counts_little():
     slanted = line(np.random.default_rng(1), slant=0.4)
     change = [np.abs(statistics_of(p) - statistics_of(points)).mean() for p in (sloping, slanted)]
     assert change[0] < change[1] / 2
+
+
+def test_a_line_that_leans_has_slants_to_the_right():
+    rng = np.random.default_rng(1)
+    upright, leaning = (np.median(slants_of(line(rng, slant=slant))) for slant in (0.0, 0.3))
+    assert abs(upright) < 0.05 and 0.15 < leaning < 0.35  # the sides of a loop lean less than its axis
+    np.testing.assert_array_equal(slants_of(np.array([[0.0, 0.0, 1.0]])), [0.0])
 
 
 def test_lines_in_a_hand_are_nearest_to_it(space):
