@@ -7,8 +7,9 @@
 
 Three tables. Lines written: `sample_batch` of so many varied texts, each to its end, and the inner loop alone: as many
 lines of 300 points that all end together. Letters: characters a second that are kept, with the checks of
-`sample_checked` on, all lines primed with one. Cold start: `sample.py --text "Hello World"` in a new process against
-TensorFlow's bare import. Medians count. Whatever is compared runs in turns, each in a process of its own.
+`sample_checked` on, in a hand of the catalogue as `sample.py` draws it. Cold start: `sample.py --text "Hello World"` in
+a new process against TensorFlow's bare import. Medians count. Whatever is compared runs in turns, each in a process of
+its own.
 
 For many lines the limit is the rate of large float32 matrix products, with 2 x parameters operations for each point;
 for one line it is the rate at which the weights can be read, once for each point. Both are measured in the same run.
@@ -28,29 +29,30 @@ import numpy as np
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 sys.path.insert(0, ROOT)
 
+HANDS = os.path.join(ROOT, "data", "hands.npz")
 TEXTS = os.path.join(ROOT, "data", "evaluation_texts.txt")
 INNER_TEXT = "What I cannot create I do not understand"
 INNER_POINTS = 300  # of every line of the inner loop
 LETTER_LINES = 48
 SQUARE = 2048  # side of the matrices whose products give the machine's rate
-# What a worker does for each line of its stdin, [kind, texts, seed]; it runs in any checkout since the first one.
+# What a worker does for each line of its stdin, [kind, texts, seed]; it runs in any checkout that knows hands.
 WORKER = """
 import json, os, sys, time
 sys.path.insert(0, os.getcwd())
 from model import load_model
+from scribe.hands.catalogue import drawn_hand, load_catalogue
 from scribe.network.tf_setup import one_thread_per_operation
-from scribe.pages.letter import as_style
 from scribe.writing.lines import sample_batch
 from scribe.writing.proofread import sample_checked
 from scribe.writing.recogniser import load_recogniser
 one_thread_per_operation()
-model, recogniser = load_model({prefix!r}), load_recogniser()
+model, recogniser, catalogue = load_model({prefix!r}), load_recogniser(), load_catalogue({hands!r})
 for request in sys.stdin:
     kind, texts, seed = json.loads(request)
     start = time.perf_counter()
     if kind == "letter":
-        first = sample_batch(texts[:1], model, seed=seed)[0]
-        checked = sample_checked(texts[1:], model, seed=seed, style=as_style(first), recogniser=recogniser)
+        hand = drawn_hand(catalogue, seed)
+        checked = sample_checked(texts, model, seed=seed, hand=hand, recogniser=recogniser)
         amount = sum(len(line.text) for line, found in zip(checked.lines, checked.failures) if not found)
     else:
         lines = sample_batch(texts, model, seed=seed, tsteps={points} if kind == "inner" else None)
@@ -155,7 +157,7 @@ def main(argv=None):
     bare = results["cold_start"]["import tensorflow"]
     print("Cold start: " + ", ".join(f"{name} {s:.1f} s ({s / bare:.2f})" for name, s in results["cold_start"].items()))
 
-    script = WORKER.format(prefix=prefix, points=INNER_POINTS)
+    script = WORKER.format(prefix=prefix, hands=HANDS, points=INNER_POINTS)
     writers = {name: Worker(script, folder) for name, folder in folders.items()}
     # It writes nothing that could be judged, so it takes no part in the letter.
     workers = writers | ({"plain": Worker(PLAIN, ROOT)} if args.plain else {})
