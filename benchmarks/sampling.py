@@ -51,7 +51,7 @@ for request in sys.stdin:
     kind, texts, seed = json.loads(request)
     start = time.perf_counter()
     if kind == "letter":
-        hand = drawn_hand(catalogue, seed)
+        hand = drawn_hand(catalogue, seed) if model.hand_size else None
         checked = sample_checked(texts, model, seed=seed, hand=hand, recogniser=recogniser)
         amount = sum(len(line.text) for line, found in zip(checked.lines, checked.failures) if not found)
     else:
@@ -144,6 +144,7 @@ def measure_cold_start(folders, prefix, repeats):
 def main(argv=None):
     p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     p.add_argument("--save_path", default=os.path.join(ROOT, "saved", "checkpoint"), help="prefix of the checkpoint")
+    p.add_argument("--hands", default=HANDS, help="catalogue of the hands that letters are in, of the same network")
     p.add_argument("--lines", type=int, nargs="+", default=[1, 8, 64, 256], help="numbers of lines written at once")
     p.add_argument("--repeats", type=int, default=3, help="runs, of which the median counts")
     p.add_argument("--against", metavar="FOLDER", help="another checkout of the suite, measured in turns with this one")
@@ -157,7 +158,7 @@ def main(argv=None):
     bare = results["cold_start"]["import tensorflow"]
     print("Cold start: " + ", ".join(f"{name} {s:.1f} s ({s / bare:.2f})" for name, s in results["cold_start"].items()))
 
-    script = WORKER.format(prefix=prefix, hands=HANDS, points=INNER_POINTS)
+    script = WORKER.format(prefix=prefix, hands=os.path.abspath(args.hands), points=INNER_POINTS)
     writers = {name: Worker(script, folder) for name, folder in folders.items()}
     # It writes nothing that could be judged, so it takes no part in the letter.
     workers = writers | ({"plain": Worker(PLAIN, ROOT)} if args.plain else {})

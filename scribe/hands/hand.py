@@ -59,7 +59,8 @@ class Hand:
             matrix, (a x rank, rank x b), or one vector; none for a hand that was only read. See
             scribe/writing/adapted.py.
         line: (strokes [n, 3], text), a line by the person to go on from, as from a style; offsets in units of
-            data_scale. None: what is written begins with nothing, and is told of the hand by the numbers alone.
+            data_scale. Matching (scribe/learning/matching.py) lets it lean a little otherwise. None: what is written
+            begins with nothing, and is told of the hand by the numbers alone.
         encoder: `HandEncoder.digest` of the encoder whose numbers these are; "": not known.
     """
 

@@ -87,8 +87,8 @@ def absolute_points(offsets: NDArray) -> NDArray:
 
 
 def as_offsets(points: NDArray) -> NDArray[np.float32]:
-    """The other way: of positions [n, 3] or more columns, x and y first and the pen lift last, offsets [n, 3] that
-    begin with the pen at rest."""
+    """The other way: of positions [n, 3] or more columns, x and y first and the pen lift last, offsets [n, 3], of
+    which the first is 0."""
     return np.column_stack([np.diff(points[:, :2], axis=0, prepend=points[:1, :2]), points[:, -1]]).astype(np.float32)
 
 

@@ -8,8 +8,8 @@ more of it there is, makes all hands straighter and their letters lean to the ri
 it sees the hand. So the network writes what the person wrote, the encoder reads both, and the description moves by the
 difference, until what is read of the written lines is what was read of the person's.
 
-One thing the encoder hardly sees: what is written then still leans to the right, by 0.03 on the average. So the network
-is shown the person's lines leaning as much to the left.
+One thing the encoder hardly sees: what is written then still leans to the right, by 0.03 units for each unit upwards
+on the average. So the network is shown the person's lines leaning as much to the left.
 """
 
 import dataclasses
@@ -70,11 +70,10 @@ def matched(hand: Hand, aim: Hand, lines: Sequence[Style], model, rounds: int = 
 
 def _lean(lines):
     """Units to the right for each unit upwards: the median of all steep ink of some lines."""
-    slants = [slants_of(absolute_points(strokes)) for strokes, _ in lines]
-    return float(np.median(np.concatenate([np.zeros(0), *slants]))) if lines else 0.0
+    return float(np.median(np.concatenate([slants_of(absolute_points(strokes)) for strokes, _ in lines])))
 
 
 def _leaning(line, more):
-    """A line that leans further to the right."""
+    """A line that leans further to the right, by `more` units for each unit upwards."""
     strokes, text = line
     return transformed(strokes, slant=more).astype(np.float32), text
