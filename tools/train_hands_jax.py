@@ -44,7 +44,11 @@ def parse_args(argv=None):
     p.add_argument("folder", help="with lines.npz and weights.npz of tools/hands_for_jax.py")
     p.add_argument("--steps", type=int, default=5000, help="steps of the training")
     p.add_argument("--seconds", type=float, default=math.inf, help="of training, after the compilation, at most")
-    p.add_argument("--batch_size", type=int, default=256, help="lines of a step")
+    p.add_argument("--batch_size", type=int, default=256, help="lines of a step, or rows of them")
+    p.add_argument(
+        "--in_a_row", type=float, nargs="+", default=[1.0], metavar="SHARE",
+        help="shares of the steps with one line in a row, two lines of a form one after the other, three, ...",
+    )  # fmt: skip
     p.add_argument("--learning_rate", type=float, default=6e-4, help="highest learning rate")
     p.add_argument("--encoder_rate", type=float, default=0.5, help="learning rate of the encoder, times that")
     p.add_argument("--dropout", type=float, default=0.8, help="probability to keep an output of an LSTM")
@@ -58,6 +62,8 @@ def parse_args(argv=None):
     args = p.parse_args(argv)
     if min(args.steps, args.batch_size, args.validate_every, args.unroll) < 1:
         p.error("--steps, --batch_size, --validate_every and --unroll have to be 1 or more")
+    if min(args.in_a_row) < 0 or sum(args.in_a_row) <= 0:
+        p.error("--in_a_row has to be shares, of which one at least is above 0")
     if not 0 < args.dropout <= 1:
         p.error(f"--dropout is {args.dropout}: it has to be above 0 and at most 1")
     return args
@@ -70,6 +76,37 @@ def changed(strokes, change):
     return jnp.stack([jnp.exp(width) * x - slant * y, jnp.exp(height) * y, strokes[..., 2]], axis=-1)
 
 
+def in_rows(arrays, choice, length, space):
+    """The lines of each row one after the other.
+
+    Args:
+        arrays: of `HandLines`. choice: a `Choice`. length: pen points of the longest row. space: its number in texts.
+
+    Returns:
+        strokes [B, length, 3], 0 after the last line; text [B, S (U + 1)], -1 for padding.
+    """
+    points, _, text, counts, text_counts = arrays
+    B, S = choice.lines.shape
+    strokes, characters = jnp.zeros([B, length, 3]), jnp.full([B, S * (text.shape[1] + 1)], -1, text.dtype)
+    start = start_of_text = jnp.zeros([B, 1], jnp.int32)
+    for k in range(S):
+        line = choice.lines[:, k]
+        place, n = jnp.arange(length) - start, counts[line, None]
+        own = points[line[:, None], jnp.clip(place, 0, points.shape[1] - 1)]
+        if k > 0:
+            own = jnp.where((place == 0)[..., None], jnp.pad(choice.joins[:, k - 1 : k], ((0, 0), (0, 0), (0, 1))), own)
+        if k < S - 1:  # the pen is lifted to go on with the next line
+            own = own.at[..., 2].max((place == n - 1).astype(own.dtype))
+        strokes = jnp.where(((place >= 0) & (place < n))[..., None], own, strokes)
+        place, m = jnp.arange(characters.shape[1]) - start_of_text, text_counts[line, None]
+        own = text[line[:, None], jnp.clip(place, 0, text.shape[1] - 1)]
+        characters = jnp.where((place >= 0) & (place < m), own, characters)
+        if k < S - 1:
+            characters = jnp.where(place == m, space, characters)
+        start, start_of_text = start + n, start_of_text + m + 1
+    return strokes, characters
+
+
 class Programs:
     """The compiled training step and validation.
 
@@ -79,7 +116,7 @@ class Programs:
 
     def __init__(self, args, lines, weights):
         self.args, self.compute = args, Compute(args.dtype, args.unroll)
-        self.characters = len(lines.alphabet) + 1
+        self.characters, self.space = len(lines.alphabet) + 1, lines.space
         self.arrays = jax.device_put(lines.arrays)
         weights = {name: jnp.asarray(value) for name, value in weights.items()}
         self.averages = {name: value for name, value in weights.items() if not is_trained(name)}
@@ -89,28 +126,35 @@ class Programs:
         self._step = jax.jit(self._train_step, static_argnames="length", donate_argnums=0)
         self._evaluate = jax.jit(self._evaluate_step, static_argnames="length")
 
-    def compile(self, lines):
-        """Compiles for all lengths side by side; the compiled programs are found again by their shapes."""
+    def compile(self, lines, validation):
+        """Compiles for all shapes side by side, and for those of batches of `HandLines.validation`."""
         choices = {}
-        while len(choices) < len(lines.lengths):
-            length, choice = lines.batch()
-            choices[length] = choice
+        while len(choices) < len(lines.shapes):
+            shape, choice = lines.batch()
+            choices[shape] = choice
         number = np.float32(0)
         with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
             made = {k: pool.submit(self._lower, k, choice, number) for k, choice in choices.items()}
+            told = {shape: pool.submit(self._lower_evaluation, shape, *of) for shape, *of in validation}
             self._steps = {k: one.result() for k, one in made.items()}
+            self._evaluations = {k: one.result() for k, one in told.items()}
 
-    def _lower(self, length, choice, number):
-        return self._step.lower(self.state, self.arrays, choice, number, length=length).compile()
+    def _lower(self, shape, choice, number):
+        return self._step.lower(self.state, self.arrays, choice, number, length=shape[1]).compile()
 
-    def train_step(self, length, choice, rate):
+    def _lower_evaluation(self, shape, choice, count):
+        return self._evaluate.lower(self.state["ema"], self.arrays, choice, np.int32(count), length=shape[1]).compile()
+
+    def train_step(self, shape, choice, rate):
         """One step; returns [nats, points, scale of vectors, of glyphs, norm of the gradient] before it is computed."""
-        self.state, found = self._steps[length](self.state, self.arrays, choice, np.float32(rate))
+        self.state, found = self._steps[shape](self.state, self.arrays, choice, np.float32(rate))
         return found
 
     def evaluate(self, batches):
-        """Nats per point of lines without and with their hand, by the averaged weights; None if there are none."""
-        sums = [self._evaluate(self.state["ema"], self.arrays, c, np.int32(n), length=k) for k, c, n in batches]
+        """Nats per point of the last lines of rows, without and with their hand, by the averaged weights; None if there
+        are none."""
+        ema = self.state["ema"]
+        sums = [self._evaluations[k](ema, self.arrays, choice, np.int32(n)) for k, choice, n in batches]
         if not sums:
             return None
         null, own, points = np.sum([np.asarray(s, np.float64) for s in sums], axis=0)
@@ -118,11 +162,12 @@ class Programs:
 
     def _batch(self, arrays, choice, length):
         """x, y [T, B, 3], mask [T, B], one-hot text, and what `describe` wants of the lines to read."""
-        points, characters, text, counts = arrays
-        strokes = changed(points[choice.lines, : length + 1], choice.change + choice.more)
-        mask = (jnp.arange(length) < counts[choice.lines, None] - 1).astype(jnp.float32)
+        points, characters, _, counts, _ = arrays
+        strokes, text = in_rows(arrays, choice, length + 1, self.space)
+        strokes = changed(strokes, choice.change + choice.more)
+        mask = (jnp.arange(length) < counts[choice.lines].sum(axis=1, keepdims=True) - 1).astype(jnp.float32)
         x, y = strokes[:, :-1] * mask[..., None], strokes[:, 1:] * mask[..., None]
-        one_hot = jax.nn.one_hot(text[choice.lines], self.characters)  # of padding, -1, it is 0
+        one_hot = jax.nn.one_hot(text, self.characters)  # of padding, -1, it is 0
         there = (jnp.arange(points.shape[1]) < counts[choice.read][..., None]) * choice.there[..., None]
         read = changed(points[choice.read], choice.change) * there[..., None]
         x, y, mask = (jnp.swapaxes(v, 0, 1) for v in (x, y, mask))
@@ -169,7 +214,8 @@ class Programs:
 
     def _evaluate_step(self, weights, arrays, choice, count, *, length):
         x, y, mask, one_hot, read = self._batch(arrays, choice, length)
-        mask = mask * (jnp.arange(mask.shape[1]) < count)
+        before = arrays[3][choice.lines[:, :-1]].sum(axis=1)  # points of the lines before the last: to go on from
+        mask = mask * (jnp.arange(mask.shape[1]) < count) * (jnp.arange(length)[:, None] >= before)
         hand, glyphs, _ = self._told(weights, read, choice.there.max(axis=1, keepdims=True), one_hot)
         nats = []
         for told in ((jnp.zeros_like(hand), jnp.zeros_like(glyphs)), (hand, glyphs)):
@@ -184,14 +230,23 @@ def train(args):
     found = [os.path.join(args.folder, name) for name in ("lines.npz", "weights.npz")]
     if missing := [path for path in found if not os.path.exists(path)]:
         raise UsageError(f"there is no {missing[0]}: tools/hands_for_jax.py writes it, where TensorFlow is.")
-    lines = HandLines(found[0], args.batch_size, args.tsteps, args.distort, args.seed)
+    try:
+        lines = HandLines(found[0], args.batch_size, args.tsteps, args.distort, args.seed, args.in_a_row)
+    except ValueError as error:
+        raise UsageError(str(error)) from None
     with np.load(found[1], allow_pickle=False) as file:
         weights = {name: file[name] for name in file.files}
     programs = Programs(args, lines, weights)
+    validation = {
+        what + after: list(lines.validation(kind, S))
+        for S, after in ((1, ""), (2, " after a line"))
+        for kind, what in KINDS.items()
+        if any(S == shape[0] for shape in lines.shapes)
+    }
     start = time.monotonic()
-    programs.compile(lines)
-    say(f"Compiled for lines of {lines.lengths} points on {jax.devices()[0].device_kind}: {since(start):.0f} s.")
-    validation = {what: list(lines.validation(kind)) for kind, what in KINDS.items()}
+    programs.compile(lines, [batch for batches in validation.values() for batch in batches[:1]])
+    of_points = [length for _, length in lines.shapes]
+    say(f"Compiled for rows of {of_points} points on {jax.devices()[0].device_kind}: {since(start):.0f} s.")
 
     def validate(step):
         nats = {what: programs.evaluate(batches) for what, batches in validation.items()}
@@ -208,11 +263,11 @@ def train(args):
     with concurrent.futures.ThreadPoolExecutor(1) as pool:
         following = pool.submit(lines.batch)
         while step < args.steps and since(start) < args.seconds:
-            (length, choice), following = following.result(), pool.submit(lines.batch)
+            (shape, choice), following = following.result(), pool.submit(lines.batch)
             done = max(step / args.steps, since(start) / args.seconds)
             rate = args.learning_rate * min(1.0, (step + 1) / WARMUP)
             rate *= LAST_RATE + (1 - LAST_RATE) * 0.5 * (1 + math.cos(math.pi * min(1.0, done)))
-            waiting.append(programs.train_step(length, choice, rate))
+            waiting.append(programs.train_step(shape, choice, rate))
             step += 1
             if len(waiting) > 2:  # so that the device never waits for the host
                 seen.append(np.asarray(waiting.pop(0), np.float64))

@@ -86,14 +86,14 @@ def test_a_line_is_told_of_others_of_its_form_alone_and_held_out_forms_are_not_t
     read = 0
     for _ in range(40):
         _, choice = lines.batch()
-        assert set(kinds[choice.lines]) == {0}
-        for line, others, there in zip(*choice[:3], strict=True):
+        assert set(kinds[choice.lines[:, 0]]) == {0}
+        for line, others, there in zip(choice.lines[:, 0], choice.read, choice.there, strict=True):
             read += there.sum()
             for other in others[there > 0]:
                 assert forms[other] == forms[line] and names[other] != names[line] and kinds[other] == 0
     assert read > 100
     for kind in (1, 2):
-        counted = [line for _, choice, count in lines.validation(kind) for line in choice.lines[:count]]
+        counted = [line for _, choice, count in lines.validation(kind) for line in choice.lines[:count, 0]]
         assert sorted(counted) == np.flatnonzero(kinds == kind).tolist()
         for _, choice, _ in lines.validation(kind):
             assert not choice.change.any() and not choice.more.any()
@@ -127,3 +127,53 @@ def test_a_folder_without_its_files_is_told_in_one_line(missing, tmp_path, capsy
         (tmp_path / name).write_bytes(b"")
     assert train_hands_jax.main([str(tmp_path)]) != 0
     assert missing in capsys.readouterr().err
+
+
+def test_a_row_is_its_lines_one_after_the_other_with_a_gap_between_them(exported):
+    lines = lines_of(exported, in_a_row=(0, 0, 1.0))
+    points, _, text, counts, text_counts = lines.arrays
+    (S, length), choice = lines.batch()
+    assert S == 3 and choice.lines.shape == (6, 3)
+    strokes, characters = train_hands_jax.in_rows(
+        jax.tree.map(jax.numpy.asarray, lines.arrays), jax.tree.map(jax.numpy.asarray, choice), length + 1, lines.space
+    )
+    for row, members, joins in zip(range(6), choice.lines, choice.joins, strict=True):
+        assert len({lines._forms[line] for line in members}) == 1 and len(set(members)) == 3
+        expected, said = [], []
+        for k, line in enumerate(members):
+            own = points[line, : counts[line]].copy()
+            if k > 0:
+                own[0, :2] = joins[k - 1]
+                said.append(lines.space)
+            if k < 2:
+                own[-1, 2] = 1
+            expected.append(own)
+            said += text[line, : text_counts[line]].tolist()
+        expected = np.concatenate(expected)
+        np.testing.assert_allclose(strokes[row, : len(expected)], expected, atol=1e-6)
+        assert not strokes[row, len(expected) :].any()
+        assert characters[row].tolist()[: len(said)] == said and (characters[row, len(said) :] == -1).all()
+
+
+def test_training_in_rows_is_validated_by_what_follows_a_line(exported, capsys):
+    flags = "--steps 2 --batch_size 4 --validate_every 2 --dtype float32 --unroll 1 --in_a_row 0.5 0.5"
+    assert train_hands_jax.main([str(exported / "gpu"), *flags.split()]) == 0
+    assert "held out after a line" in capsys.readouterr().err
+    lines = lines_of(exported, in_a_row=(0.5, 0.5))
+    names = lines._names
+    for _, choice, _ in lines.validation(2, S=2):
+        for (before, line), read, there in zip(choice.lines, choice.read, choice.there, strict=True):
+            assert lines._forms[before] == lines._forms[line] and names[before] != names[line]
+            assert not {names[before], names[line]} & set(names[read[there > 0]])
+
+
+def test_a_share_of_the_trained_weights_comes_back_as_a_mean(exported, tmp_path):
+    with np.load(exported / "gpu" / "weights.npz") as file:
+        before = dict(file)
+    np.savez(tmp_path / "trained.npz", **{name: value + 1 for name, value in before.items()})
+    assert (
+        hands_for_jax.main(["--back", "--share", "0.25", "--save_path", str(exported / "checkpoint"), str(tmp_path)])
+        == 0
+    )
+    for name, variable in hands_for_jax.variables_of(load_model(str(tmp_path / "checkpoint"))).items():
+        np.testing.assert_allclose(variable.numpy(), before[name] + 0.25, atol=1e-6)
