@@ -289,7 +289,7 @@ def parse_args(argv=None):
     p.add_argument("--data_scale", type=float, default=None, help="raw units in one unit of length (default: 50)")
     g = p.add_argument_group("write something with it at once; sample.py has more")
     g.add_argument("--text", default=None, help="text to write")
-    for flag, what in (("bias", "0 as learned, 0.5 natural, 1 neat"), ("seed", "the same seed gives the same line")):
+    for flag, what in (("bias", "0 as learned, 1 natural, 2 neat"), ("seed", "the same seed gives the same line")):
         g.add_argument(f"--{flag}", default=None, help=what)
     g.add_argument("--log_dir", default=None, help="folder; pictures go to figures/ in it")
     args = p.parse_args(argv)

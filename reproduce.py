@@ -30,6 +30,7 @@ from scribe.ink.strokes import absolute_points
 from scribe.network.config import PREDICTION, SHIPPED
 from scribe.pages.figures import draw_lines
 from scribe.pages.paper_figures import Density, draw_blocks, draw_mixture, draw_window
+from scribe.writing.bias import asked_bias
 from scribe.writing.lines import sample_batch
 from scribe.writing.prediction import predict_lines
 from scribe.writing.proofread import sample_checked
@@ -43,7 +44,7 @@ UNBIASED_TEXT = "from his travels it might have been"  # figure 15
 BIASED_TEXT = "until they all look exactly the same"  # figure 16
 SLIGHTLY_BIASED_TEXT = "more of national temperament"  # figure 17
 PRIMED_TEXTS = ("when the network is primed", "and writes in the same hand")  # figures 18 to 21
-LINES, BIASES, SLIGHT_BIAS, PRIMED_BIAS = 8, (0.1, 0.5, 2, 5, 10), 0.15, 1.0
+LINES, BIASES, SLIGHT_BIAS, PRIMED_BIAS = 8, (0.1, 0.5, 2, 5, 10), 0.15, 1.0  # of eq. 61-62
 PRIMES = {18: (0, 3, 7), 19: (1, 5, 10), 20: (0, 3, 7), 21: (1, 5, 10)}  # numbers of styles
 PREDICTED_LINES, PREDICTED_POINTS = 5, 700  # figure 11
 
@@ -85,12 +86,12 @@ class Paper:
 
     def figure_13(self):
         """The window weights while a line is written."""
-        (line,) = self._checked([WINDOW_TEXT], bias=0.5)
+        (line,) = self._checked([WINDOW_TEXT], bias=0.1)
         draw_window(line.phis, line.strokes, line.text, self.path(13))
 
     def figure_14(self):
         """The density of the next point while a word is written, and the weights of its components."""
-        (line,) = self._checked([WORD], bias=0.5)
+        (line,) = self._checked([WORD], bias=0.1)
         self._draw_mixture(self.model, line.strokes, line.text, 14)
 
     def figure_15(self):
@@ -132,7 +133,7 @@ class Paper:
 
     def figure_10(self):
         """As figure 14, of the prediction network, while it looks on as the same word is written."""
-        (line,) = self._checked([WORD], bias=0.5)
+        (line,) = self._checked([WORD], bias=0.1)
         self._draw_mixture(self.prediction, line.strokes, "", 10)
 
     def figure_11(self):
@@ -147,14 +148,14 @@ class Paper:
     # ---- parts
 
     def _samples(self, texts, bias):
-        return sample_batch(texts, self.model, bias=bias, seed=self.args.seed)
+        return sample_batch(texts, self.model, bias=asked_bias(bias), seed=self.args.seed)
 
     def _checked(self, texts, bias, style=None):
         """Lines that can be read, as the paper chose them for its primed samples."""
         from scribe.writing.recogniser import load_recogniser
 
         checked = sample_checked(
-            texts, self.model, bias=bias, seed=self.args.seed, style=style, recogniser=load_recogniser()
+            texts, self.model, bias=asked_bias(bias), seed=self.args.seed, style=style, recogniser=load_recogniser()
         )
         return checked.lines
 

@@ -101,7 +101,7 @@ def sample(
     Args:
         text: what to write. model: a HandwritingModel, see `model.load_model`.
         args: optional, an object with bias, seed, tsteps and eos_threshold, each optional; keywords take precedence.
-        bias: 0 writes as the model learned it, 0.5 naturally (the default), 1 neatly.
+        bias: 0 writes as the model learned it, 1 naturally (the default), 2 neatly.
         seed: the same seed gives the same line; without one, every call gives another line, drawn from NumPy's global
             generator: `np.random.seed` makes these repeatable.
         initial_states, style, hand, tsteps, eos_threshold: as in `scribe.writing.lines.sample_batch`.
@@ -175,7 +175,7 @@ def parse_args(argv=None):
         "--transliterate", action="store_true", help="write Greek, Cyrillic, Armenian and Georgian in Latin letters"
     )
     p.add_argument(
-        "--bias", type=float, default=DEFAULT_BIAS, help="neatness: 0 as learned, 0.5 natural, 1 neat, 2 very neat"
+        "--bias", type=float, default=DEFAULT_BIAS, help="neatness: 0 as learned, 1 natural, 2 neat, 3 very neat"
     )
     p.add_argument(
         "--tsteps", type=int, default=None, help="most pen points of a line (default: 45 per character + 100)"

@@ -313,7 +313,7 @@ def main(argv=None):
         metavar="N[:K]",
         help="make these numbers of the catalogue anew, of candidate K (from 0) where that is said; the others stay",
     )
-    p.add_argument("--bias", type=float, default=1.0, help="bias of the trial lines and styles")
+    p.add_argument("--bias", type=float, default=2.2, help="bias of the trial lines and styles")
     p.add_argument(
         "--most_misread", type=float, default=0.03, help="largest share of misread characters in trial lines"
     )

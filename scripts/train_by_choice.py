@@ -38,7 +38,7 @@ from scribe.writing.recogniser import load_recogniser  # noqa: E402
 from train import default_towers  # noqa: E402
 from utils import DataLoader, Logger  # noqa: E402
 
-BIASES = (0.3, 0.6, 1.0)
+BIASES = (1.0, 1.6, 2.2)
 OF_CATALOGUE = 0.5  # share of the texts; the others are in the hands of forms
 EMPHASIS = (1.0, 1.4)  # hands of forms are told so many times as far from the average of all people, least and most
 FEWEST_LINES = 3  # of a form in whose hand lines are written

@@ -23,8 +23,9 @@ from scribe.ink.strokes import absolute_points, as_offsets, transformed
 from scribe.learning.reading import read_hand
 from scribe.writing.failures import find_failures
 from scribe.writing.line_writer import Style
-from scribe.writing.lines import DEFAULT_BIAS, MAX_LINE_CHARACTERS, sample_batch
+from scribe.writing.lines import MAX_LINE_CHARACTERS, sample_batch
 
+BIAS = 0.5  # of what is written to compare
 ROUNDS = 2  # a third brings little more, costs legibility, and a second or two
 LINES_COMPARED = 8  # are written in each round; of fewer, more than their hand is chance
 
@@ -46,7 +47,7 @@ def matched(hand: Hand, aim: Hand, lines: Sequence[Style], model, rounds: int = 
     texts = [text for _, text in lines if text.strip() and known.issuperset(text) and len(text) <= MAX_LINE_CHARACTERS]
     texts = (texts * LINES_COMPARED)[:LINES_COMPARED]
     for k in range(rounds if texts else 0):
-        written = sample_batch(texts, model, bias=DEFAULT_BIAS, seed=k, hand=[hand] * len(texts))
+        written = sample_batch(texts, model, bias=BIAS, seed=k, hand=[hand] * len(texts))
         whole = [(as_offsets(line.strokes), line.text) for line in written if not find_failures(line)]
         if not whole:
             break

@@ -78,7 +78,7 @@ class HandwritingRequest(BaseModel):
     size: Step = Field(0.0, description="larger letters for their spaces")
     width: Step = Field(0.0, description="wider")
     bias: float = Field(
-        DEFAULT_BIAS, ge=0, le=3, description="neatness: 0 as varied as people write, 0.5 natural, 1 neat, 2 very neat"
+        DEFAULT_BIAS, ge=0, le=3, description="neatness: 0 as varied as people write, 1 natural, 2 neat, 3 very neat"
     )
     seed: int | None = Field(None, ge=0, lt=2**53, description="the same seed writes the same; none: any")
     tries: int | None = Field(

@@ -1,17 +1,31 @@
 """The bias rule: what a bias does to the density that the next pen point is drawn from. NumPy alone."""
 
 import numpy as np
+from numpy.typing import ArrayLike, NDArray
 
 from scribe.network.config import LOG_SIGMA_MAX, LOG_SIGMA_MIN, RHO_MAX
 
-# What a bias of b does besides dividing the deviations by exp(b). The values were chosen by how a recogniser reads the
-# lines, and how many are free of failures (docs/archive/RUNS.md).
+# A bias is asked for on a scale of its own: what makes writing even, and so unlike a person's, comes with small b of
+# eq. 61-62 already. With a power above 1 there is room for these between 0 and 1.
+PAPER_BIAS_OF_1, POWER = 0.3, 1.5
+# What a b of eq. 61-62 does besides dividing the deviations by exp(b). The values were chosen by how a recogniser reads
+# the lines, and how many are free of failures (docs/archive/RUNS.md).
 MAX_COMPONENT_BIAS = 1.0  # likely components are favoured by min(b, MAX_COMPONENT_BIAS) times
 COMPONENT_BIAS, STROKE_BIAS = 1.0, 3.0  # the first within a stroke, the second where a stroke begins
 LIFT_BIAS_FROM = 1.0  # a larger bias also makes the pen lift where that is likely, and only there
 RESTING = 3.0  # raw units: in IAM-OnDB one point in twenty moves by less, the median one by 24
 TINY = 1e-30  # instead of a sum that is zero
 REST_BIAS = 2.0  # the bias makes it exp(REST_BIAS b) times less likely that the pen rests
+
+
+def paper_bias(bias: ArrayLike) -> NDArray[np.float32]:
+    """The b of eq. 61-62 for a bias as it is asked for, a number or an array: 0.1 for 0.5, 0.3 for 1, 0.85 for 2."""
+    return np.float32(PAPER_BIAS_OF_1) * np.asarray(bias, np.float32) ** np.float32(POWER)
+
+
+def asked_bias(b: ArrayLike) -> NDArray[np.float32]:
+    """The bias to ask for, so that `paper_bias` is b: a number or an array."""
+    return (np.asarray(b, np.float32) / np.float32(PAPER_BIAS_OF_1)) ** np.float32(1 / POWER)
 
 
 def draw_point(y, nmixtures, bias, noise, resting=0.0, begins=0.0, inside=0.0):
@@ -26,7 +40,7 @@ def draw_point(y, nmixtures, bias, noise, resting=0.0, begins=0.0, inside=0.0):
     line without an end.
 
     Args:
-        y: [B, 1 + 6M] output of the head. nmixtures: M. bias: [B, 1].
+        y: [B, 1 + 6M] output of the head. nmixtures: M. bias: [B, 1], that of the equations: see `paper_bias`.
         noise: [B, 4]: two standard normals for the offset, then two numbers uniform in [0, 1) for the component and the
             pen lift.
         resting: a component with a smaller root mean square of its offset is one of a pen that rests.

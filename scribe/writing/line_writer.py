@@ -23,6 +23,7 @@ from scribe.ink.composing import ComposedInk
 from scribe.network.blas import one_thread
 from scribe.network.config import POINT_SIZE
 from scribe.network.point_network import LstmBiases, NetworkState, PointNetwork, network_of
+from scribe.writing.bias import paper_bias
 from scribe.writing.points import PointWriter
 from scribe.writing.sampler import (
     LATE_DOT,
@@ -367,7 +368,7 @@ def row_text(
         mask=(at < len(text) + PLACES_AFTER).astype(np.float32),
         past_end=(at - len(text) + 1).astype(np.float32),
         biases=biases,
-        bias=np.array([bias], np.float32),
+        bias=paper_bias([bias]),
         passed_at=np.float32(np.inf if text[-1] in LATE_DOT else MAYBE_PASSED),
         limit=np.int64(limit),
     )

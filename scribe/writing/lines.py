@@ -22,7 +22,7 @@ from scribe.ink.writable import fit_text
 from scribe.writing.adapted import model_for
 from scribe.writing.line_writer import Judge, Line, LineWriter, Style
 
-DEFAULT_BIAS = 0.5
+DEFAULT_BIAS = 1.0
 # Of a line: far more than the network can write well, and still less than a gigabyte.
 MAX_POINTS, MAX_LINE_CHARACTERS = 100_000, 1000
 DRAWN_STREAM = 2  # of the random numbers of a line: what is drawn; 0 and 1 are those of the network
@@ -97,7 +97,7 @@ def checked_texts(texts, model, bias, tsteps, style, initial_states, eos_thresho
     texts = [fit_text(text, alphabet).text for text in texts]
     biases = np.broadcast_to(np.asarray(bias, np.float32), [len(texts)])
     if not np.isfinite(biases).all() or (biases < 0).any():
-        raise ValueError(f"bias is {bias}: it has to be 0 or more (0 as learned, 0.5 natural, 1 neat).")
+        raise ValueError(f"bias is {bias}: it has to be 0 or more (0 as learned, 1 natural, 2 neat).")
     if tsteps is not None and not 1 <= tsteps <= MAX_POINTS:
         raise ValueError(f"tsteps is {tsteps}: it has to be from 1 to {MAX_POINTS}.")
     for i, text in enumerate(texts):

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from scribe.network.blas import one_thread
 from scribe.network.point_network import PointNetwork
+from scribe.writing.bias import paper_bias
 from scribe.writing.lines import MAX_POINTS
 from scribe.writing.points import POINTS_OF_CALL, PointWriter
 from scribe.writing.sampler import LineText, take_rows
@@ -50,7 +51,7 @@ def predict_lines(
     zero, no_place = np.zeros(count, np.float32), np.zeros([count, 1], np.float32)
     text = LineText(
         char_seq=np.zeros([count, 1, model.char_vec_len], np.float32), mask=no_place, past_end=no_place, biases=biases,
-        bias=np.full([count, 1], bias, np.float32), passed_at=zero, limit=zero,
+        bias=paper_bias(np.full([count, 1], bias)), passed_at=zero, limit=zero,
     )  # fmt: skip
     point = np.tile(np.array([0, 0, model.config.first_pen], np.float32), [count, 1])
     writer, parts = PointWriter(network, model), []

@@ -50,7 +50,7 @@ class LineText(NamedTuple):
     mask: Any  # [B, U]: 1 for characters and the places after them, 0 for padding
     past_end: Any  # [B, U]: number of the place, counted from the last character
     biases: LstmBiases  # with what the hand adds
-    bias: Any  # [B, 1]
+    bias: Any  # [B, 1]: that of eq. 61-62
     passed_at: Any  # [B]: position of the window after which a pen lift may be the last one
     limit: Any  # int [B]: most points
 

@@ -13,7 +13,7 @@ from sample import contradictions, parse_args, sample, sample_batch, to_one_hot
 from scribe.files.stroke_file import save_strokes
 from scribe.network.point_network import LstmBiases, NetworkState
 from scribe.writing import line_writer, proofread, sampler
-from scribe.writing.bias import COMPONENT_BIAS, STROKE_BIAS, draw_point
+from scribe.writing.bias import COMPONENT_BIAS, STROKE_BIAS, asked_bias, draw_point, paper_bias
 from scribe.writing.failures import Failure
 from scribe.writing.proofread import sample_checked
 from scribe.writing.slips import Slip
@@ -78,6 +78,19 @@ def test_bias_narrows_deviations_and_up_to_one_favours_likely_components_most_wh
     assert np.unique(points[:, 2]) == pytest.approx(sigmas, rel=1e-5)
     share = favoured(0.6, 0.4, by=times * counted)[0]
     assert (points[:, 2] < sigmas.mean()).mean() == pytest.approx(share, abs=0.005)
+
+
+def test_a_bias_is_asked_for_on_a_scale_that_is_fine_where_writing_is_natural():
+    asked = np.array([0.0, 0.5, 1.0, 2.0, 3.0])
+    assert paper_bias(asked) == pytest.approx([0, 0.106, 0.3, 0.849, 1.559], abs=1e-3)
+    assert asked_bias(paper_bias(asked)) == pytest.approx(asked, rel=1e-5)
+    assert asked_bias(0.15) == pytest.approx(0.63, abs=0.001)
+
+
+def test_a_line_is_written_with_the_bias_of_the_equations_for_the_one_that_is_asked_for():
+    model = HandwritingModel(types.SimpleNamespace(rnn_size=4, nmixtures=1, alphabet=ALPHABET))
+    learned, biased = (sample("abc", model, bias=bias, seed=3, tsteps=2)[0] for bias in (0.0, 2.0))
+    assert biased[0, 2:4] * np.exp(0.8485) == pytest.approx(learned[0, 2:4], rel=1e-3)  # sigma of the first point
 
 
 @pytest.mark.parametrize("eos", [0.2, 0.8])
@@ -553,7 +566,7 @@ def test_tries_that_are_written_ahead_change_nothing_of_what_is_kept(model, monk
     for ahead in (0, 8):
         monkeypatch.setattr(line_writer, "ROWS_AHEAD", ahead)
         rows.clear()
-        checked = sample_checked(texts, model, seed=3, attempts=4, tsteps=60)
+        checked = sample_checked(texts, model, bias=asked_bias(0.5), seed=3, attempts=4, tsteps=60)
         tries.append((checked, len(rows)))
     (plain, steps), (ahead, fewer) = tries
     assert ahead.attempts == plain.attempts and ahead.failures == plain.failures and max(plain.attempts) > 2
