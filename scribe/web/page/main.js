@@ -14,7 +14,7 @@ const narrow = () => window.innerWidth < 700;
 const reduced = matchMedia("(prefers-reduced-motion: reduce)");
 
 const DEFAULTS = {
-  text: "Hello World", hand: "7", bias: 0.5, seed: 1, ink: INKS["royal blue"], paper: PAPERS.white, page: "tight", ruling: "",
+  text: "Hello World", hand: "7", bias: 1, seed: 1, ink: INKS["royal blue"], paper: PAPERS.white, page: "tight", ruling: "",
   align: "left", x_height: 2.5, pen_width: 0.4, line_width: 120, slant: 0, joined: 0, size: 0, width: 0,
   tries: 0, // of a word that fails; 0: the server decides, by how much it has to do
 };
@@ -223,7 +223,7 @@ function show(reveal = false) {
   for (const name of ["text", "bias", "seed", "page", "ruling", "align", "x_height", "pen_width"]) {
     if ($(name).value !== String(state[name])) $(name).value = state[name];
   }
-  const neat = state.bias < 0.3 ? "as varied as people" : state.bias < 0.8 ? "natural" : state.bias < 1.4 ? "neat" : "very neat";
+  const neat = state.bias < 0.3 ? "as varied as people" : state.bias < 0.8 ? "free" : state.bias < 1.6 ? "natural" : state.bias < 2.6 ? "neat" : "very neat";
   $("bias-value").textContent = neat;
   $("bias").setAttribute("aria-valuetext", neat);
   $("x_height-value").textContent = `${state.x_height} mm`;
