@@ -13,6 +13,7 @@ from scribe.ink.composed import compose_text
 from scribe.network.config import ModelConfig
 from scribe.network.point_network import LstmBiases, NetworkState
 from scribe.writing import line_writer, lines, proofread
+from scribe.writing.bias import paper_bias
 from scribe.writing.failures import Failure
 from scribe.writing.line_writer import Again, Line, LineWriter, word_places
 from scribe.writing.proofread import Attempts, Verdict, judge_lines
@@ -175,7 +176,7 @@ def test_what_a_row_is_told_of_its_text(last, waits):
     assert [ALPHABET[k - 1] for k in text.char_seq[:4].argmax(axis=1)] == [*"a b", last]
     np.testing.assert_array_equal(text.mask, [1] * 6 + [0] * 3)  # two places follow
     np.testing.assert_array_equal(text.past_end, np.arange(9) - 3)
-    assert text.bias.tolist() == [0.75] and text.limit == 77 and text.passed_at == np.float32(waits)
+    assert text.bias == pytest.approx([paper_bias(0.75)]) and text.limit == 77 and text.passed_at == np.float32(waits)
     assert text.biases is biases
 
 
@@ -291,7 +292,11 @@ def test_a_line_to_write_has_its_text_its_numbers_and_its_words(model):
     assert line.key == (0, (5, 0), 1) and line.before is None and line.words == (5,)
     assert line.start.network == "network" and line.start.point.tolist() == STYLE[-1].tolist()
     assert line.start.points == 0 and line.start.points.dtype == int and not line.start.may_end
-    assert line.text.bias.tolist() == [0.5] and line.text.limit == 9 and line.text.mask.sum() == 3 + 4 + 2
+    assert (
+        line.text.bias == pytest.approx([paper_bias(0.5)])
+        and line.text.limit == 9
+        and line.text.mask.sum() == 3 + 4 + 2
+    )
     np.testing.assert_array_equal(line.noise, line_writer.line_noise((5, 0), 9))
     assert writer_of(model, ["a bc"]).line_to_write((0, (5,), 1), None).words == ()
 
