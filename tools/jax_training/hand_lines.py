@@ -84,7 +84,7 @@ class HandLines:
         with np.load(path, allow_pickle=False) as file:
             data = {name: file[name] for name in file.files}
         self.batch_size, self.spread, self.alphabet = batch_size, spread, str(data["alphabet"])
-        self.space, self._rng = self.alphabet.index(" ") + 1, np.random.default_rng(seed)
+        self.space, self._rng = self.alphabet.find(" ") + 1, np.random.default_rng(seed)
         counts, text_counts = data["lengths"], data["text_lengths"]
         usable = np.flatnonzero((counts <= longest) & (data["validation"] <= 2))
         longest = -(-int(counts[usable].max()) // POINTS_PER_FRAME) * POINTS_PER_FRAME
