@@ -110,7 +110,7 @@ class HandLines:
             self._of_form.setdefault(int(self._forms[row]), []).append(int(row))
         self._train = np.flatnonzero(self._validation == 0)
 
-        self.shapes, self._shares, self._limits, self._waiting = [], [], {}, {}
+        self.shapes, self._shares, self._limits = [], [], {}
         for S, share in enumerate(in_a_row, start=1):
             if not share:
                 continue
