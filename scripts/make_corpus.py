@@ -2,9 +2,10 @@
 
     python3 scripts/make_corpus.py
 
-The texts are those of data/corpus_texts.txt (see corpus_texts.py). Two lines in three are each in a hand of their own,
-the others in the hands of data/styles.p; the bias differs from line to line. Lines that failed in all attempts, by the
-attention or by the recogniser, are left out, and so are those that the loader of train.py would leave out.
+The texts are those of data/corpus_texts.txt (see corpus_texts.py). Every line is in a hand of its own: between two of
+data/hands.npz, leaning, joining, as large and as wide as chance has it. The bias differs from line to line, and is low,
+so that letters vary as people's do. Lines that failed in all attempts, by the attention or by the recogniser, are left
+out, and so are those that the loader of train.py would leave out.
 """
 
 import argparse
@@ -20,22 +21,22 @@ ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 sys.path.insert(0, ROOT)
 
 from model import load_model  # noqa: E402
-from scribe.console import say  # noqa: E402
+from scribe.console import UsageError, run_command, say  # noqa: E402
 from scribe.files.atomic import check_writable, written_aside  # noqa: E402
 from scribe.files.stroke_file import DATA_FILE, save_strokes  # noqa: E402
+from scribe.hands.catalogue import DIRECTIONS, HANDS_FILE, LARGEST_STEP, drawn_hand, load_catalogue, turned  # noqa: E402
 from scribe.ink.strokes import raw_offsets  # noqa: E402
 from scribe.network.checkpoint import SHIPPED  # noqa: E402
 from scribe.network.tf_setup import one_thread_per_operation  # noqa: E402
 from scribe.writing.proofread import sample_checked  # noqa: E402
 from scribe.writing.recogniser import load_recogniser  # noqa: E402
-from scribe.writing.styles import load_style  # noqa: E402
 from utils import line_fault  # noqa: E402
 from verify_data import ORIGIN_FILE  # noqa: E402
 
-STYLES = 12
-GROUPS = 3 * STYLES  # of the lines; every third is in one of the styles
+TOGETHER = 512  # lines
 MAX_POINTS = 1200
-LARGEST_BIAS = 1.2
+LARGEST_BIAS = 1.0
+SPREAD = 0.7  # of a hand in each of the directions of the catalogue, in standard deviations of people
 ORIGIN = (
     "Origin: written by the shipped model (scripts/make_corpus.py), over old books and made-up texts, so that training "
     "works out of the box. It is not people's handwriting: that comes from IAM-OnDB through prepare_data.py."
@@ -48,9 +49,9 @@ def main(argv=None):
     p.add_argument(
         "--texts", default=os.path.join(ROOT, "data", "corpus_texts.txt"), help="file with a text on every line"
     )
-    p.add_argument("--data_dir", default=os.path.join(ROOT, "data"), help="folder with styles.p")
+    p.add_argument("--hands", default=os.path.join(ROOT, "data", HANDS_FILE), help="catalogue of hands to write in")
     p.add_argument("--output", default=os.path.join(ROOT, "data", DATA_FILE), help="data file to write")
-    p.add_argument("--count", type=int, default=11_916, help="lines to write")
+    p.add_argument("--count", type=int, default=11_500, help="lines to keep, at most")
     p.add_argument("--seed", type=int, default=0, help="seed of the lines; the same seed gives the same ones")
     args = p.parse_args(argv)
 
@@ -60,14 +61,21 @@ def main(argv=None):
     scale = model.config.data_scale
     with open(args.texts, encoding="utf-8") as file:
         texts = file.read().splitlines()
-    biases = np.random.default_rng(args.seed).uniform(0, LARGEST_BIAS, len(texts)).round(2)
+    rng = np.random.default_rng(args.seed)
+    biases = rng.uniform(0, LARGEST_BIAS, len(texts)).round(2)
+    catalogue, recogniser = load_catalogue(args.hands), load_recogniser()
+    numbers = rng.integers(2**31, size=len(texts))
+    steps = rng.normal(0, SPREAD, (len(texts), len(DIRECTIONS))).clip(-LARGEST_STEP, LARGEST_STEP)
     written, failed = {}, 0
-    for group in tqdm(range(GROUPS), unit="group", disable=None):
-        style = load_style(group // 3, args.data_dir, scale) if group % 3 == 2 else None
-        rows = list(range(group, len(texts), GROUPS))
+    for start in tqdm(range(0, len(texts), TOGETHER), unit="batch", disable=None):
+        rows = range(start, min(start + TOGETHER, len(texts)))
         seeds = [(args.seed, i) for i in rows]
+        hands = [
+            turned(drawn_hand(catalogue, numbers[i]), catalogue, **dict(zip(DIRECTIONS, steps[i], strict=True)))
+            for i in rows
+        ]
         lines, faults, _ = sample_checked(
-            [texts[i] for i in rows], model, bias=biases[rows], seed=seeds, style=style, recogniser=load_recogniser()
+            [texts[i] for i in rows], model, bias=biases[rows], seed=seeds, hand=hands, recogniser=recogniser
         )
         for i, line, found in zip(rows, lines, faults, strict=True):
             strokes = raw_offsets(line.strokes, scale)
@@ -76,10 +84,9 @@ def main(argv=None):
             else:
                 written[i] = strokes, line.text
     kept = [written[i] for i in sorted(written)][: args.count]
-    say(f"{len(written)} of {len(texts)} lines have no failures, {failed} do.")
-    if len(kept) < args.count:
-        say(f"Error: {args.count} are wanted; give more texts.")
-        return 1
+    say(f"{len(written)} of {len(texts)} lines have no failures, {failed} do; {len(kept)} are kept.")
+    if not kept:
+        raise UsageError("there is nothing to keep: give more texts, or a network that writes more legibly.")
     save_strokes(args.output, [strokes for strokes, _ in kept], [text for _, text in kept])
     with open(args.output, "rb") as file:
         digest = hashlib.file_digest(file, "sha256").hexdigest()
@@ -92,4 +99,4 @@ def main(argv=None):
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(run_command(main))
