@@ -4,7 +4,8 @@
 
 The network writes texts in the hands of the catalogue and of people; words with slips are tried again. Of two tries of
 a word, the one that reads right becomes likelier beside the other (scribe/learning/choice.py), while lines of people
-keep the network what it is. One run is enough: a second one pleases those that choose, and no other reader
+keep the network what it is. The words are written at a low bias: of what a high one wrote, the network would learn to
+write as evenly. One run at a bias is enough: a second one pleases those that choose, and no other reader
 (docs/archive/RUNS.md). It takes half an hour on two cores.
 
 real/ has people's lines with the names of their forms (docs/TRAINING.md). The output is a folder with a checkpoint, the
@@ -38,7 +39,7 @@ from scribe.writing.recogniser import load_recogniser  # noqa: E402
 from train import default_towers  # noqa: E402
 from utils import DataLoader, Logger  # noqa: E402
 
-BIASES = (1.0, 1.6, 2.2)
+BIASES = (0.3, 0.7, 1.1)
 OF_CATALOGUE = 0.5  # share of the texts; the others are in the hands of forms
 EMPHASIS = (1.0, 1.4)  # hands of forms are told so many times as far from the average of all people, least and most
 FEWEST_LINES = 3  # of a form in whose hand lines are written
@@ -57,8 +58,8 @@ def main(argv=None):
     p.add_argument("--extra_data", default=None, help="further file of lines to keep likely, of augment_data.py")
     p.add_argument("--hands", default=os.path.join(ROOT, "data", HANDS_FILE), help="catalogue of hands to write in")
     p.add_argument("--texts", default=os.path.join(ROOT, "data", "corpus_texts.txt"), help="file with texts as lines")
-    p.add_argument("--count", type=int, default=5_000, help="texts to write")
-    p.add_argument("--steps", type=int, default=300, help="steps of the training")
+    p.add_argument("--count", type=int, default=2_600, help="texts to write")
+    p.add_argument("--steps", type=int, default=240, help="steps of the training")
     p.add_argument("--learning_rate", type=float, default=6e-5, help="highest learning rate")
     p.add_argument("--dropout", type=float, default=0.8, help="for lines of people, as in their training")
     p.add_argument("--output", required=True, help="folder for the new checkpoint, and for what was read of hands")
