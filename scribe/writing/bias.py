@@ -7,7 +7,7 @@ from scribe.network.config import LOG_SIGMA_MAX, LOG_SIGMA_MIN, RHO_MAX
 
 # A bias is asked for on a scale of its own: what makes writing even, and so unlike a person's, comes with small b of
 # eq. 61-62 already. With a power above 1 there is room for these between 0 and 1.
-PAPER_BIAS_OF_1, POWER = 0.3, 1.5
+PAPER_BIAS_OF_1, POWER = 0.25, 1.75
 # What a b of eq. 61-62 does besides dividing the deviations by exp(b). The values were chosen by how a recogniser reads
 # the lines, and how many are free of failures (docs/archive/RUNS.md).
 MAX_COMPONENT_BIAS = 1.0  # likely components are favoured by min(b, MAX_COMPONENT_BIAS) times
@@ -19,7 +19,7 @@ REST_BIAS = 2.0  # the bias makes it exp(REST_BIAS b) times less likely that the
 
 
 def paper_bias(bias: ArrayLike) -> NDArray[np.float32]:
-    """The b of eq. 61-62 for a bias as it is asked for, a number or an array: 0.1 for 0.5, 0.3 for 1, 0.85 for 2."""
+    """The b of eq. 61-62 for a bias as it is asked for, a number or an array: 0.07 for 0.5, 0.25 for 1, 0.84 for 2."""
     return np.float32(PAPER_BIAS_OF_1) * np.asarray(bias, np.float32) ** np.float32(POWER)
 
 
