@@ -30,8 +30,9 @@ from scribe.pages.page_style import WORD_SPACE, PageStyle
 # How far a single line may differ in scale from its hand. A line of few letters stays nearer to its hand.
 MAX_SCALING, SURE_LETTERS = 1.25, 6.0
 MAX_SHEARING, SURE_DOWNS = 0.5, 8.0
-# A gap between two words of a segment is kept as it was written, within these multiples of the hand's word space.
-MIN_GAP, MAX_GAP = 0.4, 1.6
+# A gap between two words of a segment is kept as it was written, within these multiples of the hand's word space. Where
+# it is narrower than LEAST_GAP x-heights, two words read as one, whatever the hand.
+MIN_GAP, MAX_GAP, LEAST_GAP = 0.5, 1.6, 1.1
 # A word whose letters stand off the baseline by more than OFF_BASELINE x-heights is moved there, by MOST_MOVED at most;
 # a number or a word in capitals whose height differs from the usual one by more than OFF_HEIGHT is resized towards it.
 OFF_BASELINE, MOST_MOVED = 0.15, 0.8
@@ -228,7 +229,8 @@ def _ready_words(segment, metrics, hand, style, force=False):
             right = max(_body(points[~end], style.x_height_mm)[1], float(points[end, 0].max()))
         gap = None
         if before is not None:
-            gap = float(np.clip(left - before, MIN_GAP * space, MAX_GAP * space))
+            least = max(MIN_GAP * space, LEAST_GAP * style.x_height_mm)
+            gap = float(np.clip(left - before, least, MAX_GAP * space))
         before = right
         points[:, :2] /= size
         left, right = left / size, right / size

@@ -164,6 +164,20 @@ def test_words_of_different_segments_are_a_word_space_apart():
     assert gaps["parts"] == pytest.approx(gaps["whole"], rel=0.35)
 
 
+@pytest.mark.parametrize("narrow", [(2,), (0, 2, 3, 5)])  # one, and so many that the hand itself seems to write so
+def test_words_that_were_written_close_together_are_set_apart(narrow):
+    text = "one sun on us as we saw"
+    strokes, index = write_text(text)
+    spaces = [u for u, c in enumerate(text) if c == " "]
+    for k in narrow:
+        words = strokes[index < spaces[k], 0].max(), strokes[index > spaces[k], 0].min()
+        strokes[index > spaces[k], 0] -= words[1] - words[0] - 0.3 * 1.5  # x-heights of the hand
+    (page,) = compose([[Segment(text, strokes, index)]], PageStyle(size="a4", x_height_mm=2))
+    (line,) = page.lines
+    words = [line.points[np.isin(line.index, range(a, a + len(w))), 0] for w, a in _words(text)]
+    assert min(b.min() - a.max() for a, b in zip(words, words[1:])) >= 1.1 * 2 - 1e-3
+
+
 def _words(text):
     first = 0
     for word in text.split():
