@@ -25,7 +25,7 @@ from scribe.writing.failures import find_failures
 from scribe.writing.line_writer import Style
 from scribe.writing.lines import MAX_LINE_CHARACTERS, sample_batch
 
-BIAS = 0.75  # of what is written to compare: between those with which writing looks like a person's
+BIAS = 0.6  # of what is written to compare: about the middle of those with which writing looks like a person's
 ROUNDS = 2  # a third brings little more, costs legibility, and a second or two
 LINES_COMPARED = 8  # are written in each round; of fewer, more than their hand is chance
 
