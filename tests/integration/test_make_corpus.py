@@ -5,6 +5,7 @@ import json
 
 import pytest
 
+from scribe.console import UsageError
 from scribe.files.stroke_file import DATA_FILE, load_strokes
 from scribe.ink.measure import measure_line
 from scribe.ink.strokes import absolute_points
@@ -43,5 +44,11 @@ def test_the_origin_names_the_very_file_and_a_seed_repeats_it(tmp_path):
 
 def test_lines_with_failures_cost_no_others(tmp_path, capsys):
     assert run(tmp_path, 100, texts=["a warm garden", "qzxj " * 8, "we went abroad"]) == 0
-    assert "lines have no failures" in capsys.readouterr().err
+    assert "lines can be read" in capsys.readouterr().err
     assert {"a warm garden", "we went abroad"} & set(load_strokes(tmp_path / DATA_FILE)[1])
+
+
+def test_lines_that_are_misread_too_much_are_left_out(tmp_path, monkeypatch):
+    monkeypatch.setattr(make_corpus, "MOST_MISREAD", -1.0)  # more than that is misread of every line
+    with pytest.raises(UsageError, match="nothing to keep"):
+        run(tmp_path, 4)
