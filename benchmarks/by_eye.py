@@ -2,8 +2,8 @@
 
     python3 benchmarks/by_eye.py --data_dir real --output logs/by_eye
 
-real/ has people's lines with the names of their forms (docs/TRAINING.md). Every sheet has lines of some forms, each by
-another hand; for each sheet of people's there is one of the same texts in drawn hands, at the default bias, proofread.
+real/ has people's lines with the names of their forms (docs/TRAINING.md). Every sheet has lines of some forms; for each
+sheet of people's there is one of the same texts in as many drawn hands, at the default bias, proofread.
 All are drawn alike: A.png, B.png, ... in random order, with what should stand there in A.txt, B.txt, ... Whose they are
 stands in key.json: give it to nobody who counts. A slip is a word that reads as something else if it is seen alone;
 count apart those that a reader would stumble over.

@@ -83,10 +83,9 @@ def from_pattern(pattern, rng):
 
 
 def words_of_book(text):
-    """The words of a book without numbers of verses, and what Project Gutenberg has put before, after and between."""
+    """The words of a book without what Project Gutenberg has put before, after and between them."""
     text = re.split(r"(?m)^\*\*\* ?START OF .*$", text)[-1]
     text = re.split(r"(?m)^\*\*\* ?END OF .*$", text)[0]
-    text = re.sub(r"(?m)^[0-9]?[A-Z][A-Za-z]*[0-9]+:[0-9]+ ", "", text)
     text = re.sub(r"\[[^][]*\]", " ", text)  # notes and captions
     return re.sub(r"[*_=<>{}]+|--", " ", text).split()
 

@@ -54,7 +54,7 @@ def main(argv=None):
     )
     p.add_argument("--hands", default=os.path.join(ROOT, "data", HANDS_FILE), help="catalogue of hands to write in")
     p.add_argument("--output", default=os.path.join(ROOT, "data", DATA_FILE), help="data file to write")
-    p.add_argument("--count", type=int, default=11_500, help="lines to keep, at most")
+    p.add_argument("--count", type=int, default=10_000, help="lines to keep, at most")
     p.add_argument("--seed", type=int, default=0, help="seed of the lines; the same seed gives the same ones")
     args = p.parse_args(argv)
 
