@@ -54,12 +54,14 @@ class Pair(NamedTuple):
 
 
 class _Attempt(NamedTuple):
-    """One attempt at a line: its points, where its words begin and end, how bad they are, and which word was tried."""
+    """One attempt at a line: its points, where its words begin and end, and how bad they are; the words from `tried` up
+    to `rest` are its own."""
 
     points: NDArray
     words: list[tuple[int, int]]
     faulty: dict[int, float]
     tried: int
+    rest: int
 
 
 def write_pairs(
@@ -83,7 +85,8 @@ def write_pairs(
         for (i, line, as_written), verdict in zip(written, verdicts, strict=True):
             points = np.concatenate([first, as_written.points[:, [0, 1, 5]]])
             words = words_of_points(as_written.phis[:, : len(texts[i])], texts[i])
-            attempts[i].append(_Attempt(points, words, verdict.words, lines[i].tried))
+            rest = len(words) if as_written.until is None else word_places(texts[i]).index(as_written.until)
+            attempts[i].append(_Attempt(points, words, verdict.words, lines[i].tried, rest))
             lines[i].take(line, as_written, verdict)
             again += lines[i].go_on(i)
         return again
@@ -105,7 +108,7 @@ def _pairs_of(text, hand, attempts, rng):
     """The pairs of a line."""
     pairs = []
     for w in range(len(word_places(text))):
-        tries = [a for a in attempts if a.tried <= w]  # the others have the word of an earlier one
+        tries = [a for a in attempts if a.tried <= w < a.rest]  # the others have the word of an earlier one
         tries = [a for a in tries if a.words[w][1] - a.words[w][0] >= FEWEST_POINTS]
         good = [a for a in tries if not a.faulty.get(w)]
         bad = [a for a in tries if a.faulty.get(w, 0.0) >= SURELY_BAD]

@@ -1,7 +1,7 @@
 """Rows of a network that advance together, some points at a time, and lines as such rows.
 
 Between two calls every row can be kept, go on with another text, or make room for another line: what it needs lies in
-`LineText` and `RowState` of scribe/writing/sampler.py. The next call is computed while what the last one has written is
+`LineText` and `RowState` of scribe/writing/rows.py. The next call is computed while what the last one has written is
 looked at and handed out.
 """
 
@@ -27,16 +27,9 @@ from scribe.writing.line_writer import (
     row_text,
 )
 from scribe.writing.points import POINTS_OF_CALL, PointWriter
-from scribe.writing.sampler import (
-    LineText,
-    RowState,
-    WordStart,
-    find_ends,
-    join_rows,
-    mark_words,
-    stack_rows,
-    take_rows,
-)
+from scribe.writing.rows import LineText, RowState, WordStart, join_rows, stack_rows, take_rows
+from scribe.writing.sampler import find_ends
+from scribe.writing.word_starts import mark_words
 
 CROWDED = 4  # rows, above which they advance by several calls at a time: telling of them costs as much as writing them
 CALLS_OF_CROWD = 4

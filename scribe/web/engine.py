@@ -28,7 +28,7 @@ from scribe.web.trails import Memory
 from scribe.writing.adapted import adapted_copy
 from scribe.writing.line_writer import Line
 from scribe.writing.proofread import DEFAULT_ATTEMPTS, judge_lines
-from scribe.writing.sampler import PLACES_AFTER
+from scribe.writing.rows import PLACES_AFTER
 
 log = logging.getLogger("scribe.web")
 

@@ -25,18 +25,9 @@ from scribe.network.config import POINT_SIZE
 from scribe.network.point_network import LstmBiases, NetworkState, PointNetwork, network_of
 from scribe.writing.bias import paper_bias
 from scribe.writing.points import PointWriter
-from scribe.writing.sampler import (
-    LATE_DOT,
-    MAYBE_PASSED,
-    PLACES_AFTER,
-    LineText,
-    LineToWrite,
-    RowState,
-    WrittenLine,
-    stack_rows,
-    take_rows,
-    write_lines,
-)
+from scribe.writing.rows import PLACES_AFTER, LineText, LineToWrite, RowState, WrittenLine, stack_rows, take_rows
+from scribe.writing.sampler import LATE_DOT, MAYBE_PASSED, write_lines
+from scribe.writing.word_starts import can_follow
 
 # Real handwriting has about 21 pen points a character and rarely more than 36; a line that is not finished after this
 # many has gone astray.
@@ -85,6 +76,7 @@ class Again(NamedTuple):
     before: Any = None  # the line that is gone on from, such as a WrittenLine; None: the text is written anew
     word: int = 0  # place in the text of the first character that is written anew
     next_seeds: tuple[tuple, ...] = ()  # what will be asked for, one by one, as long as nothing better is written
+    rest: int | None = None  # place of the word from which on `before` may stay as it is; None: no word
 
 
 # Takes lines that have ended with the numbers of their texts, and as they were written; returns what to write again.
@@ -152,18 +144,27 @@ class LineWriter:
         """Most points of a text."""
         return self.tsteps or LIMIT_POINTS_PER_CHARACTER * len(self.texts[i]) + LIMIT_EXTRA_POINTS
 
-    def line_to_write(self, key, network):
+    def line_to_write(self, key, again, network):
         """A text as a row of the sampler takes it; `network` is the `NetworkState` that it begins with, without B."""
         i, seed, _ = key
         start = RowState(network, self.prime_strokes[-1], *(np.zeros([], kind) for kind in (int, "f4", "f4", bool)))
-        return LineToWrite(key, self.line_text(i), start, self._noise(i, seed), self._words(i))
+        noise, words, until = self._noise(i, seed), self._words(i), self._until(again)
+        return LineToWrite(key, self.line_text(i), start, noise, words, again.before, until)
 
-    def line_to_go_on(self, key, before, start):
+    def line_to_go_on(self, key, again, start):
         """The same for a line that shares the points before a word, `start`, with one that was written."""
         i, seed, _ = key
         noise = np.concatenate([np.zeros([start.points, 4], np.float32), self._noise(i, seed)])[: self.limit(i)]
         text = self.line_text(i)
-        return LineToWrite(key, text, start.row(self.network, text), noise, self._words(i), before)
+        words, until = self._words(i), self._until(again)
+        return LineToWrite(key, text, start.row(self.network, text), noise, words, again.before, until)
+
+    def _until(self, again):
+        """Place of the word from which on a line that is gone on from can stay as it is; None where it cannot."""
+        if again.rest is None:
+            return None
+        place = len(self.prime_text) + again.rest
+        return place if can_follow(again.before, place) else None
 
     def _noise(self, i, seed):
         noise = line_noise(seed, self.limit(i))
@@ -231,7 +232,8 @@ class _Queue:
     few rows a step takes hardly longer than of one, and tries take their time side by side instead of one after the
     other. What is kept is the same: tries are judged one by one, in their order.
 
-    The key of a line is (number of its text, seed, identity of the state that it goes on from).
+    The key of a line is (number of its text, seed, identity of what it goes on from: a state, or a line whose rest it
+    takes over).
 
     Args:
         writer: the LineWriter. first: what to write, an `Again` of each text.
@@ -262,12 +264,12 @@ class _Queue:
         i, key, start = again.number, self._key(again), self._start(again)
         self.under_way.add(key)
         if start is not None:
-            return self.writer.line_to_go_on(key, again.before, start)
+            return self.writer.line_to_go_on(key, again, start)
         if i not in self.states:
             new = list(dict.fromkeys([i, *(one.number for one in self.waiting if one.number not in self.states)]))
             new = new[:LINES_PRIMED_TOGETHER]
             self.states |= zip(new, self.writer.states_of(new), strict=True)
-        return self.writer.line_to_write(key, self.states[i])
+        return self.writer.line_to_write(key, again, self.states[i])
 
     def wants(self, key):
         """Whether a line is asked for, or may be."""
@@ -324,7 +326,7 @@ class _Queue:
         ]
 
     def _key(self, again):
-        return again.number, again.seed, id(self._start(again))
+        return again.number, again.seed, id(self._start(again) if again.rest is None else again.before)
 
     def _start(self, again):
         """The `WordStart` that a line goes on from; None where there is none."""

@@ -16,7 +16,7 @@ from scribe.network.point_network import PointNetwork
 from scribe.writing.bias import paper_bias
 from scribe.writing.lines import MAX_POINTS
 from scribe.writing.points import POINTS_OF_CALL, PointWriter
-from scribe.writing.sampler import LineText, take_rows
+from scribe.writing.rows import LineText, take_rows
 
 POINTS = 700  # of a line, as in figure 11
 

@@ -53,9 +53,9 @@ def sample_checked(
     recogniser: "Recogniser | None" = None,
     progress: Callable[[int], object] | None = None,
 ) -> Checked:
-    """Writes many lines; those with slips are gone on from their first faulty word with other random numbers.
+    """Writes many lines; those with slips are written again with other random numbers from their first faulty word on.
 
-    What comes before the word stays. What follows it is written anew, since it depends on it.
+    What comes before it stays, and so does what follows the last faulty one, if the pen comes to that as it did before.
 
     Args:
         texts, model, bias, tsteps, style, hand, eos_threshold: as in `lines.sample_batch`.
@@ -138,8 +138,8 @@ class Attempts:
             self._as_written, self._faulty, self._warned = as_written, verdict.words, verdict.warned
 
     def go_on(self, number: int = 0) -> list[Again]:
-        """[] if the line is good enough, or nothing is left to try; else what to write again, one `Again`: the first
-        faulty word that has been tried less than `most` times, and what follows it.
+        """[] if the line is good enough, or nothing is left to try; else what to write again, one `Again`: from the
+        first faulty word that has been tried less than `most` times to the last faulty one.
 
         Args:
             number: of the text.
@@ -151,7 +151,8 @@ class Attempts:
                     self._tries[word] += 1
                     self.tried = word
                     seed, *further = [(*self.seed, word, k) for k in range(self._tries[word], self.most)]
-                    return [Again(number, seed, self._as_written, self.words[word], tuple(further))]
+                    rest = next(iter(self.words[max(self._faulty) + 1 :]), None)
+                    return [Again(number, seed, self._as_written, self.words[word], tuple(further), rest)]
         self._as_written = None  # it takes much memory
         return []
 

@@ -3,143 +3,41 @@
     for ended, busy in write_lines(writer, queue):
         ...                                  # may append further lines to the queue
 
-Letters: B rows of the batch, n points of a line, U characters, A alphabet + 1, D numbers of a hand, H units of an LSTM,
-K window components.
+Letters: B rows of the batch, n points of a line, U characters, K window components.
 
 All rows get some points at a time (`PointWriter` of scribe/writing/points.py); `find_ends` says where lines have ended.
 A row whose line has ended makes room for the next one of the queue; when none waits, the batch goes on with fewer rows.
 So no time goes to rows that have nothing to write, though lines are of all lengths. Lines that have ended are handed
-out while the others get their next points.
-
-What a row needs lies in two named tuples, `LineText` and `RowState`, one row of every array for each row of the batch:
-to keep, restore or move a row is to take its row of each.
+out while the others get their next points. What a row holds is in scribe/writing/rows.py.
 """
 
-from collections.abc import Hashable, Iterator, Sequence
+from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from scribe.network.point_network import LstmBiases, NetworkState, PointNetwork
 from scribe.writing.points import POINTS_OF_CALL, Drawn, PointWriter
+from scribe.writing.rows import (
+    LineText,
+    LineToWrite,
+    RowState,
+    WordStart,
+    WrittenLine,
+    join_rows,
+    put_row,
+    stack_rows,
+    take_rows,
+)
+from scribe.writing.word_starts import BEGUN, is_between_words, mark_words, with_rest
 
 # When a line ends, by the mean position of the window in characters; 0 is the last character. When the pen lifts for
 # the last time in real lines, the attention has nearly always passed the last character by a tenth of its place, and in
 # four of five lines by half of it. Where it has passed by half, the line ends; where by less, it ends if the pen would
 # go on to the right of all ink: left of it are dots and crossings.
 SURELY_PASSED, MAYBE_PASSED = 0.55, 0.1
-# A word begins at the last pen lift at which the attention is this near to its first character, in characters: where it
-# joins the word before, a few letters of that are written again, too.
-BEFORE_WORD, INTO_WORD = 3.0, -0.15
 LATE_DOT = set("ij!:")  # as last characters: their dot may stand to the right of all ink; only SURELY_PASSED counts
-PLACES_AFTER = 2  # see `LineText`
 ROWS = 64  # of a batch; with more, a second gives hardly more points, and the first lines end later
-
-# ------------------------------------------------------------------------------------------------------------ rows
-
-
-class LineText(NamedTuple):
-    """What a row needs of its line, the same at all points; float32 but for `limit`.
-
-    PLACES_AFTER places follow the last character: with a one-hot of zero they add nothing to the window, but their
-    weights show how far the attention has passed the last character.
-    """
-
-    char_seq: Any  # [B, U, A + D]: one-hot text, that of the style in front, and what is known of its characters
-    mask: Any  # [B, U]: 1 for characters and the places after them, 0 for padding
-    past_end: Any  # [B, U]: number of the place, counted from the last character
-    biases: LstmBiases  # with what the hand adds
-    bias: Any  # [B, 1]: that of eq. 61-62
-    passed_at: Any  # [B]: position of the window after which a pen lift may be the last one
-    limit: Any  # int [B]: most points
-
-
-class RowState(NamedTuple):
-    """How far the line of a row is: all that changes from point to point."""
-
-    network: NetworkState
-    point: Any  # [B, 3]: dx, dy, pen lift of the last point
-    points: Any  # int [B]: points of the line so far
-    x: Any  # [B]: where the pen is
-    right: Any  # [B]: the rightmost ink of the line
-    may_end: Any  # bool [B]: the last pen lift may have ended the line: it has if the pen goes on to the right
-
-
-def take_rows(rows: Any, which: Any) -> Any:
-    """Some rows of nested tuples of arrays [B, ...], as copies; of a number, that row without the axis B."""
-    return type(rows)(*(take_rows(v, which) if isinstance(v, tuple) else v[which].copy() for v in rows))
-
-
-def stack_rows(rows: Sequence[Any]) -> Any:
-    """Rows as `take_rows` returns each for a number, as one batch."""
-    parts = zip(*rows, strict=True)
-    return type(rows[0])(*(stack_rows(v) if isinstance(v[0], tuple) else np.stack(v) for v in parts))
-
-
-def join_rows(first: Any, second: Any) -> Any:
-    """Two batches as one."""
-    both = zip(first, second, strict=True)
-    return type(first)(*(join_rows(a, b) if isinstance(a, tuple) else np.concatenate([a, b]) for a, b in both))
-
-
-def put_row(rows: Any, row: int, values: Any) -> None:
-    """Writes values as `take_rows` returns them for a number into a row."""
-    for array, value in zip(rows, values, strict=True):
-        if isinstance(array, tuple):
-            put_row(array, row, value)
-        else:
-            array[row] = value
-
-
-class WordStart:
-    """The state of a row before a word: that of the network before some points that it then reads.
-
-    Args:
-        row: its `RowState`, with the network as it was before it read `unread` [k, 3].
-    """
-
-    def __init__(self, row: RowState, unread: NDArray[np.float32]):
-        self._row, self._unread = row, unread
-
-    @property
-    def points(self) -> int:
-        """Points of the line before the word."""
-        return int(self._row.points)
-
-    def row(self, network: PointNetwork, text: LineText) -> RowState:
-        """The `RowState`; text: of the line, without B."""
-        if len(self._unread):
-            state, rows = stack_rows([self._row.network]), stack_rows([text])
-            for point in self._unread:
-                network.step(state, point[None], rows.char_seq, rows.mask, rows.biases)
-            self._row, self._unread = self._row._replace(network=take_rows(state, 0)), self._unread[:0]
-        return self._row
-
-
-class LineToWrite(NamedTuple):
-    """A line in the queue. `text` and `start` are one row of the tuples of these names, without the axis B."""
-
-    key: Hashable  # says which line it is
-    text: LineText
-    start: RowState
-    noise: NDArray[np.float32]  # [limit, 4], as `draw_point` takes it
-    words: tuple[int, ...] = ()  # places of the first characters of the words that it may be gone on from
-    before: "WrittenLine | None" = None  # the line whose first points it shares: as many as `start` has
-
-
-class WrittenLine(NamedTuple):
-    """What a row wrote."""
-
-    key: Hashable
-    points: NDArray[np.float32]  # [n, 6], as `draw_point` returns them
-    phis: NDArray[np.float32]  # [n, U]
-    kappas: NDArray[np.float32]  # [n, K]
-    finished: bool  # the line ended after its last character, within its limit
-    marks: dict[int, WordStart]  # by the places of `LineToWrite.words`
-
-
-# ---------------------------------------------------------------------------------------------------------- writing
 
 
 def write_lines(writer: PointWriter, queue: Any) -> Iterator[tuple[list[WrittenLine], bool]]:
@@ -207,29 +105,6 @@ def find_ends(text: LineText, state: RowState, drawn: Drawn) -> Ends:
     )
 
 
-def mark_words(
-    words: Sequence[tuple[dict[int, WordStart], list[int]]], last: NDArray, state: RowState, drawn: Drawn, ends: Ends
-) -> None:
-    """Keeps the states before words: those of rows whose pen is lifted where the attention is near a word.
-
-    Args:
-        words: of each row what takes the states, by the place of the word's first character, and the places of the
-            words that the pen has not come to; those that it has come to are taken out.
-        last: [B], place of the last character. state: before what was drawn. ends: of that.
-    """
-    if not any(ahead for _, ahead in words):
-        return
-    places = drawn.positions + last
-    for t, row in np.argwhere((drawn.points[:, :, 5] > 0.5) & ~ends.done):
-        marks, ahead = words[row]
-        while ahead and places[t, row] > ahead[0] + INTO_WORD:
-            del ahead[0]
-        if ahead and places[t, row] > ahead[0] - BEFORE_WORD:
-            there = RowState(take_rows(state.network, row), *(values[t, row].copy() for values in ends.states))
-            read = np.concatenate([state.point[row][None], ends.states[0][:t, row]])
-            marks[ahead[0]] = WordStart(there, read)
-
-
 class _Page(NamedTuple):
     """A line that is being written."""
 
@@ -237,6 +112,7 @@ class _Page(NamedTuple):
     slot: int  # where its numbers are, and what is written of it
     marks: dict[int, WordStart]
     ahead: list[int]  # words that the pen has not come to
+    until: int | None  # as in `LineToWrite`; None, too, where the pen has come to it in another way
 
 
 class _Slots:
@@ -316,7 +192,8 @@ class _Batch:
         marks: dict[int, WordStart] = {}
         if line.before is not None:
             marks |= {word: mark for word, mark in line.before.marks.items() if mark.points <= line.start.points}
-        return _Page(line, self.slots.take(line), marks, [word for word in line.words if word not in marks])
+        ahead = [word for word in line.words if word not in marks]
+        return _Page(line, self.slots.take(line), marks, ahead, line.until)
 
     def start(self):
         """Begins to write the next points of all rows."""
@@ -333,11 +210,31 @@ class _Batch:
         last = len(self.text.mask[0]) - 1 - self.text.past_end[:, -1]
         mark_words([(page.marks, page.ahead) for page in self.pages], last, self.state, drawn, ends)
         after = ends.after(drawn)
-        self.over = np.flatnonzero(ends.ended).tolist()
-        ended = []
-        for row in self.over:
-            page = self.pages[row]
-            points, phis, kappas = self.slots.give_back(page.slot, after.points[row])
-            ended.append(WrittenLine(page.line.key, points, phis, kappas, bool(ends.finished[row]), page.marks))
+        ended, self.over = [], []
+        for row, page in enumerate(self.pages):
+            n = int(after.points[row])
+            if ends.ended[row]:
+                line = self._give_back(page, n, bool(ends.finished[row]))
+            elif page.until is None or drawn.positions[-1, row] + last[row] < page.until + BEGUN:
+                continue
+            elif self._can_take_over(page, n):
+                line = with_rest(self._give_back(page, n, True), page.line.before, page.until)
+            else:
+                self.pages[row] = page._replace(until=None)
+                continue
+            ended.append(line)
+            self.over.append(row)
         self.state = after
         return ended
+
+    def _can_take_over(self, page, n):
+        """Whether the rest of the line before can follow the n points of a page."""
+        mark, before, phis = page.marks.get(page.until), page.line.before, self.slots.arrays[2][page.slot, :n]
+        if mark is None or not is_between_words(phis, mark.points, page.until):
+            return False
+        return mark.points + len(before.points) - before.marks[page.until].points <= page.line.text.limit
+
+    def _give_back(self, page, n, finished):
+        """The first n points of a page, whose slot is free then."""
+        points, phis, kappas = self.slots.give_back(page.slot, n)
+        return WrittenLine(page.line.key, points, phis, kappas, finished, page.marks)

@@ -17,7 +17,7 @@ from scribe.writing.bias import paper_bias
 from scribe.writing.failures import Failure
 from scribe.writing.line_writer import Again, Line, LineWriter, word_places
 from scribe.writing.proofread import Attempts, Verdict, judge_lines
-from scribe.writing.sampler import WordStart, WrittenLine
+from scribe.writing.rows import WordStart, WrittenLine
 from scribe.writing.slips import Slip
 from writing_helpers import write_text
 
@@ -65,6 +65,17 @@ def test_the_first_faulty_word_is_tried_most_times_and_then_the_next():
     assert [one.seed for one in asked] == [(7, 1, 1, 1), (7, 1, 1, 2), (7, 1, 2, 1), (7, 1, 2, 2)]
     # What may be asked for next: further tries of the same word.
     assert [one.next_seeds for one in asked] == [((7, 1, 1, 2),), (), ((7, 1, 2, 2),), ()]
+
+
+@pytest.mark.parametrize(
+    ("faulty", "word", "rest"),
+    [({0: 1.0}, 0, 4), ({0: 1.0, 1: 0.2}, 0, 8), ({1: 1.0}, 4, 8), ({0: 1.0, 2: 0.1}, 0, None), ({2: 1.0}, 8, None)],
+)
+def test_what_follows_the_last_faulty_word_may_stay(faulty, word, rest):
+    attempts = Attempts(TEXT, (7,), 5)
+    attempts.take("line", "written", verdict(faulty))
+    (again,) = attempts.go_on()
+    assert (again.word, again.rest, again.before) == (word, rest, "written")
 
 
 def test_a_line_has_a_budget_of_twice_the_attempts_of_a_word():
@@ -288,7 +299,7 @@ def test_the_limit_of_a_line_is_45_points_a_character_and_100_or_what_is_asked_f
 def test_a_line_to_write_has_its_text_its_numbers_and_its_words(model):
     writer = writer_of(model, ["a bc", "d"], style=(STYLE, "ab"), rewinds=True, tsteps=9)
     assert writer.places == 3 + 4 + 2 and (writer.prime_text, len(writer.prime_strokes)) == ("ab ", 2)
-    line = writer.line_to_write((0, (5, 0), 1), "network")
+    line = writer.line_to_write((0, (5, 0), 1), Again(0, (5, 0)), "network")
     assert line.key == (0, (5, 0), 1) and line.before is None and line.words == (5,)
     assert line.start.network == "network" and line.start.point.tolist() == STYLE[-1].tolist()
     assert line.start.points == 0 and line.start.points.dtype == int and not line.start.may_end
@@ -298,22 +309,45 @@ def test_a_line_to_write_has_its_text_its_numbers_and_its_words(model):
         and line.text.mask.sum() == 3 + 4 + 2
     )
     np.testing.assert_array_equal(line.noise, line_writer.line_noise((5, 0), 9))
-    assert writer_of(model, ["a bc"]).line_to_write((0, (5,), 1), None).words == ()
+    assert writer_of(model, ["a bc"]).line_to_write((0, (5,), 1), Again(0, (5,)), None).words == ()
 
 
 def test_with_a_threshold_the_pen_lifts_by_it(model):
-    noise = writer_of(model, ["a"], eos_threshold=0.25, tsteps=6).line_to_write((0, (5,), 1), None).noise
+    noise = (
+        writer_of(model, ["a"], eos_threshold=0.25, tsteps=6).line_to_write((0, (5,), 1), Again(0, (5,)), None).noise
+    )
     assert (noise[:, 3] == 0.25).all()
     np.testing.assert_array_equal(noise[:, :3], line_writer.line_noise((5,), 6)[:, :3])
 
 
 def test_a_line_that_is_gone_on_from_draws_its_own_numbers_from_the_word_on(model):
     writer = writer_of(model, ["a bc"], tsteps=9, rewinds=True)
-    plain = writer.line_to_write((0, (5,), 1), None)
+    plain = writer.line_to_write((0, (5,), 1), Again(0, (5,)), None)
     start = WordStart(plain.start._replace(points=np.array(3)), np.zeros([0, 3], np.float32))
-    line = writer.line_to_go_on((0, (5, 1, 1), 2), "before", start)
+    line = writer.line_to_go_on((0, (5, 1, 1), 2), Again(0, (5, 1, 1), "before", 2), start)
     assert line.before == "before" and line.noise.shape == (9, 4) and not line.noise[:3].any()
     np.testing.assert_array_equal(line.noise[3:], line_writer.line_noise((5, 1, 1), 9)[:6])
+
+
+@pytest.mark.parametrize(
+    ("rest", "index", "until"),
+    [
+        (2, [0, 1, 3, 4, 5, 6, 6], 5),
+        (None, [0, 1, 3, 4, 5, 6, 6], None),
+        (2, [0, 1, 3, 3, 3, 3, 5], None),  # its first word is joined with the second
+    ],
+)
+def test_a_line_that_is_written_again_takes_over_the_rest_where_that_can_follow(model, rest, index, until):
+    writer = writer_of(model, ["a bc"], style=(STYLE, "ab"), tsteps=9, rewinds=True)  # the words begin at 3 and at 5
+    plain = writer.line_to_write((0, (5,), 1), Again(0, (5,)), None)
+    assert plain.before is None and plain.until is None
+    start = WordStart(plain.start._replace(points=np.array(3)), np.zeros([0, 3], np.float32))
+    phis = np.eye(9, dtype=np.float32)[index]
+    before = WrittenLine("before", np.zeros([7, 6], np.float32), phis, np.zeros([7, 1], np.float32), True, {5: start})
+    anew = writer.line_to_write((0, (5, 0, 1), 1), Again(0, (5, 0, 1), before, 0, rest=rest), None)
+    further = writer.line_to_go_on((0, (5, 0, 1), 1), Again(0, (5, 0, 1), before, 0, rest=rest), start)
+    assert [line.until for line in (anew, further)] == [until] * 2
+    assert anew.before is further.before is before and anew.start.points == 0
 
 
 def test_a_written_line_begins_at_the_origin_and_counts_its_own_characters(model):
@@ -391,11 +425,11 @@ class Writer:
         self.primed.append(list(which))
         return [f"state {i}" for i in which]
 
-    def line_to_write(self, key, state):
+    def line_to_write(self, key, again, state):
         return types.SimpleNamespace(key=key, state=state)
 
-    def line_to_go_on(self, key, before, start):
-        return types.SimpleNamespace(key=key, before=before, start=start)
+    def line_to_go_on(self, key, again, start):
+        return types.SimpleNamespace(key=key, before=again.before, start=start)
 
 
 def written(key, **marks):
@@ -453,6 +487,21 @@ def test_a_text_is_written_again_from_its_state_until_it_is_good():
     queue.to_judge()
     queue.judged([])
     assert queue.is_done and not queue.states
+
+
+def test_a_try_is_of_the_line_whose_rest_it_takes_over():
+    """One that was written ahead is of no use when another line is gone on from, though it begins alike."""
+    first, one, another = ((0, 1), (0, 2)), written("one"), written("another")
+    queue = line_writer._Queue(Writer(), [Again(0, (0,), one, 0, first, rest=4)])
+    line, ahead = queue.popleft(), queue.popleft()
+    queue.take([written(line.key), written(ahead.key)])
+    queue.to_judge()
+    queue.judged([Again(0, (0, 1), another, 0, first[1:], rest=4)])
+    assert len(queue.waiting) == 1 and not queue.wants(ahead.key)
+    queue.take([written(queue.popleft().key)])
+    queue.to_judge()
+    queue.judged([Again(0, (0, 2), another, 0, rest=4)])
+    assert len(queue.waiting) == 1
 
 
 def test_idle_rows_write_tries_ahead_which_are_judged_when_they_are_asked_for(monkeypatch):

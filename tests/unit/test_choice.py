@@ -17,6 +17,8 @@ from scribe.learning.choice import (
     WORD_POINTS,
     Pair,
     Try,
+    _Attempt,
+    _pairs_of,
     choice_loss,
     log_likelihoods,
     make_choice_step,
@@ -128,6 +130,22 @@ def test_slices_side_by_side_take_the_same_step(model):
     np.testing.assert_allclose(found[0][:, :3], found[1][:, :3], atol=2e-3)
 
 
+def test_pairs_are_of_words_that_each_attempt_wrote_itself():
+    """The second attempt has the last word of the first, the third one wrote it."""
+    points, words = np.arange(120, dtype=np.float32).reshape(40, 3), [(0, 10), (10, 20), (20, 39)]
+    attempts = [
+        _Attempt(points, words, {1: 1.0, 2: 1.0}, 0, 3),
+        _Attempt(points + 1000, words, {2: 1.0}, 1, 2),
+        _Attempt(points + 2000, words, {}, 2, 3),
+    ]
+    pairs = _pairs_of("a b c", None, attempts, np.random.default_rng(0))
+    # Which attempt the good and the bad try are of, by the word.
+    assert [(p.good.start, p.good.points[0, 0] // 1000, p.bad.points[0, 0] // 1000) for p in pairs] == [
+        (10, 1, 0),
+        (20, 2, 0),
+    ]
+
+
 @pytest.mark.slow
 def test_pairs_are_of_words_that_failed_and_then_did_not(monkeypatch):
     """Of every text the second word is bad the first time: the pairs are of it, with the same points before it."""
@@ -152,7 +170,8 @@ def test_pairs_are_of_words_that_failed_and_then_did_not(monkeypatch):
         assert start == pair.bad.start > 5
         shared = min(len(pair.good.points), len(pair.bad.points), start)
         np.testing.assert_array_equal(pair.good.points[:shared], pair.bad.points[:shared])
-        assert min(len(pair.good.points), len(pair.bad.points)) > start + 20
-        assert not np.array_equal(*(points[start + 10 : start + 20] for points, _ in (pair.good, pair.bad)))
+        n = min(len(pair.good.points), len(pair.bad.points))
+        assert n > start + 20
+        assert not np.array_equal(pair.good.points[start:n], pair.bad.points[start:n])
     for one, other in zip(*pairs, strict=True):
         np.testing.assert_array_equal(one.good.points, other.good.points)

@@ -13,7 +13,7 @@ from scribe.network import openvino_graphs
 from scribe.network.blas import one_thread
 from scribe.network.openvino_graphs import AVAILABLE
 from scribe.network.point_network import PointNetwork
-from scribe.writing.sampler import join_rows, stack_rows, take_rows
+from scribe.writing.rows import join_rows, stack_rows, take_rows
 
 pytestmark = pytest.mark.smoke
 

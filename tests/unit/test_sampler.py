@@ -9,7 +9,8 @@ import pytest
 from scribe.network.point_network import LstmBiases, NetworkState
 from scribe.writing import points, sampler
 from scribe.writing.points import PointWriter
-from scribe.writing.sampler import LineText, LineToWrite, RowState, find_ends, write_lines
+from scribe.writing.rows import LineText, LineToWrite, RowState
+from scribe.writing.sampler import find_ends, write_lines
 
 PLACES = 12  # of every text here, with the places after it
 DOWN, UP = 0, 1
@@ -62,7 +63,9 @@ def point_by_point(monkeypatch):
     monkeypatch.setattr(sampler, "POINTS_OF_CALL", 1)
 
 
-def to_write(key, script=0, length=3, limit=20, noise=0.0, words=(), passed_at=0.1, start=None, before=None):
+def to_write(
+    key, script=0, length=3, limit=20, noise=0.0, words=(), passed_at=0.1, start=None, before=None, until=None
+):
     """A line of `length` characters that a ScriptedNetwork writes by one of its scripts."""
     places = np.arange(PLACES)
     text = LineText(
@@ -79,7 +82,7 @@ def to_write(key, script=0, length=3, limit=20, noise=0.0, words=(), passed_at=0
         zero = np.zeros([], np.float32)
         network = NetworkState(*[nothing] * 7, np.zeros(1, np.float32))
         start = RowState(network, np.zeros(3, np.float32), np.zeros([], int), zero, zero, np.zeros([], bool))
-    return LineToWrite(key, text, start, np.full([limit, 4], noise, np.float32), words, before)
+    return LineToWrite(key, text, start, np.full([limit, 4], noise, np.float32), words, before, until)
 
 
 class Queue(deque):
@@ -345,6 +348,40 @@ def test_a_line_that_is_gone_on_from_a_mark_keeps_its_points_and_marks_up_to_the
     )
     anew = write(network, third)["c"].marks[6].row(network, to.text)
     assert anew.x == 2 * 0.5 + 1 + 2 + 3 + 4  # written anew, the mark too
+
+
+REST = [(1, DOWN, 0.1), (1, UP, 1.2), (1, DOWN, 3), (1, UP, 4.9), (1, DOWN, 6), (1, UP, 7.9)]
+
+
+def rest_of(points, anew, **how):
+    """The line "ab cd ef" once more, from its first word to its second one."""
+    network = ScriptedNetwork(REST, anew)
+    to = {"length": 8, "words": (3, 6)}
+    before = write(network, to_write("a", **to))["a"]
+    again = to_write("b", script=1, before=before, until=3, noise=0.25, **to, **how)
+    return before, write(network, again)["b"], points - len(network.rows) + len(REST)
+
+
+def test_a_line_that_comes_to_its_rest_has_that_and_is_written_no_further(point_by_point):
+    anew = [(2, DOWN, 0.1), (2, DOWN, 0.5), (2, UP, 1.4), (4, DOWN, 2.9), (2, DOWN, 3.4)] + [(2, DOWN, 5)] * 9
+    before, line, left = rest_of(5, anew)
+    assert left == 0  # nothing is written after the attention has passed the first character of the word
+    assert line.points[:, 0].tolist() == [2.25, 2.25, 2.25, 4.25, 1, 1, 1] and line.finished and line.until == 3
+    np.testing.assert_array_equal(line.phis[3:], before.phis[2:])
+    assert {word: mark.points for word, mark in line.marks.items()} == {3: 3, 6: 5}
+
+
+@pytest.mark.parametrize(
+    ("anew", "limit"),
+    [
+        ([(2, DOWN, 0.1), (2, DOWN, 1), (2, DOWN, 3), (2, DOWN, 3.4), (1, UP, 7.9)], 20),  # the words are joined
+        ([(2, UP, 0.2), (2, DOWN, 1), (2, DOWN, 1), (2, DOWN, 1), (2, DOWN, 3.4), (1, UP, 7.9)], 20),  # nearly so
+        ([(2, DOWN, 0.1), (2, DOWN, 1), (2, UP, 1.4), (1, DOWN, 3.4), (1, UP, 7.9)], 6),  # longer than it may be
+    ],
+)
+def test_a_line_that_comes_to_its_rest_in_another_way_is_written_to_its_end(point_by_point, anew, limit):
+    _, line, _ = rest_of(0, anew, limit=limit)
+    assert line.points[:, 0].tolist() == [dx + 0.25 for dx, _, _ in anew] and line.until is None
 
 
 def test_a_pen_rests_by_raw_units_whatever_the_scale(drawn):

@@ -1,0 +1,86 @@
+"""Where the words of written lines begin, and lines of which some words are written anew while the others stay.
+
+Letters: B rows, n points, U characters.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from scribe.ink.point_characters import character_index
+from scribe.writing.points import Drawn
+from scribe.writing.rows import RowState, WordStart, WrittenLine, take_rows
+
+# A word begins at the last pen lift at which the attention is this near to its first character, in characters: where it
+# joins the word before, a few letters of that are written again, too.
+BEFORE_WORD, INTO_WORD = 3.0, -0.15
+BEGUN = 0.3  # a word has begun where the attention is this far behind its first character
+STRAY_POINTS = 2  # so many may be of another word, as the attention has it, which is often a few points early or late
+
+
+def mark_words(
+    words: Sequence[tuple[dict[int, WordStart], list[int]]], last: NDArray, state: RowState, drawn: Drawn, ends: Any
+) -> None:
+    """Keeps the states before words: those of rows whose pen is lifted where the attention is near a word.
+
+    Args:
+        words: of each row what takes the states, by the place of the word's first character, and the places of the
+            words that the pen has not come to; those that it has come to are taken out.
+        last: [B], place of the last character. state: before what was drawn. ends: the `sampler.Ends` of that.
+    """
+    if not any(ahead for _, ahead in words):
+        return
+    places = drawn.positions + last
+    for t, row in np.argwhere((drawn.points[:, :, 5] > 0.5) & ~ends.done):
+        marks, ahead = words[row]
+        while ahead and places[t, row] > ahead[0] + INTO_WORD:
+            del ahead[0]
+        if ahead and places[t, row] > ahead[0] - BEFORE_WORD:
+            there = RowState(take_rows(state.network, row), *(values[t, row].copy() for values in ends.states))
+            read = np.concatenate([state.point[row][None], ends.states[0][:t, row]])
+            marks[ahead[0]] = WordStart(there, read)
+
+
+def is_between_words(phis: NDArray, points: int, place: int) -> bool:
+    """Whether the first points of a line write all words before a place, and the others none of them.
+
+    Args:
+        phis: [n, U], weights of the characters. place: of the first character of a word.
+    """
+    index = character_index(phis[:, : place + 1])
+    late = (index[points:] < place - 1).sum()
+    return 0 < points < len(index) and index[points - 1] >= place - 2 and bool(late <= STRAY_POINTS)
+
+
+def can_follow(rest: WrittenLine, place: int) -> bool:
+    """Whether what a line has from a word on can follow what is written anew before it."""
+    mark = rest.marks.get(place)
+    return rest.finished and mark is not None and is_between_words(rest.phis, mark.points, place)
+
+
+def with_rest(new: WrittenLine, rest: WrittenLine, place: int) -> WrittenLine:
+    """A line up to a word, and what another one has from there on, moved to where the new line begins the word.
+
+    So gap and baseline are what they would be: where the rest kept its height, baselines of the words on both sides
+    differed by 0.57 x-heights (standard deviation of 271 places; 0.45 in this way, and 0.44 before).
+
+    Args:
+        new: with one point of the word at least. rest: for which `can_follow` is true. place: of the word.
+    """
+    n, was = new.marks[place].points, rest.marks[place].points
+    further = new.points[: n + 1, 0].sum() - rest.points[: was + 1, 0].sum()
+    points = rest.points[was:].copy()
+    points[0, :2] = new.points[n, :2]
+    marks = {word: mark for word, mark in new.marks.items() if word <= place}
+    marks |= {word: mark.moved(n - was, further) for word, mark in rest.marks.items() if word > place}
+    return WrittenLine(
+        new.key,
+        np.concatenate([new.points[:n], points]),
+        np.concatenate([new.phis[:n], rest.phis[was:]]),
+        np.concatenate([new.kappas[:n], rest.kappas[was:]]),
+        rest.finished,
+        marks,
+        place,
+    )
