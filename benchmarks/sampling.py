@@ -6,10 +6,10 @@
     python3 benchmarks/sampling.py --plain                  # in turns with such a network in plain TensorFlow 2
 
 Three tables. Lines written: `sample_batch` of so many varied texts, each to its end, and the inner loop alone: as many
-lines of 300 points that all end together. Letters: characters a second that are kept, with the checks of
-`sample_checked` on, in a hand of the catalogue as `sample.py` draws it. Cold start: `sample.py --text "Hello World"` in
-a new process against TensorFlow's bare import. Medians count. Whatever is compared runs in turns, each in a process of
-its own.
+lines of 300 points that all end together. Letters, lines of prose, and lists, short texts of all kinds: characters a
+second that are kept, with the checks of `sample_checked` on, in a hand that is drawn as `sample.py` does. Cold start:
+`sample.py --text "Hello World"` in a new process against TensorFlow's bare import. Medians count. Whatever is compared
+runs in turns, each in a process of its own.
 
 For many lines the limit is the rate of large float32 matrix products, with 2 x parameters operations for each point;
 for one line it is the rate at which the weights can be read, once for each point. Both are measured in the same run.
@@ -31,9 +31,11 @@ sys.path.insert(0, ROOT)
 
 HANDS = os.path.join(ROOT, "data", "hands.npz")
 TEXTS = os.path.join(ROOT, "data", "evaluation_texts.txt")
+PROSE = os.path.join(ROOT, "data", "corpus_texts.txt")
+PROSE_LENGTH, FEWEST_GAPS = (30, 44), 4  # of a line of a letter: characters, and gaps between words
 INNER_TEXT = "What I cannot create I do not understand"
 INNER_POINTS = 300  # of every line of the inner loop
-LETTER_LINES = 48
+CHECKED_LINES = {"letter": 24, "list": 48}
 SQUARE = 2048  # side of the matrices whose products give the machine's rate
 # What a worker does for each line of its stdin, [kind, texts, seed]; it runs in any checkout that knows hands.
 WORKER = """
@@ -50,7 +52,7 @@ model, recogniser, catalogue = load_model({prefix!r}), load_recogniser(), load_c
 for request in sys.stdin:
     kind, texts, seed = json.loads(request)
     start = time.perf_counter()
-    if kind == "letter":
+    if kind in ("letter", "list"):
         hand = drawn_hand(catalogue, seed) if model.hand_size else None
         checked = sample_checked(texts, model, seed=seed, hand=hand, recogniser=recogniser)
         amount = sum(len(line.text) for line, found in zip(checked.lines, checked.failures) if not found)
@@ -98,12 +100,24 @@ def texts_for(count, seed):
     return [texts[(seed * count + i) % len(texts)] for i in range(count)]
 
 
+def prose_for(count, seed):
+    """So many lines of a letter, other ones for each seed."""
+    least, most = PROSE_LENGTH
+    with open(PROSE, encoding="utf-8") as file:
+        texts = [line for line in map(str.strip, file) if least <= len(line) <= most]
+    texts = [text for text in texts if text.count(" ") >= FEWEST_GAPS and not any(c.isdigit() for c in text)]
+    return [texts[(seed * count + i) % len(texts)] for i in range(count)]
+
+
 def in_turns(workers, kind, count, repeats):
     """The median rate of each worker for so many lines; the same lines go to all, one after the other. The first lines
     are not timed."""
     rates = {name: [] for name in workers}
     for seed in range(repeats + 1):
-        texts = [INNER_TEXT] * count if kind == "inner" else texts_for(count, seed)
+        if kind == "inner":
+            texts = [INNER_TEXT] * count
+        else:
+            texts = prose_for(count, seed) if kind == "letter" else texts_for(count, seed)
         for name, worker in workers.items():
             rates[name].append(worker(kind, texts, seed))
     return {name: statistics.median(values[1:]) for name, values in rates.items()}
@@ -160,19 +174,20 @@ def main(argv=None):
 
     script = WORKER.format(prefix=prefix, hands=os.path.abspath(args.hands), points=INNER_POINTS)
     writers = {name: Worker(script, folder) for name, folder in folders.items()}
-    # It writes nothing that could be judged, so it takes no part in the letter.
+    # It writes nothing that could be judged, so it takes no part in letters and lists.
     workers = writers | ({"plain": Worker(PLAIN, ROOT)} if args.plain else {})
     product_limit, read_limit = measure_limits(prefix)
     print(f"Limits: {product_limit:.0f} points/s by products, {read_limit:.0f} for one line by reading the weights.")
-    results |= {"limits": {"products": product_limit, "reads": read_limit}, "lines": [], "letter": {}}
+    results |= {"limits": {"products": product_limit, "reads": read_limit}, "lines": []}
     print(f"{'lines':>6}  points/s to the end of varied texts, and in the inner loop")
     for count in args.lines:
         ends = in_turns(workers, "ends", count, args.repeats)
         inner = in_turns(workers, "inner", count, args.repeats)
         results["lines"].append({"lines": count, "ends": ends, "inner": inner})
         print(f"{count:>6}  {_row(ends)}   inner: {_row(inner)}")
-    results["letter"] = in_turns(writers, "letter", LETTER_LINES, args.repeats)
-    print(f"letter  {_row(results['letter'])} kept characters/s, {LETTER_LINES} lines")
+    for kind, count in CHECKED_LINES.items():
+        results[kind] = in_turns(writers, kind, count, args.repeats)
+        print(f"{kind:>6}  {_row(results[kind])} kept characters/s, {count} lines")
     for worker in workers.values():
         worker.close()
     if args.json:
