@@ -45,6 +45,10 @@ MODULES = {
         "scribe/writing/sampler.py",
         "tests/unit/test_sampler.py",
     ),
+    "rows": (
+        "scribe/writing/rows.py scribe/writing/word_starts.py",
+        "tests/unit/test_word_starts.py tests/unit/test_sampler.py",
+    ),
     "safe pickle": ("scribe/files/safe_pickle.py", "tests/unit/test_utils.py tests/property/test_data_properties.py"),
     "atomic writes": ("scribe/files/atomic.py", "tests/unit/test_atomic.py"),
     "plan": (

@@ -63,8 +63,9 @@ def can_follow(rest: WrittenLine, place: int) -> bool:
 def with_rest(new: WrittenLine, rest: WrittenLine, place: int) -> WrittenLine:
     """A line up to a word, and what another one has from there on, moved to where the new line begins the word.
 
-    So gap and baseline are what they would be: where the rest kept its height, baselines of the words on both sides
-    differed by 0.57 x-heights (standard deviation of 271 places; 0.45 in this way, and 0.44 before).
+    So the gap is what it would be. The height is half way to where the rest was: so the baselines of the words on both
+    sides differ by 0.41 x-heights (standard deviation of 271 places), 0.45 and 0.57 at the one and at the other height,
+    and 0.44 before: a letter may be begun at its top or its bar.
 
     Args:
         new: with one point of the word at least. rest: for which `can_follow` is true. place: of the word.
@@ -72,7 +73,8 @@ def with_rest(new: WrittenLine, rest: WrittenLine, place: int) -> WrittenLine:
     n, was = new.marks[place].points, rest.marks[place].points
     further = new.points[: n + 1, 0].sum() - rest.points[: was + 1, 0].sum()
     points = rest.points[was:].copy()
-    points[0, :2] = new.points[n, :2]
+    heights = new.points[: n + 1, 1].sum(), rest.points[: was + 1, 1].sum()
+    points[0, :2] = new.points[n, 0], np.mean(heights) - new.points[:n, 1].sum()
     marks = {word: mark for word, mark in new.marks.items() if word <= place}
     marks |= {word: mark.moved(n - was, further) for word, mark in rest.marks.items() if word > place}
     return WrittenLine(
