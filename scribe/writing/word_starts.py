@@ -1,10 +1,10 @@
 """Where the words of written lines begin, and lines of which some words are written anew while the others stay.
 
-Letters: B rows, n points, U characters.
+Letters: B rows, n points of a line, U characters; places are numbers of characters in the text.
 """
 
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,6 +12,9 @@ from numpy.typing import NDArray
 from scribe.ink.point_characters import character_index
 from scribe.writing.points import Drawn
 from scribe.writing.rows import RowState, WordStart, WrittenLine, take_rows
+
+if TYPE_CHECKING:  # it imports this module
+    from scribe.writing.sampler import Ends
 
 # A word begins at the last pen lift at which the attention is this near to its first character, in characters: where it
 # joins the word before, a few letters of that are written again, too.
@@ -21,14 +24,14 @@ STRAY_POINTS = 2  # so many may be of another word, as the attention has it, whi
 
 
 def mark_words(
-    words: Sequence[tuple[dict[int, WordStart], list[int]]], last: NDArray, state: RowState, drawn: Drawn, ends: Any
+    words: Sequence[tuple[dict[int, WordStart], list[int]]], last: NDArray, state: RowState, drawn: Drawn, ends: "Ends"
 ) -> None:
     """Keeps the states before words: those of rows whose pen is lifted where the attention is near a word.
 
     Args:
         words: of each row what takes the states, by the place of the word's first character, and the places of the
             words that the pen has not come to; those that it has come to are taken out.
-        last: [B], place of the last character. state: before what was drawn. ends: the `sampler.Ends` of that.
+        last: [B], place of the last character. state: before what was drawn. ends: of that.
     """
     if not any(ahead for _, ahead in words):
         return
@@ -63,9 +66,10 @@ def can_follow(rest: WrittenLine, place: int) -> bool:
 def with_rest(new: WrittenLine, rest: WrittenLine, place: int) -> WrittenLine:
     """A line up to a word, and what another one has from there on, moved to where the new line begins the word.
 
-    So the gap is what it would be. The height is half way to where the rest was: so the baselines of the words on both
-    sides differ by 0.41 x-heights (standard deviation of 271 places), 0.45 and 0.57 at the one and at the other height,
-    and 0.44 before: a letter may be begun at its top or its bar.
+    So the gap between the words is that of the new line. The height is the mean of where the new line begins the word
+    and where the rest had it, since a letter may be begun at its top or at its bar: baselines of the words on both
+    sides then differ by 0.41 x-heights (standard deviation at 271 places; 0.45 and 0.57 at the one height and at the
+    other, 0.44 in the lines before).
 
     Args:
         new: with one point of the word at least. rest: for which `can_follow` is true. place: of the word.

@@ -82,4 +82,4 @@ def test_a_line_can_be_gone_on_from_the_words_of_its_rest_as_well():
     assert marks[SECOND] is new.marks[SECOND] and marks[THIRD].points == 7
     row = marks[THIRD].row(None, None)
     assert (row.x, row.right) == (10, 10) and row.network.kappa == [5]
-    assert rest.marks[THIRD].points == 5
+    assert rest.marks[THIRD].points == 5 and rest.marks[THIRD].moved(3, 1.0).points == 8
