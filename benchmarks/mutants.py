@@ -42,7 +42,7 @@ MODULES = {
     "density": ("scribe/network/density.py", "tests/unit/test_density.py"),
     "recurrence": ("scribe/network/recurrent.py", "tests/unit/test_recurrent.py"),
     "sampler": (
-        "scribe/writing/sampler.py",
+        "scribe/writing/sampler.py scribe/writing/line_ends.py",
         "tests/unit/test_sampler.py",
     ),
     "rows": (

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from scribe.hands.hand import Hand
 from scribe.network.point_network import network_of
 from scribe.web.orders import LineSpec, Writing
+from scribe.writing.line_ends import find_ends
 from scribe.writing.line_writer import (
     LIMIT_EXTRA_POINTS,
     LIMIT_POINTS_PER_CHARACTER,
@@ -28,7 +29,6 @@ from scribe.writing.line_writer import (
 )
 from scribe.writing.points import POINTS_OF_CALL, PointWriter
 from scribe.writing.rows import LineText, RowState, WordStart, join_rows, stack_rows, take_rows
-from scribe.writing.sampler import find_ends
 from scribe.writing.word_starts import mark_words
 
 CROWDED = 4  # rows, above which they advance by several calls at a time: telling of them costs as much as writing them

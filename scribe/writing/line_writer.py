@@ -24,9 +24,10 @@ from scribe.network.blas import one_thread
 from scribe.network.config import POINT_SIZE
 from scribe.network.point_network import LstmBiases, NetworkState, PointNetwork, network_of
 from scribe.writing.bias import paper_bias
+from scribe.writing.line_ends import LATE_DOT, MAYBE_PASSED
 from scribe.writing.points import PointWriter
 from scribe.writing.rows import PLACES_AFTER, LineText, LineToWrite, RowState, WrittenLine, stack_rows, take_rows
-from scribe.writing.sampler import LATE_DOT, MAYBE_PASSED, write_lines
+from scribe.writing.sampler import write_lines
 from scribe.writing.word_starts import can_follow
 
 # Real handwriting has about 21 pen points a character and rarely more than 36; a line that is not finished after this

@@ -50,7 +50,7 @@ class PointWriter:
         """Begins to draw. All that is given has to stay as it is until `drawn`.
 
         Args:
-            state: of the network. point: [B, 3], the last one. text: a `sampler.LineText`.
+            state: of the network. point: [B, 3], the last one. text: a `rows.LineText`.
             noise: [POINTS_OF_CALL, B, 4], for each point as `draw_point` takes it.
         """
         if self._requests is None:

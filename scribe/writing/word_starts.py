@@ -4,17 +4,14 @@ Letters: B rows, n points of a line, U characters; places are numbers of charact
 """
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from scribe.ink.point_characters import character_index
+from scribe.writing.line_ends import Ends
 from scribe.writing.points import Drawn
 from scribe.writing.rows import RowState, WordStart, WrittenLine, take_rows
-
-if TYPE_CHECKING:  # it imports this module
-    from scribe.writing.sampler import Ends
 
 # A word begins at the last pen lift at which the attention is this near to its first character, in characters: where it
 # joins the word before, a few letters of that are written again, too.
@@ -24,7 +21,7 @@ STRAY_POINTS = 2  # so many may be of another word, as the attention has it, whi
 
 
 def mark_words(
-    words: Sequence[tuple[dict[int, WordStart], list[int]]], last: NDArray, state: RowState, drawn: Drawn, ends: "Ends"
+    words: Sequence[tuple[dict[int, WordStart], list[int]]], last: NDArray, state: RowState, drawn: Drawn, ends: Ends
 ) -> None:
     """Keeps the states before words: those of rows whose pen is lifted where the attention is near a word.
 

@@ -8,9 +8,9 @@ import pytest
 from model import HandwritingModel
 from scribe.network.openvino_graphs import AVAILABLE
 from scribe.network.point_network import NetworkState, PointNetwork
+from scribe.writing.line_ends import find_ends
 from scribe.writing.points import POINTS_OF_CALL, Drawn, PointWriter
 from scribe.writing.rows import LineText, RowState, WordStart, take_rows
-from scribe.writing.sampler import find_ends
 
 pytestmark = pytest.mark.smoke
 

@@ -8,9 +8,10 @@ import pytest
 
 from scribe.network.point_network import LstmBiases, NetworkState
 from scribe.writing import points, sampler
+from scribe.writing.line_ends import find_ends
 from scribe.writing.points import PointWriter
 from scribe.writing.rows import LineText, LineToWrite, RowState
-from scribe.writing.sampler import find_ends, write_lines
+from scribe.writing.sampler import write_lines
 
 PLACES = 12  # of every text here, with the places after it
 DOWN, UP = 0, 1
