@@ -18,12 +18,11 @@ from scribe.network.point_network import network_of
 from scribe.web.orders import LineSpec, Writing
 from scribe.writing.line_ends import find_ends
 from scribe.writing.line_writer import (
-    LIMIT_EXTRA_POINTS,
-    LIMIT_POINTS_PER_CHARACTER,
     NO_WEIGHT,
     checked_style,
     hand_biases,
     line_noise,
+    most_points,
     own_start,
     row_text,
 )
@@ -165,8 +164,7 @@ class Batch:
                 self._biases.popitem(last=False)
             self._biases[spec.hand_id] = hand_biases(spec.hand, self.network, self.model)
         biases = self._biases[spec.hand_id]
-        limit = LIMIT_POINTS_PER_CHARACTER * len(spec.text) + LIMIT_EXTRA_POINTS
-        text = self._before + spec.text
+        text, limit = self._before + spec.text, most_points(spec.text)
         return row_text(text, self._places, spec.hand, self.model.config, biases, spec.bias, limit)
 
     def _start_of(self, text: LineText) -> RowState:

@@ -29,6 +29,7 @@ from scribe.writing.adapted import adapted_copy
 from scribe.writing.line_writer import Line
 from scribe.writing.proofread import DEFAULT_ATTEMPTS, judge_lines
 from scribe.writing.rows import PLACES_AFTER
+from scribe.writing.word_starts import BEGUN
 
 log = logging.getLogger("scribe.web")
 
@@ -227,18 +228,20 @@ class Engine:
         self._batch_of(writing.spec).begin(writing)
         writing.order.busy += 1
 
-    def _tell_ink(self, writing):
-        """Hands out what is new of a line that somebody watches.
+    def _tell_ink(self, writing, rest=None):
+        """Hands out what is new of a line that somebody watches; rest: as in `Ink`.
 
         What did not last when the same beginning was written before is held back until the line has been judged: most
-        likely it will not last this time.
+        likely it will not last this time. So is what may give way to the rest of the attempt before.
         """
         trail, first = writing.trail, writing.told
         last = trail.points if trail.left is None else trail.left
-        if writing.spec.live and first < last:
+        if writing.rest is not None:
+            last = min(last, trail.before_word(writing.rest[1]))
+        if writing.spec.live and (first < last or rest is not None):
             points, phis, _ = trail.between(first, last)
             characters = phis[:, : len(trail.text)].argmax(axis=1)
-            writing.order.tell(Ink(writing.line, writing.attempt, first, points, characters))
+            writing.order.tell(Ink(writing.line, writing.attempt, first, points, characters, rest))
             writing.told = last
 
     def _advance(self, batch):
@@ -247,15 +250,31 @@ class Engine:
         for writing, part, state, ended, finished in batch.advance() if batch.writing else []:
             trail = writing.trail
             trail.add(part, state)
+            if ended:
+                trail.finished = finished
+            elif writing.rest is not None and len(part[0]) and trail.position() >= writing.rest[1] + BEGUN:
+                ended = self._take_over(batch, writing)
+            if ended:  # perhaps in another way
+                writing.rest = None
             self._tell_ink(writing)
             touched.add(writing.order)
             if ended:
-                trail.finished = finished
                 self._leave(writing)
                 with self._changed:
                     self._ended.append(writing)
                     self._changed.notify_all()
         return touched
+
+    def _take_over(self, batch, writing):
+        """Ends a line, which has come to what may stay of the attempt before, with that. False: it cannot follow."""
+        trail = writing.trail.with_rest(*writing.rest)
+        if trail is not None:
+            batch.drop([writing])
+            self._tell_ink(writing)
+            writing.trail = trail
+        writing.rest = None
+        self._tell_ink(writing, rest=trail is not None)
+        return trail is not None
 
     def _remember(self, writing):
         self._trails.put(_trail_key(writing), writing.trail, writing.trail.size())
@@ -305,10 +324,14 @@ class Engine:
         """Lets a line wait for its next attempt."""
         order, before, told = writing.order, writing.trail, writing.told
         writing.trail, writing.seed, writing.told = again.before.from_word(again.word, again.seed), again.seed, 0
+        may_stay = None if again.rest is None else again.before.kept_from(again.rest)
+        writing.rest = None if may_stay is None else (again.before, again.rest)
         if writing.spec.live:
             before.left = writing.trail.in_common(before.between()[0])
             writing.told = min(before.left, told)
-            order.tell(Failed(writing.line, writing.attempt - 1, failures, writing.told, again.word))
+            # What is on the paper may be another attempt than the one that is gone on from.
+            rest = () if may_stay is None else (again.rest, before.rest_as(again.before, again.rest))
+            order.tell(Failed(writing.line, writing.attempt - 1, failures, writing.told, again.word, *rest))
         with self._changed:
             if not order.cancelled:
                 order.waiting.appendleft(writing)

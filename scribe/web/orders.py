@@ -39,25 +39,38 @@ class LineSpec:
 @dataclasses.dataclass(frozen=True)
 class Ink:
     """Points of line `line`, from point `start` of its attempt `attempt` on: [n, 6] as `draw_point` returns them, and
-    the character of each, int [n]."""
+    the character of each, int [n].
+
+    Attributes:
+        rest: True: they are those that may stay by `Failed.rest`, moved to where they belong. False: these do not stay.
+            None: nothing is said of them.
+    """
 
     line: int
     attempt: int
     start: int
     points: NDArray[np.float32]
     characters: NDArray[np.integer]
+    rest: bool | None = None
 
 
 @dataclasses.dataclass(frozen=True)
 class Failed:
     """Attempt `attempt` of line `line` failed, and another one begins: its first `stays` points are the same, and it
-    differs from the word on that begins at the place `word` of the text."""
+    differs from the word on that begins at the place `word` of the text.
+
+    Attributes:
+        until: place of the word from which on the line may stay, too, as `Ink.rest` will say; None: it does not.
+        rest: number of the first point of that word in this attempt; None where this attempt has another one there.
+    """
 
     line: int
     attempt: int
     failures: list[Failure]
     stays: int
     word: int
+    until: int | None = None
+    rest: int | None = None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -131,6 +144,8 @@ class Writing:
         self.seed = tuple(spec.seed)  # of the attempt that is being written
         self.trail = Trail(spec.text)
         self.told = 0  # points of it that have been handed out
+        # The attempt that it goes on from, and the place of the word from which on that may stay; None: it does not.
+        self.rest: tuple[Trail, int] | None = None
         self.held: list[tuple] = []  # what may not belong to the line yet, see `Batch.advance`
 
     @property

@@ -2,7 +2,7 @@
 
 begin    what is written: seed, hand, page, the lines, remarks
 ink      further points of a line: offsets, pen lifts, characters
-failed   an attempt at a line failed, and why; another one goes on from its first faulty word
+failed   an attempt at a line failed, and why; another one goes on from its first faulty word, up to its last one
 ended    a line is done
 layout   where all points of the lines that are done stand on their pages
 done     all is written
@@ -74,6 +74,10 @@ async def stream(
                 composition = manuscript.compositions[number]
                 content = {"start": told.stays, "character": int(composition.places[told.word])}
                 content["reasons"] = _reasons(told.failures, composition)
+                if told.until is not None:
+                    content["until"] = int(composition.places[told.until])
+                if told.rest is not None:
+                    content["rest"] = told.rest
                 parts.append(event("failed", line=number, attempt=told.attempt, **content))
             elif isinstance(told, Ended):
                 lines[number] = told.written
@@ -132,6 +136,8 @@ def _ink(told, number, manuscript, density):
     content = {"line": number, "attempt": told.attempt, "start": told.start, "points": rows}
     if density:
         content["density"] = np.round(told.points[:, 2:5] * RAW_STEPS).astype(int).ravel().tolist()
+    if told.rest is not None:
+        content["rest"] = told.rest
     return event("ink", **content)
 
 

@@ -15,7 +15,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from scribe.writing.line_writer import word_places
+from scribe.writing.line_writer import most_points, word_places
+from scribe.writing.points import TINY
+from scribe.writing.rows import WrittenLine
+from scribe.writing.word_starts import can_follow, can_take_over, with_rest
 
 # A character counts as reached once it had this much weight at a point; a smaller one does not change what is drawn.
 REACHED = 1e-5
@@ -55,7 +58,7 @@ class Trail:
         """Adds what a row has written since the last call; state: a row of `RowState`, None to keep none."""
         self.parts.append(part)
         self.points += len(part[0])
-        if state is None:
+        if state is None or len(self.states) < len(self.parts) - 1:  # one is missing: nobody goes on from later ones
             return
         phis = part[1]
         reached = self.reached[-1] if self.reached else 0
@@ -94,16 +97,64 @@ class Trail:
         trail, mark = Trail(self.text, (*self.seeds, seed)), self.marks.get(place)
         if mark is None or mark.points <= self.skipped:
             return trail
-        trail.shared, trail.begun, trail.state = int(mark.points) - self.skipped, int(mark.points), mark
-        ends = np.cumsum([len(part[0]) for part in self.parts])
-        count = int(np.searchsorted(ends, trail.shared, side="right"))
-        trail._share(self, count)
         trail.ahead = [word for word in trail.ahead if word > place]
-        if trail.points < trail.shared:
-            rest = tuple(values[: trail.shared - trail.points] for values in self.parts[count])
-            trail.add(rest, mark if self.states else None)
+        trail._share_points(self, int(mark.points) - self.skipped, mark if self.states else None)
+        trail.shared, trail.begun, trail.state = trail.points, int(mark.points), mark
         trail.marks = {word: state for word, state in self.marks.items() if word <= place}
         return trail
+
+    def kept_from(self, place: int) -> int | None:
+        """From which point on it may stay where words before that at `place` are written again; None: it may not."""
+        line = self._as_written()
+        return line.marks[place].points if can_follow(line, place) else None
+
+    def rest_as(self, other: "Trail", place: int) -> int | None:
+        """From which point on it has what another one has from the word at `place` on; None: it has something else."""
+        if place not in self.marks:
+            return None
+        own, rest = (trail.between(trail.before_word(place))[0] for trail in (self, other))
+        same = len(own) == len(rest) > 1 and (own[1:] == rest[1:]).all()  # the first one leads there from another place
+        return self.before_word(place) if same else None
+
+    def before_word(self, place: int) -> int:
+        """How many points stand before the word at `place`; all of them where it has not come near."""
+        return int(self.marks[place].points) - self.skipped if place in self.marks else self.points
+
+    def position(self) -> float:
+        """Which character it has come to."""
+        phi = self.parts[-1][1][-1]
+        return float(phi @ np.arange(len(phi)) / max(phi.sum(), TINY))
+
+    def with_rest(self, before: "Trail", place: int) -> "Trail | None":
+        """The attempt up to a word, and what the one before has from there on; None where that cannot follow it.
+
+        Args:
+            before: one of which `kept_from` says that it may stay. place: of the word, which this one has begun.
+        """
+        new, rest = self._as_written(), before._as_written()
+        if not can_take_over(new.marks, new.phis, rest, place, most_points(self.text)):
+            return None
+        line, first = with_rest(new, rest, place), new.marks[place].points
+        trail = Trail(self.text, self.seeds)
+        trail._share_points(self, first, None)
+        trail.add(tuple(values[first:] for values in (line.points, line.phis, line.kappas)), None)
+        trail.shared, trail.begun, trail.ahead, trail.finished = self.shared, self.begun, [], line.finished
+        trail.left = self.left
+        trail.marks = {word: mark.moved(self.skipped, 0.0) for word, mark in line.marks.items()}
+        return trail
+
+    def _as_written(self):
+        """As a row of the sampler wrote it, without the ink that it goes on from."""
+        marks = {word: mark.moved(-self.skipped, 0.0) for word, mark in self.marks.items()}
+        points, phis, kappas = self.between()
+        return WrittenLine(None, points, phis, kappas, self.finished, marks)
+
+    def _share_points(self, other, points, state):
+        """Takes the first points of another trail, after which its row has come to a state; None to keep none."""
+        ends = np.cumsum([len(part[0]) for part in other.parts])
+        self._share(other, int(np.searchsorted(ends, points, side="right")))
+        if self.points < points:
+            self.add(tuple(values[: points - self.points] for values in other.parts[len(self.parts)]), state)
 
     def _share(self, other, count):
         """Takes the first parts of another trail."""
@@ -112,12 +163,13 @@ class Trail:
         self.points, self.skipped = sum(len(part[0]) for part in self.parts), other.skipped
 
     def between(self, first: int = 0, last: int | None = None) -> tuple[NDArray, ...]:
-        """Points [n, 6], phis [n, places] and kappas [n, K] from number `first` up to `last`, at least one point."""
+        """Points [n, 6], phis [n, places] and kappas [n, K] from number `first` up to `last`, of those there are."""
         start, stop, parts = 0, self.points if last is None else last, []
         for part in self.parts:
             if start + len(part[0]) > first and start < stop:
                 parts.append(tuple(values[max(first - start, 0) : stop - start] for values in part))
             start += len(part[0])
+        parts = parts or [tuple(values[:0] for values in self.parts[0])]
         return tuple(np.concatenate(values) for values in zip(*parts, strict=True))
 
     def in_common(self, points: NDArray) -> int:

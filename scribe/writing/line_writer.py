@@ -143,7 +143,7 @@ class LineWriter:
 
     def limit(self, i):
         """Most points of a text."""
-        return self.tsteps or LIMIT_POINTS_PER_CHARACTER * len(self.texts[i]) + LIMIT_EXTRA_POINTS
+        return self.tsteps or most_points(self.texts[i])
 
     def line_to_write(self, key, again, network):
         """A text as a row of the sampler takes it; `network` is the `NetworkState` that it begins with, without B."""
@@ -375,6 +375,11 @@ def row_text(
         passed_at=np.float32(np.inf if text[-1] in LATE_DOT else MAYBE_PASSED),
         limit=np.int64(limit),
     )
+
+
+def most_points(text: str) -> int:
+    """Points that a line may have, where nothing else is said."""
+    return LIMIT_POINTS_PER_CHARACTER * len(text) + LIMIT_EXTRA_POINTS
 
 
 def word_places(text: str) -> list[int]:

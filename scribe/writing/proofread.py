@@ -146,12 +146,13 @@ class Attempts:
         """
         good = not self.failures if self.only_warned else self._fault == (0, 0.0)
         if not good and self.count < LINE_BUDGET * self.most:
-            for word in sorted(self._warned if self.only_warned else self._faulty):
+            bad = sorted(self._warned if self.only_warned else self._faulty)
+            for word in bad:
                 if self._tries[word] < self.most - 1:
                     self._tries[word] += 1
                     self.tried = word
                     seed, *further = [(*self.seed, word, k) for k in range(self._tries[word], self.most)]
-                    rest = next(iter(self.words[max(self._faulty) + 1 :]), None)
+                    rest = next(iter(self.words[bad[-1] + 1 :]), None)
                     return [Again(number, seed, self._as_written, self.words[word], tuple(further), rest)]
         self._as_written = None  # it takes much memory
         return []

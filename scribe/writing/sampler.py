@@ -28,7 +28,7 @@ from scribe.writing.rows import (
     stack_rows,
     take_rows,
 )
-from scribe.writing.word_starts import BEGUN, is_between_words, mark_words, with_rest
+from scribe.writing.word_starts import BEGUN, can_take_over, mark_words, with_rest
 
 ROWS = 64  # of a batch; with more, a second gives hardly more points, and the first lines end later
 
@@ -185,10 +185,8 @@ class _Batch:
 
     def _can_take_over(self, page, n):
         """Whether the rest of the line before can follow the n points of a page."""
-        mark, before, phis = page.marks.get(page.until), page.line.before, self.slots.arrays[2][page.slot, :n]
-        if mark is None or not is_between_words(phis, mark.points, page.until):
-            return False
-        return mark.points + len(before.points) - before.marks[page.until].points <= page.line.text.limit
+        phis, line = self.slots.arrays[2][page.slot, :n], page.line
+        return can_take_over(page.marks, phis, line.before, page.until, line.text.limit)
 
     def _give_back(self, page, n, finished):
         """The first n points of a page, whose slot is free then."""

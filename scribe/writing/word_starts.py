@@ -3,7 +3,7 @@
 Letters: B rows, n points of a line, U characters; places are numbers of characters in the text.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -58,6 +58,19 @@ def can_follow(rest: WrittenLine, place: int) -> bool:
     """Whether what a line has from a word on can follow what is written anew before it."""
     mark = rest.marks.get(place)
     return rest.finished and mark is not None and is_between_words(rest.phis, mark.points, place)
+
+
+def can_take_over(marks: Mapping[int, WordStart], phis: NDArray, rest: WrittenLine, place: int, most: int) -> bool:
+    """Whether what a line has from a word on can follow what another one has before it.
+
+    Args:
+        marks, phis: of that other one, which has begun the word, and perhaps comes to it in another way.
+        rest: for which `can_follow` is true. most: points that a line may have.
+    """
+    mark = marks.get(place)
+    if mark is None or not is_between_words(phis, mark.points, place):
+        return False
+    return mark.points + len(rest.points) - rest.marks[place].points <= most
 
 
 def with_rest(new: WrittenLine, rest: WrittenLine, place: int) -> WrittenLine:

@@ -256,7 +256,7 @@ OWN_SHEET = """async () => {
     const until = async (is) => { while (!is()) await frames(1); await frames(2); };
     const dark = () => columns((r, g, b) => r + g + b < 330 && r < 100), red = () => columns((r, g, b) => r > g + 40);
     const begin = (text) => sheet.begin({ page, unit: 1, lines: [{ text, paragraph: 0, indent: 0 }] });
-    const ink = (attempt, start, points) => sheet.ink({ line: 0, attempt, start, points });
+    const ink = (attempt, start, points, told) => sheet.ink({ line: 0, attempt, start, points, ...told });
     Object.assign(window, { sheet, zigzag, dark, red, until, frames, begin, ink });
 }"""
 
@@ -288,6 +288,60 @@ def test_what_stands_before_a_faulty_word_stays_and_the_rest_is_crossed_out_and_
     }"""
     )
     assert over and final[0] < 6 and final[1] > 53 and rest[0] > rest[1]
+
+
+def test_what_follows_a_faulty_word_stays_and_is_moved_to_where_the_new_word_ends(visit):
+    page = visit("#text=own+sheet")
+    wait_until_written(page)
+    page.evaluate(OWN_SHEET)
+    crossed, drawn, moved, skipped, end = page.evaluate(
+        """async () => {
+        const line = () => sheet.lines[0], red_of_the_word = [];
+        begin("ab cd ef");
+        ink(0, 0, zigzag(1500, 60));
+        await until(() => line().drawn === 60);
+        sheet.failed({ line: 0, attempt: 0, start: 10, until: 6, rest: 30 });
+        ink(1, 10, zigzag(400, 12));
+        await frames(3);
+        const crossed = [...red(), dark()[1]];
+        await until(() => line().drawn === 22);
+        ink(1, 22, zigzag(400, 4));
+        ink(1, 26, zigzag(1500, 30), { rest: true });
+        const drawn = line().drawn;
+        await frames(3);
+        const moved = dark()[1];
+        await until(() => line().drawn >= 26);
+        await frames(1);
+        sheet.ended({ line: 0, attempts: 2, failures: [] });
+        await until(() => !sheet.views[0].over.marked);
+        return [crossed, drawn, moved, line().drawn, dark()[1]];
+    }"""
+    )
+    assert 14 < crossed[0] and crossed[1] < 36 and crossed[2] > 63  # the word is crossed out, what follows it is not
+    assert drawn == 22 and 58 < moved < 62 and skipped == 56 and end == moved
+
+
+def test_what_might_have_stayed_is_crossed_out_where_it_does_not(visit):
+    page = visit("#text=own+sheet")
+    wait_until_written(page)
+    page.evaluate(OWN_SHEET)
+    crossed, end = page.evaluate(
+        """async () => {
+        begin("ab cd ef");
+        ink(0, 0, zigzag(1500, 60));
+        await until(() => sheet.lines[0].drawn === 60);
+        sheet.failed({ line: 0, attempt: 0, start: 10, until: 6, rest: 30 });
+        ink(1, 10, zigzag(400, 12));
+        await until(() => sheet.lines[0].drawn === 22);
+        ink(1, 22, zigzag(400, 4), { rest: false });
+        await frames(3);
+        const crossed = red();
+        sheet.ended({ line: 0, attempts: 2, failures: [] });
+        await until(() => sheet.lines[0].drawn === 26 && !sheet.lines[0].crossed);
+        return [crossed, dark()[1]];
+    }"""
+    )
+    assert 34 < crossed[0] and crossed[1] > 63 and end < 32
 
 
 def test_what_stands_there_stays_while_the_ink_that_comes_is_the_same(visit):

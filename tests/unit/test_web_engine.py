@@ -303,14 +303,14 @@ def failing_words(monkeypatch, is_faulty):
     monkeypatch.setattr(proofread, "find_failures", lambda line: [Failure("skipped", 4, 5)] if is_faulty(line) else [])
 
 
-def first_two(lines):
-    """Whether a line is one of the first two different ones that were seen; `lines` remembers them."""
+def first_two(lines, count=2):
+    """Whether a line is one of the first two (`count`) different ones that were seen; `lines` remembers them."""
 
     def is_faulty(line):
         key = np.round(line.strokes[:, :2], 1).tobytes()
         if key not in lines:
             lines.append(key)
-        return lines.index(key) < 2
+        return lines.index(key) < count
 
     return is_faulty
 
@@ -338,8 +338,7 @@ def write_checked(engine, text, **how):
 
 
 @pytest.mark.parametrize("live", [False, True])
-def test_a_line_that_failed_gets_its_faulty_word_as_by_the_commands(engine, model, monkeypatch, live):
-    """These keep what follows the word; on the page it is written anew, before the eyes of those who watch."""
+def test_a_line_that_failed_is_written_again_as_by_the_commands(engine, model, monkeypatch, live):
     from scribe.writing.proofread import sample_checked
 
     failing_words(monkeypatch, first_two([]))
@@ -348,10 +347,29 @@ def test_a_line_that_failed_gets_its_faulty_word_as_by_the_commands(engine, mode
     (line,), _, (count,) = sample_checked([SENTENCE], model, seed=3)
     ended = events[-1]
     assert (ended.attempts, ended.kept, ended.failures) == (count, 2, []) and count == 3
-    n = int((line.phis.argmax(axis=1) >= SENTENCE.rindex(" ")).argmax())  # points up to the end of the word
-    assert n > len(line.strokes) / 2
-    assert ended.written.strokes[:n] == pytest.approx(line.strokes[:n], abs=2e-3)
-    assert ended.written.phis[:n] == pytest.approx(line.phis[:n], abs=2e-3)
+    assert ended.written.strokes == pytest.approx(line.strokes, abs=2e-3)
+    assert ended.written.phis == pytest.approx(line.phis, abs=2e-3)
+
+
+@pytest.mark.parametrize("live", [False, True])
+def test_what_follows_a_faulty_word_stays_as_by_the_commands(engine, model, monkeypatch, live):
+    from scribe.web.orders import Failed, Ink
+    from scribe.writing.proofread import sample_checked
+
+    failing_words(monkeypatch, first_two([], count=1))
+    events = write_checked(engine, SENTENCE, live=live)
+    failing_words(monkeypatch, first_two([], count=1))
+    (line,), _, (count,) = sample_checked([SENTENCE], model, seed=3)
+    ended = events[-1]
+    assert (ended.attempts, ended.kept, ended.failures) == (count, 1, []) and count == 2
+    assert ended.written.strokes == pytest.approx(line.strokes, abs=2e-3)
+    if live:
+        (failed,) = (event for event in events if isinstance(event, Failed))
+        inks = [event for event in events if isinstance(event, Ink)]
+        (kept,) = (event for event in inks if event.rest)
+        before = np.concatenate([event.points for event in inks if event.attempt == 0])[failed.rest :]
+        assert failed.until == SENTENCE.index(" ", failed.word) + 1 and kept is inks[-1]
+        assert np.array_equal(kept.points[1:], before[1:]) and np.array_equal(kept.points[0, 2:], before[0, 2:])
 
 
 def test_what_stands_before_the_faulty_word_stays_on_the_paper(engine, monkeypatch):

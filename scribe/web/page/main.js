@@ -146,7 +146,8 @@ function receive(name, told) {
     handName(told.hand);
   } else if (name === "failed") {
     sheet.failed(told);
-    logged(`Written again from “${sheet.lines[told.line].text.slice(told.character).split(" ")[0]}” on`, told.reasons);
+    const { text } = sheet.lines[told.line], again = text.slice(told.character, told.until);
+    logged(told.until === undefined ? `Written again from “${again.split(" ")[0]}” on` : `Written again: “${again.trim()}”`, told.reasons);
   } else if (name === "ended") {
     sheet.ended(told);
     if (told.failures.length) logged(`Look at “${sheet.lines[told.line].text}”, another variation may be better`, told.failures, true);

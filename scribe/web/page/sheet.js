@@ -21,7 +21,11 @@ function emptyLine(told) {
     before: null, // the line that stood here, seen until the ink of this one is another
     same: 0, // points of it that are those of this one
     again: null, // from which point on it is written again
-    crossed: null, // what failed and is seen for a moment: {line, from, until}, from point number `from` on
+    againTo: Infinity, // up to which
+    crossed: null, // what failed and is seen for a moment: {line, from, to, until}, its points [from, to)
+    mayStay: Infinity, // from which point on what has failed may stay
+    rest: null, // that: {line, from, to}, seen until it is known
+    skip: null, // points {from, to} that have stood there before: the pen jumps over them
   };
 }
 
@@ -67,6 +71,7 @@ export class Sheet {
     if (!line) return;
     if (told.start < line.raw.length) this.goBack(line, told.start);
     line.attempt = told.attempt;
+    if (told.rest !== undefined) this.settleRest(line, told);
     const steps = told.points, { unit } = this.begun;
     for (let k = 0; k < steps.length; k += 4) {
       const n = line.raw.length;
@@ -91,12 +96,14 @@ export class Sheet {
 
   failed(told) {
     const line = this.lines[told.line];
-    if (line) Object.assign(line, { tries: told.attempt + 2, again: Math.min(line.again ?? Infinity, told.start) });
+    if (!line) return;
+    const again = Math.min(line.again ?? Infinity, told.start);
+    Object.assign(line, { tries: told.attempt + 2, again, againTo: Infinity, mayStay: told.rest ?? Infinity });
   }
 
   ended(told) {
     const line = this.lines[told.line];
-    if (line) Object.assign(line, { ended: true, tries: told.attempts, failures: told.failures, before: null });
+    if (line) Object.assign(line, { ended: true, tries: told.attempts, failures: told.failures, before: null, rest: null });
     this.dirty = true;
     this.wake();
   }
@@ -178,12 +185,26 @@ export class Sheet {
   // Takes the points from number `start` on back. What the pen has drawn of them is seen for a moment, crossed out.
   goBack(line, start) {
     this.move(line, 1);
-    if (line.drawn > start + 2 && !this.still && Number.isFinite(this.speed)) {
-      const seen = { ...line, crossed: null, before: null };
-      line.crossed = { line: seen, from: start, until: performance.now() + CROSSED_MS };
-    }
+    const seen = { ...line, crossed: null, before: null }, to = Math.min(line.drawn, line.mayStay);
+    if (to > start + 2) this.crossOut(line, { line: seen, from: start, to });
+    const from = Math.max(line.mayStay, line.skip?.from ?? 0), end = line.skip?.to ?? line.drawn;
+    line.rest = end > from ? { line: seen, from, to: end } : null;
+    Object.assign(line, { mayStay: Infinity, skip: null });
     for (const name of ["x", "y", "lift", "character", "page", "density", "raw"]) line[name] = line[name].slice(0, start);
     Object.assign(line, { drawn: Math.min(line.drawn, start), placed: false, before: null });
+    this.dirty = true;
+  }
+
+  crossOut(line, part) {
+    if (!this.still && Number.isFinite(this.speed)) line.crossed = { ...part, until: performance.now() + CROSSED_MS };
+  }
+
+  // It is known whether what may stay does: then the points that are told are these, where they belong.
+  settleRest(line, { rest, start }) {
+    if (rest) line.againTo = start;
+    if (line.rest && rest) line.skip = { from: start, to: start + line.rest.to - line.rest.from };
+    else if (line.rest) this.crossOut(line, line.rest);
+    line.rest = null;
     this.dirty = true;
   }
 
@@ -232,6 +253,7 @@ export class Sheet {
       Object.assign(line, { lift, character, page });
     } else { // marks and signs were added
       line.drawn = line.x.length ? Math.round(line.drawn * n / line.x.length) : 0;
+      line.skip = null;
       Object.assign(line, { x, y, lift, character, page, target: null, density: [] });
     }
     if (this.still) this.move(line, 1);
@@ -254,7 +276,7 @@ export class Sheet {
   // ---- the pen
 
   replay() {
-    for (const line of this.lines) Object.assign(line, { drawn: 0, crossed: null, before: null, again: null });
+    for (const line of this.lines) Object.assign(line, { drawn: 0, crossed: null, before: null, again: null, rest: null, skip: null });
     this.budget = 0;
     this.dirty = true;
     this.paused = false;
@@ -312,6 +334,11 @@ export class Sheet {
       }
       const from = line.drawn;
       while (line.drawn < line.x.length) {
+        if (line.skip && line.drawn >= line.skip.from) {
+          line.drawn = Math.max(line.drawn, line.skip.to);
+          line.skip = null;
+          continue;
+        }
         const cost = this.cost(k, line, line.drawn);
         if (this.budget < cost) break;
         if (Number.isFinite(this.speed)) this.budget -= cost;
@@ -397,6 +424,8 @@ export class Sheet {
       if (line.before) this.drawPart(line.before, line.drawn, line.before.drawn);
       if (line.crossed) this.drawCrossed(line.crossed, now);
       this.drawPart(line, 0, line.drawn);
+      if (line.rest) this.drawPart(line.rest.line, line.rest.from, line.rest.to);
+      if (line.skip) this.drawPart(line, line.skip.from, line.skip.to);
     }
   }
 
@@ -432,11 +461,11 @@ export class Sheet {
   }
 
   // What failed of a line, fading, with a stroke through it.
-  drawCrossed({ line, from, until }, now) {
+  drawCrossed({ line, from, to, until }, now) {
     const left = Math.max(0, (until - now) / CROSSED_MS);
-    this.drawPart(line, from, line.drawn, "#b3261e", 0.75 * left);
+    this.drawPart(line, from, to, "#b3261e", 0.75 * left);
     const view = this.views[line.page[from] ?? 0], context = view.ink.getContext("2d");
-    const xs = line.x.slice(from, line.drawn), shown = 1 - Math.max(0, left - 0.5) * 2;
+    const xs = line.x.slice(from, to), shown = 1 - Math.max(0, left - 0.5) * 2;
     const [low, high] = [Math.min(...xs), Math.max(...xs)], y = (line.baseline ?? line.y[0]) - 0.6 * this.begun.page.x_height;
     context.globalAlpha = Math.min(1, 2 * left);
     context.strokeStyle = "#b3261e";
@@ -451,7 +480,7 @@ export class Sheet {
   // A mark under what the pen writes again, until the line is done.
   underline(line) {
     if (line.again === null || line.drawn <= line.again || (line.ended && line.drawn === line.x.length)) return;
-    const xs = line.x.slice(line.again, line.drawn), view = this.views[line.page[line.again] ?? 0], { x_height } = this.begun.page;
+    const xs = line.x.slice(line.again, Math.min(line.drawn, line.againTo)), view = this.views[line.page[line.again] ?? 0], { x_height } = this.begun.page;
     if (!view) return;
     const context = view.over.getContext("2d"), y = (line.baseline ?? line.y[line.again]) + 0.9 * x_height;
     view.over.marked = true;
