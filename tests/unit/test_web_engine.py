@@ -34,6 +34,14 @@ def specs(*texts, seed=1, **how):
     return [LineSpec(text, (seed, k), attempts=1, **how) for k, text in enumerate(texts)]
 
 
+def hand_with_ink():
+    from scribe.hands.hand import Hand
+
+    rng = np.random.default_rng(5)
+    strokes = np.concatenate([rng.normal(0, 0.5, [120, 2]), rng.random([120, 1]) < 0.05], axis=1).astype(np.float32)
+    return Hand(np.zeros(0, np.float32), {}, line=(strokes, "what was"))
+
+
 async def all_of(order):
     events = []
     async for some in order.events():
@@ -76,12 +84,9 @@ def test_the_engine_writes_what_sample_batch_writes(engine, model):
 
 
 def test_lines_in_a_hand_with_ink_go_on_from_it_as_in_sample_batch(engine, model):
-    from scribe.hands.hand import Hand
     from scribe.writing.lines import sample_batch
 
-    rng = np.random.default_rng(5)
-    strokes = np.concatenate([rng.normal(0, 0.5, [120, 2]), rng.random([120, 1]) < 0.05], axis=1).astype(np.float32)
-    hand = Hand(np.zeros(0, np.float32), {}, line=(strokes, "what was"))
+    hand = hand_with_ink()
     texts = [TEXT, "short"]
     for _ in range(2):  # the second time from what was read of the ink before
         ours = lines_of(write(engine, *texts, hand=hand, hand_id="own"))
@@ -370,6 +375,21 @@ def test_what_follows_a_faulty_word_stays_as_by_the_commands(engine, model, monk
         before = np.concatenate([event.points for event in inks if event.attempt == 0])[failed.rest :]
         assert failed.until == SENTENCE.index(" ", failed.word) + 1 and kept is inks[-1]
         assert np.array_equal(kept.points[1:], before[1:]) and np.array_equal(kept.points[0, 2:], before[0, 2:])
+
+
+def test_in_a_hand_with_ink_the_rest_of_a_line_stays_as_by_the_commands(engine, model, monkeypatch):
+    from scribe.web.orders import Ink
+    from scribe.writing.proofread import sample_checked
+
+    hand, taken = hand_with_ink(), 0
+    for text in (SENTENCE, "abc dea bc ad", "bcd ea cb dea"):
+        failing_words(monkeypatch, first_two([], count=1))
+        events = write_checked(engine, text, live=True, hand=hand, hand_id="own")
+        failing_words(monkeypatch, first_two([], count=1))
+        (line,), _, _ = sample_checked([text], model, seed=3, hand=hand)
+        assert events[-1].written.strokes == pytest.approx(line.strokes, abs=2e-3)
+        taken += any(event.rest for event in events if isinstance(event, Ink))
+    assert taken
 
 
 def test_what_stands_before_the_faulty_word_stays_on_the_paper(engine, monkeypatch):
