@@ -32,7 +32,7 @@ class Trail:
     Attributes:
         text: of the line. seeds: of the attempts that it has words of, after the first one.
         points: written so far; shared: how many of them are those of the attempt that it goes on from.
-        marks, ahead: states before words and the words to come, by their places, see `sampler.mark_words`.
+        marks, ahead: states before words and the words to come, by their places, see `word_starts.mark_words`.
         state: to go on from, a row of `RowState` or a `WordStart`; None: the beginning. begun: points of the row when
             its own random numbers began. skipped: points of the row ahead of the line, of the ink that it goes on from.
         left: as many points stand in the attempt that followed, too; None: none did. finished: whether the line has

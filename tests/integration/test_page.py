@@ -296,7 +296,7 @@ def test_what_follows_a_faulty_word_stays_and_is_moved_to_where_the_new_word_end
     page.evaluate(OWN_SHEET)
     crossed, drawn, moved, skipped, end = page.evaluate(
         """async () => {
-        const line = () => sheet.lines[0], red_of_the_word = [];
+        const line = () => sheet.lines[0];
         begin("ab cd ef");
         ink(0, 0, zigzag(1500, 60));
         await until(() => line().drawn === 60);
