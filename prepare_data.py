@@ -40,6 +40,7 @@ from scribe.files.text_file import read_text
 from scribe.writing.training_lines import mended_lines, training_line
 
 NO_RECORDINGS = (".txt", ".tsv", ".csv", ".md", ".py")  # what lies beside recordings
+MAX_TEXT = 2**16  # characters of a text beside one
 
 
 def parse_args(argv=None):
@@ -147,8 +148,9 @@ def convert(
             strokes.append(points)
             texts.append(text)
             names.append(os.path.splitext(os.path.basename(path))[0])
+    tables: dict[str, dict[str, str]] = {}
     for path in progress(other_recordings(source)):
-        for points, text, name in recorded_lines(path, source, min_characters, skip):
+        for points, text, name in recorded_lines(path, source, min_characters, skip, tables):
             strokes.append(points)
             texts.append(text)
             names.append(name)
@@ -182,8 +184,11 @@ def other_recordings(source: str) -> list[str]:
     return paths
 
 
-def recorded_lines(path, source, min_characters, skip):
-    """[(int16 [n, 3] offsets, text, name)] of a recording; `skip` is called for every line that is left out."""
+def recorded_lines(path, source, min_characters, skip, tables):
+    """[(int16 [n, 3] offsets, text, name)] of a recording; `skip` is called for every line that is left out.
+
+    `tables` is that of `text_beside_recording`.
+    """
     try:
         pieces = read_recording(path).pieces
     except OSError as error:
@@ -192,7 +197,11 @@ def recorded_lines(path, source, min_characters, skip):
     except ValueError as error:
         skip(path, LineError("a file that is no recording", str(error).removeprefix(path).strip().rstrip(".")))
         return []
-    beside = text_beside_recording(path)
+    try:
+        beside = text_beside_recording(path, tables)
+    except (OSError, UsageError) as error:
+        skip(path, LineError("unreadable text file", str(error)))
+        return []
     if beside:
         rows = beside.splitlines() if len(pieces) > 1 else [beside]
         for piece, row in zip(pieces, rows if len(rows) == len(pieces) else [None] * len(pieces)):
@@ -215,21 +224,25 @@ def recorded_lines(path, source, min_characters, skip):
     return lines
 
 
-def text_beside_recording(path: str) -> str | None:
-    """The text of a recording in a file beside it: of the same name with .txt, or a row of texts.tsv; else None."""
+def text_beside_recording(path: str, tables: dict[str, dict[str, str]]) -> str | None:
+    """The text of a recording in a file beside it: of the same name with .txt, or a row of texts.tsv; else None.
+
+    Args:
+        path: of the recording. tables: folder -> its texts.tsv, name -> text, of the folders that were seen; added to.
+
+    Raises:
+        UsageError: the file is no text, or the text is too long. OSError: it cannot be read.
+    """
     folder, name = os.path.split(path)
-    stem = os.path.splitext(path)[0]
-    try:
-        with open(stem + ".txt", encoding="utf-8-sig", errors="replace") as file:
-            return file.read(2**16).strip() or None
-    except OSError:
-        pass
-    try:
-        with open(os.path.join(folder, "texts.tsv"), encoding="utf-8-sig", errors="replace") as file:
-            rows = dict(row.rstrip("\r\n").split("\t", 1) for row in file if "\t" in row)
-    except OSError:
-        return None
-    return rows.get(name) or rows.get(os.path.splitext(name)[0]) or None
+    stem, ending = os.path.splitext(name)
+    beside = os.path.join(folder, stem + ".txt")
+    if ending != ".txt" and os.path.exists(beside):
+        return read_text(beside, MAX_TEXT).strip() or None
+    if folder not in tables:
+        table = os.path.join(folder, "texts.tsv")
+        rows = read_text(table).split("\n") if os.path.exists(table) else []
+        tables[folder] = dict(row.split("\t", 1) for row in rows if "\t" in row)
+    return tables[folder].get(name) or tables[folder].get(stem) or None
 
 
 def form_lines(key, files, text_files):

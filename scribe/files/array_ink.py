@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from scribe.files.limits import MAX_PICKLE_BYTES, MAX_STROKES
 from scribe.files.recorded_piece import Piece, Recording
 from scribe.files.safe_pickle import PickledArray, load_pickled_bytes
+from scribe.files.text_file import read_text
 
 # Positions move on slowly: from point to point by a small share of how far they scatter. Offsets change as fast as they
 # are large. On real lines the shares are 0.02 to 0.1, and 0.6 to 1.1.
@@ -103,8 +104,7 @@ def read_npy(path: str | os.PathLike, content: bytes) -> Recording:
             texts = _texts(_load_npy(file.read(2**20)))
         up = -1.0  # the program whose pairs these are counts upwards
     elif os.path.isfile(os.path.join(folder, "sentences.txt")):
-        with open(os.path.join(folder, "sentences.txt"), encoding="utf-8", errors="replace") as file:
-            texts = file.read(2**24).splitlines()
+        texts = read_text(os.path.join(folder, "sentences.txt")).splitlines()
     recording = _recording(values, texts)
     for piece in recording.pieces:
         piece.strokes = [stroke * [1.0, up] for stroke in piece.strokes]

@@ -148,6 +148,24 @@ def test_recordings_of_any_program_become_lines_of_the_usual_size_with_their_wri
     assert "four.svg: no text" in err and "five.png: a file that is no recording" in err and "six.inkml: no text" in err
 
 
+@pytest.mark.parametrize("name", ["one.txt", "texts.tsv"])
+@pytest.mark.parametrize("encoding", ["utf-16", "latin-1"])
+def test_a_text_beside_a_recording_is_read_as_it_was_saved_or_the_line_is_left_out(tmp_path, capsys, name, encoding):
+    folder = tmp_path / "raw" / "anna"
+    folder.mkdir(parents=True)
+    text = "caf\u00e9 brown fox"
+    hand = ink.hand(HAND_TEXT, scale=3.0)
+    for recording in ("one.svg", "two.inkml"):
+        ink.write(folder / recording, ink.svg(hand) if recording == "one.svg" else ink.inkml([hand], [HAND_TEXT]))
+    content = text if name == "one.txt" else f"one.svg\t{text}\n"
+    (folder / name).write_bytes(content.encode(encoding))
+    if name == "texts.tsv" and encoding == "latin-1":  # then no line of the folder can be trusted
+        (folder / "two.txt").write_text(HAND_TEXT)
+    code, (_, texts) = prepare(tmp_path)
+    assert code == 0 and texts == ([text, HAND_TEXT] if encoding == "utf-16" else [HAND_TEXT])
+    assert ("one.svg: unreadable text file" in capsys.readouterr().err) == (encoding == "latin-1")
+
+
 @pytest.mark.parametrize(
     "change",
     [
