@@ -232,6 +232,11 @@ def parse_args(argv=None):
         "--tsteps_per_ascii", type=float, default=None, help="pen points per character; it matters in training alone"
     )
     args = p.parse_args(argv)
+    without_text = {"unconditional", "tsteps", "bias", "seed", "save_path", "log_dir"}
+    unused = [a.option_strings[0] for a in p._actions if getattr(args, a.dest, a.default) != a.default]
+    unused = [flag for flag in unused if flag.removeprefix("--") not in without_text]
+    if args.unconditional and unused:
+        p.error(f"{', '.join(unused)}: --unconditional writes no text, in no hand and on no page; leave it out")
     args.any_hand, args.style = args.style == -1, None if args.style == -1 else args.style
     args.text = None if args.text == "" else args.text
     p.require(args, "bias", "seed", "workers")

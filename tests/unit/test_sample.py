@@ -414,6 +414,10 @@ def test_an_alphabet_contradicts_a_checkpoint_only_by_what_that_lacks():
         ["--seed", "-2"],
         ["--text", " "],
         ["--nonsense"],
+        ["--hand", "7", "--unconditional"],
+        ["--page", "a4", "--unconditional"],
+        ["--format", "svg", "--unconditional"],
+        ["--no_proofread", "--unconditional"],
     ],
 )
 def test_wrong_flags_end_with_exit_code_2(flags, capsys):
