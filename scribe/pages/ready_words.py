@@ -1,7 +1,7 @@
 """Written segments as words that are ready to be set: straightened, of one x-height, measured. NumPy alone.
 
 from scribe.pages.ready_words import ready_paragraphs
-paragraphs = ready_paragraphs([[Segment(...)]], PageStyle(x_height_mm=2.5))
+paragraphs = ready_paragraphs([[Segment(...)]], PageStyle(x_height_mm=2.5), width=150.0)
 """
 
 import dataclasses

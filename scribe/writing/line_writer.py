@@ -1,6 +1,6 @@
 """What writes the lines of `sample_batch` and `sample_checked`: prepares texts, primes, has lines judged.
 
-    writer = LineWriter(["Hello World", "Dear Jon,"], load_model(), bias=1.0)
+    writer = LineWriter(["Hello World", "Dear Jon,"], load_model(), biases=[1.0, 1.0], hands=[None, None])
     writer.write([(7, 0), (7, 1)], judge)
 
 Letters: N texts, n points of a line, U characters, A alphabet + 1, D numbers of a hand, K window components.

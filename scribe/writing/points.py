@@ -1,7 +1,8 @@
 """The next points of rows: what the network says of each, and what is drawn from it, some points at a time.
 
-    writer = PointWriter(network, resting=0.15)
-    drawn = writer.write(state.network, state.point, text, noise)
+    writer = PointWriter(network_of(model), model)
+    writer.start(state.network, state.point, text, noise)
+    drawn = writer.drawn()
 
 Letters: B rows, n points, U characters, K window components.
 """

@@ -338,6 +338,89 @@ def test_a_small_file_cannot_ask_for_much_memory(tmp_path, content):
     assert "MemoryError" not in str(error.value)
 
 
+NONES = 20_000
+MANY = b"\x80\x04](" + b"N" * NONES + b"e\x940"  # a list, in place 0 of the memo
+LATIN = b"\x80\x04X" + struct.pack("<I", NONES) + b"a" * NONES + b"\x940"  # a text there
+BYTES = b"\x80\x04B" + struct.pack("<I", NONES) + b"a" * NONES + b"\x940"
+DTYPE = b"cnumpy\ndtype\n(S'%b'\nI0\nI1\ntR"
+STATE = b"(I1\n(I%d\nt%bI00\nh\x00t\x940"  # of an array with the memo's place 0 as its content; place 1 of the memo
+ARRAY = BYTES + STATE % (NONES, DTYPE % b"i1")
+
+
+@pytest.mark.parametrize(
+    "beginning, copy",
+    {
+        "list": (MANY, b"cbuiltins\nlist\nh\x00\x85R"),
+        "tuple": (MANY, b"cbuiltins\ntuple\nh\x00\x85R"),
+        "set of a text": (LATIN, b"cbuiltins\nset\nh\x00\x85R"),
+        "dict": (MANY, b"cbuiltins\ndict\n](h\x00h\x00e\x85R"),
+        "list by NEWOBJ": (MANY, b"cbuiltins\ntuple\nh\x00\x85\x81"),
+        "list by NEWOBJ_EX": (MANY, b"cbuiltins\ntuple\nh\x00\x85}\x92"),
+        "list by INST": (MANY, b"(h\x00ibuiltins\nlist\n"),
+        "list by OBJ": (MANY, b"(cbuiltins\nlist\nh\x00o"),
+        "text as bytes": (LATIN, b"c_codecs\nencode\nh\x00X\x06\x00\x00\x00latin1\x86R"),
+        "array of a buffer": (
+            BYTES,
+            b"cnumpy.core.numeric\n_frombuffer\n(h\x00" + DTYPE % b"i1" + b"I%d\n\x85X\x01\x00\x00\x00CtR" % NONES,
+        ),
+        "scalar": (BYTES, b"cnumpy.core.multiarray\nscalar\n" + DTYPE % (b"S%d" % NONES) + b"h\x00\x86R"),
+        "state of an array": (ARRAY, b"cnumpy\nndarray\n)Rh\x01b"),
+        "state of an array of objects": (
+            MANY + STATE % (NONES, DTYPE % b"O"),
+            b"cnumpy\nndarray\n)Rh\x01b",
+        ),
+        "rows of an array": (ARRAY + b"cnumpy\nndarray\n)Rh\x01b\x940", b"cbuiltins\nlist\nh\x02\x85R"),
+    }.values(),
+    ids=lambda value: None,
+)
+def test_what_a_pickle_holds_once_is_not_copied_again_and_again(tmp_path, beginning, copy):
+    """106 kB took 799 MB: a list of 100,000, and then its copy a thousand times, for six bytes each."""
+    path = write(tmp_path / "p", beginning + b"](" + copy * 300 + b"e.")
+    tracemalloc.start()
+    try:
+        with pytest.raises(UnsafePickleError, match="copies|makes an object"):
+            load_pickle(path)
+        assert tracemalloc.get_traced_memory()[1] < 4_000_000
+    finally:
+        tracemalloc.stop()
+
+
+@pytest.mark.parametrize(
+    "content",
+    {
+        "name of a type": b"cnumpy\ndtype\n(%bI0\nI1\ntR.",
+        "codec": b"c_codecs\nencode\n(Va\n%btR.",
+        "class of an array": b"cnumpy.core.multiarray\n_reconstruct\n(%b(I0\ntS'b'\ntR.",
+    }.values(),
+    ids=lambda value: None,
+)
+def test_a_name_that_is_lists_in_lists_is_refused_without_writing_them_out(tmp_path, content):
+    """A message, or NumPy's name of a type, would hold 10 ** 12 characters; this test has fewer, should it fail."""
+    grown = [None] * 10
+    for _ in range(4):
+        grown = [grown] * 10
+    path = write(tmp_path / "p", content % pickle.dumps(grown, 1)[:-1])
+    tracemalloc.start()
+    try:
+        with pytest.raises(UnsafePickleError) as refusal:
+            load_pickle(path)
+        assert tracemalloc.get_traced_memory()[1] < 300_000
+    finally:
+        tracemalloc.stop()
+    assert len(str(refusal.value)) < 300
+
+
+@pytest.mark.parametrize("protocol", range(6))
+def test_the_smallest_pieces_that_numpy_and_python_write_are_within_what_may_be_copied(tmp_path, protocol):
+    """Bytes of the early protocols are copied twice: from a text to bytes, and from these to an array."""
+    arrays = [np.zeros(n, np.uint8) for n in (0, 1, 1, 2, 100_000)] + [np.full(100_000, 255, np.uint8)]
+    others = [[np.bool_(True), np.float64(2.5), np.str_("é"), np.bytes_(b"a")] * 50, [{None}, frozenset("a")] * 50]
+    others.append([bytes([i % 256]) for i in range(300)])
+    loaded, rest = load_pickle(write(tmp_path / "p", pickle.dumps([arrays, others], protocol)))
+    assert all(same(a, b) for a, b in zip(loaded, arrays, strict=True))
+    assert rest == others
+
+
 def test_lists_in_lists_that_would_grow_without_bound_are_refused(tmp_path):
     grown = [0.0] * 10
     for _ in range(12):
