@@ -31,6 +31,7 @@ from concurrent.futures import ThreadPoolExecutor
 from importlib import import_module
 from types import SimpleNamespace
 from typing import Any
+from warnings import warn
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -40,7 +41,9 @@ from tqdm import tqdm
 from scribe.console import OneLineParser, UsageError, run_command, shortened
 from scribe.files.atomic import check_folder_writable
 from scribe.hands.catalogue import (
+    DATA_DIR,
     DIRECTIONS,
+    HANDS_FILE,
     Catalogue,
     drawn_hand,
     find_catalogue,
@@ -50,8 +53,8 @@ from scribe.hands.catalogue import (
 )
 from scribe.hands.hand import HAND_ENDING, Hand
 from scribe.ink.alphabet import to_one_hot  # noqa: F401 - notebooks import to_one_hot from here
-from scribe.ink.segments import MAX_CHARACTERS, TAB
-from scribe.ink.writable import TRANSLITERATED, fit_text, foreign_scripts, transliterate
+from scribe.ink.segments import MAX_CHARACTERS
+from scribe.ink.writable import TRANSLITERATED, fit_lines, foreign_scripts, transliterate
 from scribe.network.config import PREDICTION, SAVED
 from scribe.pages import cards, flags
 from scribe.pages.job import Job, file_name, text_name
@@ -71,7 +74,6 @@ TEST_STRINGS = (
     "You know nothing Jon Snow",
 )
 MAX_HARD = 8  # places that may be hard to read; of more of them the first are named
-MAX_NAMED = 5  # characters that may turn the meaning of a text; of more of them the first are named
 MAX_SAMPLES = 1000
 PREDICTED_LINES = 3
 BAR_AFTER = 2.0  # seconds of writing that need no progress bar
@@ -90,7 +92,7 @@ def sample(
     *,
     seed: Any = None,
     style: Style | None = None,
-    hand: Hand | None = None,
+    hand: Hand | int | str | None = None,
     tsteps: int | None = None,
     eos_threshold: float | None = None,
     tries: int = DEFAULT_ATTEMPTS,
@@ -99,19 +101,33 @@ def sample(
     """Writes one line; a word that failed or cannot be read is written again, and the best attempt kept.
 
     Args:
-        text: what to write. model: a HandwritingModel, see `model.load_model`.
+        text: what to write. It warns of characters that are left out or replaced, as the command does; the lines of a
+            text follow each other, a space between them. model: a HandwritingModel, see `model.load_model`.
         args: optional, an object with bias, seed, tsteps and eos_threshold, each optional; keywords take precedence.
         bias: 0 writes as the model learned it, 1 naturally (the default), 2 neatly.
         seed: the same seed gives the same line; without one, every call gives another line, drawn from NumPy's global
             generator: `np.random.seed` makes these repeatable.
-        initial_states, style, hand, tsteps, eos_threshold: as in `scribe.writing.lines.sample_batch`.
+        hand: a Hand, or what --hand takes: a number, a file of learn_hand.py, a mixture such as "3:0.7,41:0.3"; None:
+            any. initial_states, style, tsteps, eos_threshold: as in `scribe.writing.lines.sample_batch`.
         tries: of each word before the best one is kept, as the flag --tries; 1 returns the first line as it is. With
             initial_states there is one.
         n: so many different candidates, of which the first is the line without n; None: one line.
 
     Returns:
         strokes [points, 6], phis [points, U], kappas [points, K]; see `scribe.writing.lines.Line`. With n, a list.
+
+    Raises:
+        ValueError: an argument is out of range, or the text has nothing that can be written.
+        HandError: there is no such hand, or it does not belong to this model.
     """
+    if isinstance(style, int | np.integer | str):
+        raise ValueError(
+            f"style is {style!r}: it is (strokes, text) of a line to go on from; hand={style!r} is a hand."
+        )
+    if isinstance(hand, int | np.integer | str):
+        hand = find_hand(str(hand), load_catalogue(os.path.join(os.path.dirname(__file__), DATA_DIR, HANDS_FILE)))
+    for remark in fit_lines([text], model.config.alphabet)[1]:
+        warn(f"{shortened(text)!r}: {remark}.", stacklevel=2)
     bias = _first_given(bias, getattr(args, "bias", None), DEFAULT_BIAS)
     seed = _first_given(seed, getattr(args, "seed", None))
     if seed is None:
@@ -537,21 +553,9 @@ def fit_texts(texts, alphabet, args, logger):
         words = ", ".join(f"{word[:20]!r} in {script} letters" for script, word in foreign.items())
         help = " --transliterate writes them in Latin letters." if set(foreign) <= set(TRANSLITERATED) else ""
         raise UsageError(f"the text has {words}, which cannot be written.{help}")
-    fitted, replaced, dropped, turned = [], {}, {}, {}
-    for text in texts:
-        one = fit_text(text, alphabet)
-        indent = len(text.expandtabs(TAB)) - len(text.expandtabs(TAB).lstrip())
-        fitted.append(" " * indent + one.text if one.text else "")
-        replaced |= one.replaced
-        dropped |= dict.fromkeys(one.dropped)
-        turned |= dict.fromkeys(one.turned)
-    if replaced:
-        closest = ", ".join(f"{a!r} as {b!r}" for a, b in replaced.items())
-        logger.write(f"Warning: written as the closest that exists: {closest}")
-    if dropped:
-        logger.write("Warning: left out, the model has not learned them: " + " ".join(map(repr, dropped)))
-    if turned:
-        logger.write(f"Warning: this may say something else now: {'; '.join(list(turned)[:MAX_NAMED])}.")
+    fitted, remarks = fit_lines(texts, alphabet)
+    for remark in remarks:
+        logger.write(f"Warning: {remark}.")
     return fitted
 
 

@@ -13,9 +13,11 @@ import dataclasses
 import functools
 import re
 import unicodedata
+from collections.abc import Iterable
 
 from scribe.ink.alphabet import ALPHABET, CLOSEST, check_characters
 from scribe.ink.composed import is_composed
+from scribe.ink.segments import TAB
 
 # Characters that stand for others of about the same shape or meaning. A substitute may need another one in its turn;
 # where nothing can be composed, those of `alphabet.CLOSEST` follow.
@@ -44,6 +46,8 @@ _SCRIPTS = {
 }  # fmt: skip
 TRANSLITERATED = ("Armenian", "Cyrillic", "Georgian", "Greek")
 _TERMINAL_COLOURS = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
+_CLOSE_UP = frozenset(",.;:!?)")
+_MAX_NAMED = 5  # places that may say something else; of more of them the first are named
 _MODIFIERS = re.compile("[\U0001f3fb-\U0001f3ff\ufe00-\ufe0f\u20e3\U000e0020-\U000e007f]")
 
 
@@ -78,11 +82,16 @@ def fit_text(text: str, alphabet: str = ALPHABET) -> Fitted:
     text = clean(text)
     fitted = Fitted("")
     out: list[str] = []
+    follows_dropped = False
     for k, c in enumerate(text):
         if _is_writable(c, alphabet):
+            if follows_dropped and c in _CLOSE_UP and out and out[-1] == " ":  # "Zoë 😘," is "Zoë,"
+                out.pop()
+            follows_dropped = False
             out.append(c)
             continue
         written = _substitute(c, alphabet)
+        follows_dropped = written is None
         if written is None:
             if c not in fitted.dropped:
                 fitted.dropped.append(c)
@@ -103,6 +112,39 @@ def fit_text(text: str, alphabet: str = ALPHABET) -> Fitted:
         fitted.text = re.sub(" +", " ", fitted.text)
     fitted.turned = list(dict.fromkeys(fitted.turned))
     return fitted
+
+
+def fit_lines(lines: Iterable[str], alphabet: str = ALPHABET) -> tuple[list[str], list[str]]:
+    """Lines as `fit_text` makes them, with their indents as spaces.
+
+    Returns:
+        (lines, remarks): remarks are sentences, without their stop, on what was replaced, left out, or may be
+        misunderstood; each kind once for all lines.
+    """
+    fitted = []
+    replaced: dict[str, str] = {}
+    dropped: dict[str, None] = {}  # as ordered sets
+    turned: dict[str, None] = {}
+    for line in lines:
+        one, wide = fit_text(line, alphabet), line.expandtabs(TAB)
+        fitted.append(" " * (len(wide) - len(wide.lstrip())) + one.text if one.text else "")
+        replaced |= one.replaced
+        dropped |= dict.fromkeys(one.dropped)
+        turned |= dict.fromkeys(one.turned)
+    return fitted, remarks_on(replaced, dropped, turned)
+
+
+def remarks_on(replaced: dict[str, str], dropped: Iterable[str], turned: Iterable[str]) -> list[str]:
+    """What is to be said of texts that were fitted; arguments as the attributes of `Fitted`."""
+    remarks = []
+    if replaced:
+        closest = ", ".join(f"{a!r} as {b!r}" for a, b in replaced.items())
+        remarks.append(f"written as the closest that exists: {closest}")
+    if dropped:
+        remarks.append("left out, the model has not learned them: " + " ".join(map(repr, dropped)))
+    if turned:
+        remarks.append(f"this may say something else now: {'; '.join(list(turned)[:_MAX_NAMED])}")
+    return remarks
 
 
 def clean(text: str) -> str:

@@ -3,6 +3,7 @@
 import dataclasses
 import time
 import types
+import warnings
 from collections import Counter
 
 import numpy as np
@@ -11,6 +12,7 @@ import pytest
 from model import HandwritingModel, load_model, split_head
 from sample import contradictions, parse_args, sample, sample_batch, to_one_hot
 from scribe.files.stroke_file import save_strokes
+from scribe.hands.hand import HandError
 from scribe.network.point_network import LstmBiases, NetworkState
 from scribe.writing import line_writer, proofread, sampler
 from scribe.writing.bias import COMPONENT_BIAS, STROKE_BIAS, asked_bias, draw_point, paper_bias
@@ -185,6 +187,23 @@ def test_candidates_are_different_lines_of_which_the_first_is_that_without_n(mod
         np.testing.assert_allclose(part, same, atol=1e-3)
     with pytest.raises(ValueError, match="n is 0"):
         sample("abcde", model, n=0)
+
+
+def test_a_hand_is_named_as_on_the_command_line(model):
+    with pytest.raises(HandError, match="hand 99999.*0 to 111"):
+        sample("ab", model, hand=99999)
+    with pytest.raises(HandError, match="this network knows of no hands"):
+        sample("ab", model, hand="3:0.7,41:0.3")
+    with pytest.raises(ValueError, match="hand=7"):
+        sample("ab", model, style=7)
+
+
+def test_characters_that_are_left_out_or_replaced_are_warned_of(model):
+    with pytest.warns(UserWarning, match="left out, the model has not learned them: '🦄'"):
+        sample("ab 🦄", model, seed=1, tries=1, tsteps=20)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        sample("ab", model, seed=1, tries=1, tsteps=20)
 
 
 def test_without_a_seed_every_line_is_another(model):

@@ -5,7 +5,7 @@ import pytest
 from scribe.console import UsageError
 from scribe.ink.alphabet import fit_to_alphabet
 from scribe.ink.composed import compose_text
-from scribe.ink.writable import clean, fit_text, foreign_scripts, transliterate
+from scribe.ink.writable import clean, fit_lines, fit_text, foreign_scripts, transliterate
 
 pytestmark = pytest.mark.smoke
 
@@ -24,7 +24,8 @@ pytestmark = pytest.mark.smoke
         ("zero\u200bwidth soft\xadhyphen a\xa0b \ufeffend", "zerowidth softhyphen a b end"),
         ("e\u0301te\u0301", "été"),
         ("a\x00b\x1b[31mc\td", "a bc d"),
-        ("I ❤️ you 😀 👩‍👩‍👧!", "I ♥ you :-) !"),
+        ("I ❤️ you 😀 👩‍👩‍👧!", "I ♥ you :-)!"),
+        ("Dear Zoë 🦄, you 🦄 are (one 🦄)", "Dear Zoë, you are (one)"),
         ("5 μm, 3 Ω", "5 µm, 3 Ω"),
         ("١٢٣", "123"),
         ("− 5 ― 6", "− 5 — 6"),
@@ -44,6 +45,17 @@ def test_what_says_something_else_without_a_sign_is_told_apart_from_pictures():
     fitted = fit_text("∛8 = 2 🦄")
     assert fitted.text == "8 = 2" and fitted.dropped == ["∛", "🦄"]
     assert fitted.turned == ["'∛' is left out of '∛8'"]
+
+
+def test_lines_keep_their_indents_and_what_changed_is_said_once_for_all():
+    lines, remarks = fit_lines(["  a ≤ 🦄", "\tb ≤ ∛8", " "])
+    assert lines == ["  a <=", "    b <= 8", ""]
+    assert [remark.partition(":")[0] for remark in remarks] == [
+        "written as the closest that exists",
+        "left out, the model has not learned them",
+        "this may say something else now",
+    ]
+    assert fit_lines(["plain"])[1] == []
 
 
 def test_an_alphabet_without_a_letter_gets_the_other_case_or_nothing():
