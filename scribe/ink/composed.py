@@ -50,6 +50,8 @@ _OTHER: dict[str, tuple[str, tuple[str, ...]]] = {
     "Ľ": ("L", ("apostrophe",)), "ģ": ("g", ("turned comma",)),
     **{c: (base, ("comma",)) for c, base in zip("ĢķĶļĻņŅŗŖ", "GkKlLnNrR")},
 }  # fmt: skip
+# Too rare in people's lines for the network to learn: a slash comes out as a 1, a bracket as a C.
+BADLY_WRITTEN = frozenset("/+#[]")
 MERGED = ("ae", "oe")  # base letters that are moved together
 _DOTTED = "ij"
 
@@ -138,11 +140,12 @@ class Composition:
 
 
 def _drawn(text, alphabet):
-    """For each character whether it is drawn between words: signs, and punctuation that stands between signs alone.
+    """For each character whether it is drawn between words: signs, what the network writes badly, and punctuation that
+    stands between these alone.
 
     So is a text of nothing but punctuation: the network needs letters to know where a hyphen is and where a full stop.
     """
-    drawn = [c not in alphabet and getattr(recipe_of(c), "base", None) == "" for c in text]
+    drawn = [c in BADLY_WRITTEN or c not in alphabet and getattr(recipe_of(c), "base", None) == "" for c in text]
     if all(sign or c in PUNCTUATION or c == " " for sign, c in zip(drawn, text, strict=True)):
         return [c != " " for c in text]
     for match in re.finditer(r"[^ ]+", text):

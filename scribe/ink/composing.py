@@ -292,6 +292,9 @@ class _Line:
                     cursor.space(WORD_GAP * rng.uniform(0.85, 1.15))
                     continue
                 drawn = draw(SIGNS.get(c) or PUNCTUATION[c], rng, self.pace)
+                if c == "/":  # in a hand that leans back an l or a 1 would stand there
+                    lean = max(0.0, -self.metrics.slant)
+                    drawn = [stroke - [[lean, 0.0]] * stroke[:, 1:] for stroke in drawn]
                 drawn = cursor.place(drawn, CLOSE_GAP if c in CLOSE else SIGN_GAP)
                 base = made[-1].base if made else -1
                 made += self.added(drawn, u, base)

@@ -32,10 +32,20 @@ def test_the_network_writes_base_letters_and_a_space_where_something_is_drawn():
     for text, base in (
         ("Zoë", "Zoe"), ("Łódź", "Lodz"), ("cœur", "coeur"), ("anna@example.org", "anna example.org"),
         ("5 €, please", "5 please"), ("2½ cups", "2 cups"), ("sister’s", "sister's"), ("“yes” – no", "yes no"),
-        ("½", ""), ("x² + y²", "x + y"), ("3 - 4", "3 - 4"), ("-", ""), ("- ?!", ""), ("€ -", ""), ("- a", "- a"),
+        ("½", ""), ("x² + y²", "x y"), ("3 - 4", "3 - 4"), ("-", ""), ("- ?!", ""), ("€ -", ""), ("- a", "- a"),
+        ("and/or", "and or"), ("[a] #3", "a 3"), ("/", ""),
     ):  # fmt: skip
         assert compose_text(text).base == base
     assert compose_text("plain, 1-2").is_plain and not compose_text("é").is_plain
+
+
+@pytest.mark.parametrize("slant", [-0.5, 0.0, 0.5])
+def test_a_slash_leans_forward_in_every_hand(slant):
+    text = "on/of"
+    ink = composed(text, slant=slant)
+    slash = ink.points[ink.index == text.index("/")]
+    top, bottom = slash[slash[:, 1].argmin()], slash[slash[:, 1].argmax()]
+    assert top[0] - bottom[0] > 0.3 * (bottom[1] - top[1])
 
 
 def test_places_lead_from_the_base_to_the_text():
