@@ -182,5 +182,7 @@ def drawn_hand(catalogue: Catalogue, seed: int) -> Hand:
     rng = np.random.default_rng([seed, 0x48414E44])
     first, second = rng.choice(len(catalogue.hands), 2, replace=False)
     share = rng.uniform(0.5, 1.0)
-    parts = [(catalogue.hands[first], share), (catalogue.hands[second], 1.0 - share)]
-    return mix_hands(parts, name=f"{first}:{share:.2f},{second}:{1 - share:.2f}")
+    parts = [(first, share), (second, 1.0 - share)]
+    # As many digits as `mix_hands` counts with: asked for by its name, it is the same hand.
+    name = ",".join(f"{number}:{np.format_float_positional(np.float32(weight), trim='-')}" for number, weight in parts)
+    return mix_hands([(catalogue.hands[number], weight) for number, weight in parts], name=name)

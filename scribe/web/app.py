@@ -95,7 +95,7 @@ class Server:
             try:
                 async with asyncio.timeout(self.limits.seconds):
                     async for part in stream(
-                        manuscript, order, hand, request, self.gallery.heights.get(hand.name), self.gallery.measured
+                        manuscript, order, hand, request, self.gallery.heights.get(hand.key), self.gallery.measured
                     ):
                         yield part
             except TimeoutError:
@@ -172,7 +172,7 @@ class Server:
             yield (
                 "learned",
                 {
-                    "hand": self.hands.keep(file),
+                    "hand": self.hands.keep(file).name,
                     "name": hand.name,
                     "characters": "".join(sorted(hand.glyphs)),
                     "notice": hand.notice,

@@ -53,7 +53,7 @@ class Batch:
         self._state: Any = None
         self._joining: list[tuple[Writing, LineText, RowState]] = []  # that begin with the next call
         self._dropped: list[Writing] = []  # rows whose line is not wanted any more
-        self._biases: OrderedDict[str, Any] = OrderedDict()  # of the LSTMs, by the names of hands
+        self._biases: OrderedDict[str, Any] = OrderedDict()  # of the LSTMs, by the keys of hands
         self._ink, self._before = np.array([[0, 0, model.config.first_pen]], np.float32), ""
         if hand is not None and hand.line is not None:
             self._ink, self._before = checked_style(hand.line, model.config.alphabet)

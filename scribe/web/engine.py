@@ -54,7 +54,7 @@ class Engine:
         self._number = 0
         self._trails = Memory(limits.cache // 2)
         self._results = Memory(limits.cache // 2)
-        # A batch for each network: that of the model first, then those of learned hands by the names of these.
+        # A batch for each network: that of the model first, then those of learned hands by the keys of these.
         self._batches: OrderedDict[str, Batch] = OrderedDict([("", Batch(model))])
         self._ended: list[Writing] = []  # lines that are to be judged
         self._judged: list[tuple] = []
@@ -68,26 +68,34 @@ class Engine:
         """Puts lines into the queue; from a coroutine.
 
         Args:
-            client: whose they are, such as an address. background: for lines that may wait for all others.
+            client: whose they are, such as an address. background: for lines of the server itself, which may wait for
+                all others; they take no place of a visitor's, and their number has no limit.
 
         Raises:
-            RequestError: the queue is full.
+            RequestError: the queue is full, or too short for a text of so many lines.
         """
         with self._changed:
             if self._closed:
                 raise RequestError("the server is stopping.", 503, 5)
             assert all(len(spec.text) <= PLACES - PLACES_AFTER for spec in specs)
-            waiting = sum(order.left for order in self._orders if not order.background)
-            own = sum(order.left for order in self._orders if order.client == client)
-            if waiting + len(specs) > self.limits.waiting:
-                raise RequestError("too many lines wait to be written: try again in a moment.", 503, 3)
-            if own + len(specs) > self.limits.waiting * self.limits.client_share:
-                raise RequestError("too many lines of this address wait to be written: try again.", 429, 3)
+            if not background:
+                self._check_room(len(specs), client)
             self._number += 1
             order = Order(specs, client, self._number, background)
             self._orders.append(order)
             self._changed.notify_all()
         return order
+
+    def _check_room(self, count, client):
+        """Raises RequestError where so many further lines of a client may not wait."""
+        share = max(1, int(self.limits.waiting * self.limits.client_share))
+        if count > share:
+            raise RequestError(f"text: it is written as {count} lines, and one address may have {share} at a time.")
+        visitors = [order for order in self._orders if not order.background]
+        if sum(order.left for order in visitors) + count > self.limits.waiting:
+            raise RequestError("too many lines wait to be written: try again in a moment.", 503, 3)
+        if sum(order.left for order in visitors if order.client == client) + count > share:
+            raise RequestError("too many lines of this address wait to be written: try again.", 429, 3)
 
     def cancel(self, order: Order) -> None:
         """Forgets what is left of an order, and frees its rows."""
@@ -176,15 +184,21 @@ class Engine:
     def _drop_all(self, error):
         with self._changed:
             orders = set(self._orders)
-            self._orders.clear()
         for batch in self._batches.values():
             orders |= {writing.order for writing in batch.writing}
-            batch.drop(batch.writing)
+        self._drop(orders, error)
+        return orders
+
+    def _drop(self, orders, error):
+        """Ends orders with an error; the others go on."""
+        with self._changed:
+            self._orders = [order for order in self._orders if order not in orders]
+        for batch in self._batches.values():
+            batch.drop([writing for writing in batch.writing if writing.order in orders])
         known = isinstance(error, RequestError)
         for order in orders:
             order.waiting.clear()
             order.tell(error if known else RequestError("writing failed; the server's log says why.", 503, 5))
-        return orders
 
     def _fill_rows(self, touched):
         """Gives the free rows to lines that wait."""
@@ -201,8 +215,12 @@ class Engine:
                 writing = order.waiting.popleft()
                 order.number = self._number = self._number + 1  # the next one has its turn
             touched.add(order)
-            if not self._from_memory(writing):
-                self._begin(writing)
+            try:
+                if not self._from_memory(writing):
+                    self._begin(writing)
+            except Exception as error:  # of this order alone, such as one in a hand that the network cannot write in
+                log.exception("A line could not be begun")
+                self._drop({order}, error)
 
     def _from_memory(self, writing):
         """Whether the whole line is in the memory; then it is handed out at once."""

@@ -10,7 +10,7 @@ from scribe.ink.measure import measure_line, straighten
 from scribe.ink.point_characters import character_index
 from scribe.ink.strokes import stroke_slices
 from scribe.web.engine import Engine
-from scribe.web.orders import LineSpec
+from scribe.web.orders import LineSpec, hand_key
 from scribe.web.stream import written_lines
 
 WORDS = "Dearly"
@@ -22,14 +22,13 @@ class Gallery:
     """Pictures of the hands of a catalogue, and what is known of the x-heights of hands.
 
     Attributes:
-        heights: the x-height of hands by their names, in units of the network.
+        heights: the x-height of hands by their `hand_key`, in units of the network.
     """
 
     def __init__(self, catalogue: Catalogue, engine: Engine):
         self._hands, self._engine = catalogue.hands, engine
-        self._pictures: list[dict[str, Any]] = []
         self.heights: dict[str, float] = {}
-        self._task: asyncio.Task | None = None
+        self._task: asyncio.Task[list[dict[str, Any]]] | None = None
 
     def begin(self) -> None:
         """Begins to write the pictures, whenever nobody else wants something written."""
@@ -37,30 +36,30 @@ class Gallery:
 
     async def pictures(self) -> list[dict[str, Any]]:
         """For each hand id, label, and a picture: an SVG path with the baseline at y = 0, its box, its x-height."""
-        await asyncio.shield(self._task)
-        return self._pictures
+        if self._task is None or (self._task.done() and self._task.exception()):  # what failed once may come out now
+            self.begin()
+        return await asyncio.shield(self._task)
 
-    def measured(self, name: str, x_height: float) -> None:
-        """Remembers the x-height of a hand."""
-        if name not in self.heights:
+    def measured(self, key: str, x_height: float) -> None:
+        """Remembers the x-height of a hand by its `hand_key`."""
+        if key not in self.heights:
             if len(self.heights) > 2000:
                 del self.heights[next(iter(self.heights))]
-            self.heights[name] = x_height
+            self.heights[key] = x_height
 
     async def _write(self):
         specs = [
-            LineSpec(WORDS, (SEED, number), hand, str(number), BIAS, attempts=3)
+            LineSpec(WORDS, (SEED, number), hand, hand_key(hand), BIAS, attempts=3)
             for number, hand in enumerate(self._hands)
         ]
         order = self._engine.submit(specs, "gallery", background=True)
-        for number, ended in enumerate(await written_lines(order)):
-            self._pictures.append(self._picture(number, ended.written))
+        return [self._picture(number, ended.written) for number, ended in enumerate(await written_lines(order))]
 
     def _picture(self, number, line):
         index = character_index(line.phis)
         metrics = measure_line(line.strokes, line.text, index)
         unit = metrics.x_height or float(np.ptp(line.strokes[:, 1])) / 2
-        self.heights[str(number)] = unit
+        self.heights[hand_key(self._hands[number])] = unit
         points = straighten(line.strokes[:, [0, 1, 5]], metrics, metrics.slant)[:, :2] / unit
         places = np.round(points * STEPS).astype(int)
         parts = []

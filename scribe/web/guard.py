@@ -33,7 +33,9 @@ class Guard:
     """
 
     def __init__(self, app, limits: Limits, hosts: tuple[str, ...] = ()):
-        self.app, self.limits, self.hosts = app, limits, hosts
+        self.app, self.limits = app, limits
+        # As `urlsplit` gives the name in a request: in lower case, the address of IPv6 without its brackets.
+        self.hosts = {host.lower().strip("[]") for host in hosts}
 
     async def __call__(self, scope, receive, send):
         """Answers a request, or hands it on."""

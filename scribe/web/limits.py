@@ -13,7 +13,7 @@ class Limits:
         characters, lines: of a text.
         body: bytes of a request; upload: of one that brings a recording.
         waiting: lines that wait for a row of the network, all clients together; client_share: the share of them that
-            one address may hold.
+            one address may hold, at least one line.
         seconds: that a text may take to be written, the waiting included.
         visitors: hands of visitors that are kept in memory, never on disk; visitor_seconds: for how long since the last
             use.

@@ -20,7 +20,7 @@ from scribe.ink.composed import Composition, compose_text
 from scribe.ink.segments import MAX_CHARACTERS
 from scribe.ink.typical import MEDIAN_X_HEIGHT
 from scribe.ink.word_marks import break_long_words, read_words
-from scribe.ink.writable import TRANSLITERATED, fit_text, foreign_scripts, transliterate
+from scribe.ink.writable import TRANSLITERATED, fit_lines, foreign_scripts, transliterate
 from scribe.pages.layout import compose
 from scribe.pages.letter import Breaking, Paragraph, as_segment, text_paragraphs
 from scribe.pages.page import Page
@@ -37,7 +37,7 @@ class Manuscript:
     """A text that is ready to be written.
 
     Args:
-        request: a `HandwritingRequest`. hand: whose; its name goes into the memory of the engine. seed: of all.
+        request: a `HandwritingRequest`. hand: whose. seed: of all.
         model: that writes. limits: of the text. live: whether somebody watches. tries: of a word.
 
     Attributes:
@@ -72,7 +72,7 @@ class Manuscript:
         self.compositions: list[Composition] = [compose_text(text, alphabet) for text in self.texts]
         self.writes = [i for i, composition in enumerate(self.compositions) if composition.base]
         self.specs = [
-            LineSpec(self.compositions[i].base, (seed, i), hand.hand, hand.name, request.bias, tries, live=live)
+            LineSpec(self.compositions[i].base, (seed, i), hand.hand, hand.key, request.bias, tries, live=live)
             for i in self.writes
         ]
 
@@ -182,23 +182,10 @@ def fitted_lines(text: str, alphabet: str, latin: bool, remarks: list[str]) -> l
         foreign = foreign_scripts(line, alphabet) | foreign
     if foreign:
         words = ", ".join(f"{shortened(word, 20)!r} in {script} letters" for script, word in foreign.items())
-        help = " With transliterate they are written in Latin letters." if set(foreign) <= set(TRANSLITERATED) else ""
+        help = " They can be written in Latin letters (transliterate)." if set(foreign) <= set(TRANSLITERATED) else ""
         raise RequestError(f"text: it has {words}, which cannot be written.{help}")
-    fitted, replaced, dropped, turned = [], {}, {}, {}
-    for line in lines:
-        one = fit_text(line, alphabet)
-        wide = line.expandtabs(4)
-        fitted.append(" " * (len(wide) - len(wide.lstrip())) + one.text if one.text else "")
-        replaced |= one.replaced
-        dropped |= dict.fromkeys(one.dropped)
-        turned |= dict.fromkeys(one.turned)
-    if replaced:
-        closest = [f"{a!r} as {b!r}" for a, b in replaced.items()]
-        remarks.append(f"Written as the closest that exists: {_named(closest)}.")
-    if dropped:
-        remarks.append(f"Left out, the model has not learned them: {_named(map(repr, dropped))}.")
-    if turned:
-        remarks.append(f"This may say something else now: {_named(turned)}.")
+    fitted, said = fit_lines(lines, alphabet)
+    remarks += [f"{remark[0].upper()}{remark[1:]}." for remark in said]
     return fitted
 
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import dataclasses
+import hashlib
 from collections import deque
 from collections.abc import AsyncIterator, Iterable, Sequence
 from typing import Any
@@ -22,7 +23,7 @@ class LineSpec:
 
     Attributes:
         text: in characters of the model's alphabet, without composed ones.
-        hand: the hand to write in; hand_id: names it in the memory, another one for each hand.
+        hand: the hand to write in; hand_id: its `hand_key`, by which the engine remembers what belongs to it.
         seed: of the line. attempts: most tries of a word, as `sample_checked` takes both.
         live: the client watches: points are handed out as they are written, and a changed text goes on from them.
     """
@@ -34,6 +35,21 @@ class LineSpec:
     bias: float = DEFAULT_BIAS
     attempts: int = DEFAULT_ATTEMPTS
     live: bool = False
+
+
+def hand_key(hand: Hand | None) -> str:
+    """A digest of what a hand is, whatever it is called: two hands may have one name. "": any hand."""
+    if hand is None:
+        return ""
+    named: list[tuple[Any, NDArray]] = [("vector", hand.vector), *sorted(hand.glyphs.items())]
+    named += [((name, k), factor) for name, of in sorted(hand.differences.items()) for k, factor in enumerate(of)]
+    if hand.line is not None:
+        named.append((("line", hand.line[1]), np.asarray(hand.line[0])))
+    digest = hashlib.sha256(hand.encoder.encode())
+    for name, numbers in named:
+        digest.update(repr((name, numbers.shape, numbers.dtype.str)).encode())
+        digest.update(numbers.tobytes())
+    return digest.hexdigest()
 
 
 @dataclasses.dataclass(frozen=True)

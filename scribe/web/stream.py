@@ -145,7 +145,7 @@ def _measure(line, hand, measured):
     """Tells the x-height of a hand that a line is in."""
     metrics = measure_line(line.strokes, line.text, line.phis.argmax(axis=1))
     if metrics.x_height:
-        measured(hand.name, metrics.x_height)
+        measured(hand.key, metrics.x_height)
 
 
 def _layout(manuscript, lines, segments, count, density):

@@ -201,7 +201,7 @@ def test_what_was_replaced_or_left_out_is_remarked(client):
         ({"text": "x" * 501}, "501 characters, and 500"),
         ({"text": "a\n" * 12 + "a"}, "13 lines, and 12"),
         ({"text": "你好"}, "Chinese letters"),
-        ({"text": "привет"}, "With transliterate"),
+        ({"text": "привет"}, "Latin letters (transliterate)"),
         ({"text": "a", "bias": -1}, "bias: "),
         ({"text": "a", "bias": 99}, "bias: "),
         ({"text": "a", "seed": -1}, "seed: "),
@@ -261,6 +261,16 @@ def test_a_name_that_leads_here_from_elsewhere_is_not_answered(model):
     with TestClient(make_app(model, hosts=("localhost",)), base_url="http://localhost:8000") as client:
         assert client.get("/health").status_code == 200
         assert client.get("/health", headers={"Host": "rebound.example"}).status_code == 421
+
+
+@pytest.mark.parametrize("name", ["Scribe.example.org", "[::1]", "::1"])
+def test_an_allowed_name_may_be_written_as_in_an_address(model, name):
+    """The name of a request comes in lower case and without brackets, so these refused everybody."""
+    address = "[::1]" if "::1" in name else "scribe.EXAMPLE.org"
+    with TestClient(make_app(model, hosts=("localhost", name))) as client:
+        for host in (address, address.lower(), f"{address}:8000"):
+            assert client.get("/health", headers={"Host": host}).status_code == 200
+        assert client.get("/health", headers={"Host": "[::2]"}).status_code == 421
 
 
 @pytest.mark.parametrize("host", ["[", "[::1", "a]b", "[v1.x]", "127.0.0.1:none", "[::1]:" + "9" * 5000])
@@ -333,6 +343,7 @@ def hands(monkeypatch):
     monkeypatch.setattr("scribe.web.visitors.ADAPTED_WEIGHTS", list(shapes))
     catalogue = Catalogue([hand(k) for k in range(3)], {"slant": hand(9)})
     model = types.SimpleNamespace(hand_size=4, named_weights=weights, config=types.SimpleNamespace(alphabet=ALPHABET))
+    model.hand_encoder = types.SimpleNamespace(digest=lambda: "ours")
     return Hands(catalogue, model, Limits(visitors=2))
 
 
@@ -358,7 +369,7 @@ def test_a_hand_is_found_by_number_mixture_file_and_digest_and_turned(hands):
 
 
 def test_hands_of_visitors_are_forgotten_when_there_are_many_and_when_they_are_old(hands, monkeypatch):
-    names = [hands.keep(hand_bytes(hand(k))) for k in range(3)]
+    names = [hands.keep(hand_bytes(hand(k))).name for k in range(3)]
     for name, known in zip(names, (False, True, True)):
         if known:
             assert hands.choose(asked(hand=name), 0).hand
@@ -385,6 +396,7 @@ def bomb():
         (b"no archive", "hand_file"),
         (bomb(), "unpacks to more"),
         (hand_bytes(Hand(np.zeros(5, np.float32), {})), "5 numbers"),
+        (hand_bytes(Hand(np.zeros(4, np.float32), {}, encoder="theirs")), "read by another network: learn it again"),
         (hand_bytes(hand(1, call_me=(np.zeros(3, np.float16),))), "another network"),
         (
             hand_bytes(hand(1, lstm0_kernel=(np.zeros([6, 2], np.float16), np.zeros([3, 8], np.float16)))),

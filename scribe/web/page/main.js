@@ -16,6 +16,7 @@ const reduced = matchMedia("(prefers-reduced-motion: reduce)");
 const DEFAULTS = {
   text: "Hello World", hand: "7", bias: 1, seed: 1, ink: INKS["royal blue"], paper: PAPERS.white, page: "tight", ruling: "",
   align: "left", x_height: 2.5, pen_width: 0.4, line_width: 120, slant: 0, joined: 0, size: 0, width: 0,
+  letters: "", // "latin": Greek, Cyrillic, Armenian and Georgian in Latin letters
   tries: 0, // of a word that fails; 0: the server decides, by how much it has to do
 };
 const NUMBERS = Object.keys(DEFAULTS).filter((name) => typeof DEFAULTS[name] === "number");
@@ -70,10 +71,11 @@ function addressOf() {
 // ---- what is asked
 
 function request(format) {
-  const { text, hand, bias, seed, ink, paper, page, ruling, align, x_height, pen_width, line_width, slant, joined, size, width, tries } = state;
+  const { text, hand, bias, seed, ink, paper, page, ruling, align, x_height, pen_width, line_width, slant, joined, size, width, tries, letters } = state;
   return {
     text, hand, bias, seed, ink, paper, page, align, x_height, pen_width, slant, joined, size, width, format,
     ruling: ruling || null, line_width: page === "tight" ? line_width : null, tries: tries || null,
+    transliterate: letters === "latin",
     ...(format === "stream" ? { density: true } : {}),
   };
 }
@@ -221,7 +223,7 @@ function choose(changes, reveal = false) {
 }
 
 function show(reveal = false) {
-  for (const name of ["text", "bias", "seed", "page", "ruling", "align", "x_height", "pen_width"]) {
+  for (const name of ["text", "bias", "seed", "page", "ruling", "align", "letters", "x_height", "pen_width"]) {
     if ($(name).value !== String(state[name])) $(name).value = state[name];
   }
   const neat = state.bias < 0.3 ? "as varied as people" : state.bias < 0.8 ? "free" : state.bias < 1.6 ? "natural" : state.bias < 2.6 ? "neat" : "very neat";
@@ -297,7 +299,7 @@ for (const name of ["bias", "x_height", "pen_width"]) {
     changed(SLIDING_MS);
   });
 }
-for (const name of ["page", "ruling", "align"]) $(name).addEventListener("change", () => choose({ [name]: $(name).value }));
+for (const name of ["page", "ruling", "align", "letters"]) $(name).addEventListener("change", () => choose({ [name]: $(name).value }));
 $("seed").addEventListener("input", () => {
   if ($("seed").validity.valid) choose({ seed: Number($("seed").value) });
 });
