@@ -40,10 +40,11 @@ from scribe.files.needed_files import needed_files
 from scribe.files.stroke_file import STYLES_FILE, load_strokes
 from scribe.hands.catalogue import find_catalogue, find_hand, load_catalogue
 from scribe.ink.segments import MAX_CHARACTERS
+from scribe.ink.writable import remarks_on
+from scribe.network.checkpoint_files import checkpoint_files
 from scribe.pages.workers import drawing_processes
 
 ROOT = Path(__file__).resolve().parent
-MAX_NAMED = 5  # characters that may turn the meaning of a text; of more of them the first are named
 NOT_IN_A_LINE = ("cloud", "training")  # folders of scribe/ that have no part in what a line is or looks like
 
 
@@ -189,18 +190,6 @@ def code_files():
     return sorted(files, key=lambda path: path.relative_to(ROOT).as_posix())
 
 
-def checkpoint_files(prefix):
-    """The files of a checkpoint, its config among them."""
-    from scribe.network.checkpoint import CONFIG_FILE
-
-    folder, name = os.path.split(prefix)
-    config = os.path.join(folder, CONFIG_FILE)
-    if not os.path.exists(config):
-        config = os.path.join(os.path.dirname(folder), CONFIG_FILE)
-    parts = sorted(part for part in os.listdir(folder or ".") if part.startswith((f"{name}.index", f"{name}.data-")))
-    return [config, *(os.path.join(folder, part) for part in parts)]
-
-
 def _read(path):
     with open(path, "rb") as file:
         return file.read()
@@ -305,13 +294,8 @@ class Progress:
 
 def warn_of_texts(texts):
     """Says what the texts had that cannot be written."""
-    if texts.replaced:
-        closest = ", ".join(f"{a!r} as {b!r}" for a, b in texts.replaced.items())
-        say(f"Warning: written as the closest that exists: {closest}")
-    if texts.dropped:
-        say("Warning: left out, the model has not learned them: " + " ".join(map(repr, texts.dropped)))
-    if texts.turned:
-        say(f"Warning: this may say something else now: {'; '.join(texts.turned[:MAX_NAMED])}")
+    for remark in remarks_on(texts.replaced, texts.dropped, texts.turned):
+        say(f"Warning: {remark}.")
     for script, count in texts.foreign.items():
         say(f"Warning: left out, {count} lines with {script} letters, which cannot be written.")
     if texts.too_long:
