@@ -9,6 +9,7 @@ scribe/learning/reading.py makes a Hand of ink. Letters: D numbers of a descript
 
 import contextlib
 import dataclasses
+import hashlib
 import io
 import os
 import zipfile
@@ -90,6 +91,21 @@ class Hand:
     def scaled(self, factor: float) -> "Hand":
         """The hand further from the average of all people (factor > 1), or nearer to it (< 1)."""
         return mix_hands([(self, factor)])
+
+
+def hand_key(hand: Hand | None) -> str:
+    """A digest of what a hand is, whatever it is called: two hands may have one name. "": any hand."""
+    if hand is None:
+        return ""
+    named: list[tuple[Any, NDArray]] = [("vector", hand.vector), *sorted(hand.glyphs.items())]
+    named += [((name, k), factor) for name, of in sorted(hand.differences.items()) for k, factor in enumerate(of)]
+    if hand.line is not None:
+        named.append((("line", hand.line[1]), np.asarray(hand.line[0])))
+    digest = hashlib.sha256(hand.encoder.encode())
+    for name, numbers in named:
+        digest.update(repr((name, numbers.shape, numbers.dtype.str)).encode())
+        digest.update(numbers.tobytes())
+    return digest.hexdigest()
 
 
 def mix_hands(parts: Sequence[tuple[Hand, float]], name: str = "") -> Hand:

@@ -6,11 +6,12 @@ from typing import Any
 import numpy as np
 
 from scribe.hands.catalogue import Catalogue
+from scribe.hands.hand import hand_key
 from scribe.ink.measure import measure_line, straighten
 from scribe.ink.point_characters import character_index
 from scribe.ink.strokes import stroke_slices
 from scribe.web.engine import Engine
-from scribe.web.orders import LineSpec, hand_key
+from scribe.web.orders import LineSpec
 from scribe.web.stream import written_lines
 
 WORDS = "Dearly"

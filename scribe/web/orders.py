@@ -2,7 +2,6 @@
 
 import asyncio
 import dataclasses
-import hashlib
 from collections import deque
 from collections.abc import AsyncIterator, Iterable, Sequence
 from typing import Any
@@ -35,21 +34,6 @@ class LineSpec:
     bias: float = DEFAULT_BIAS
     attempts: int = DEFAULT_ATTEMPTS
     live: bool = False
-
-
-def hand_key(hand: Hand | None) -> str:
-    """A digest of what a hand is, whatever it is called: two hands may have one name. "": any hand."""
-    if hand is None:
-        return ""
-    named: list[tuple[Any, NDArray]] = [("vector", hand.vector), *sorted(hand.glyphs.items())]
-    named += [((name, k), factor) for name, of in sorted(hand.differences.items()) for k, factor in enumerate(of)]
-    if hand.line is not None:
-        named.append((("line", hand.line[1]), np.asarray(hand.line[0])))
-    digest = hashlib.sha256(hand.encoder.encode())
-    for name, numbers in named:
-        digest.update(repr((name, numbers.shape, numbers.dtype.str)).encode())
-        digest.update(numbers.tobytes())
-    return digest.hexdigest()
 
 
 @dataclasses.dataclass(frozen=True)

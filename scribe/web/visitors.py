@@ -18,9 +18,8 @@ from typing import Any
 import numpy as np
 
 from scribe.hands.catalogue import DIRECTIONS, Catalogue, drawn_hand, find_hand, turned
-from scribe.hands.hand import Hand, HandError, load_hand
+from scribe.hands.hand import Hand, HandError, hand_key, load_hand
 from scribe.web.limits import Limits, RequestError
-from scribe.web.orders import hand_key
 from scribe.writing.adapted import ADAPTED_WEIGHTS
 from scribe.writing.line_writer import checked_style
 

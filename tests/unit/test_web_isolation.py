@@ -237,7 +237,7 @@ def test_the_hand_that_an_answer_names_writes_the_same_again(model):
 
 
 def test_hands_are_told_apart_by_what_they_write_and_not_by_their_names():
-    from scribe.web.orders import hand_key
+    from scribe.hands.hand import hand_key
 
     one, factors = hand(1), (np.ones([2, 1], np.float16), np.ones([1, 2], np.float16))
     others = [
