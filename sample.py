@@ -331,7 +331,9 @@ def write_files(args, logger):
         texts = texts_of(args, config.alphabet, logger)
         job = Job(args, texts) if args.pages else None
         if job and args.samples:
-            raise UsageError(f"--samples writes one line of up to {MAX_CHARACTERS} characters, without flags of pages.")
+            of_pages = [f"--{flag}" for flag in args.page_flags if getattr(args, flag) not in (None, [])]
+            leave = f": leave out {', '.join(of_pages)}" if of_pages else ""
+            raise UsageError(f"--samples writes one line of up to {MAX_CHARACTERS} characters, on no page{leave}.")
         if not job:
             texts = [text for text in texts if text]
             check_folder_writable(os.path.join(args.log_dir, "figures"))

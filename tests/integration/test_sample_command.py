@@ -147,8 +147,8 @@ def test_samples_are_pictures_of_each_candidate_and_a_sheet_of_all(run):
 
 
 def test_samples_are_of_one_line(run):
-    code, _, err = run("--text", "a line", "--samples", "2", "--page", "a6")
-    assert code == 2 and "--samples" in err
+    code, _, err = run("--text", "a line", "--samples", "2", "--page", "a6", "--paper", "white")
+    assert code == 2 and "--samples" in err and "leave out --page, --paper" in err
 
 
 def test_characters_that_cannot_be_composed_are_named(run):
