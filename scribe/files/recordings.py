@@ -167,6 +167,8 @@ def _read_as(content, path):
             # Whatever it says of its encoding, it is another one now.
             content = re.sub(r"^\s*<\?xml[^<>]*\?>", "", text, count=1).encode()
             break
+    if not content.strip():
+        raise ValueError("is empty: save or export the recording again")
     start = content[:4096].lstrip()
     if start[:1] in (b"{", b"["):
         return read_json(content)

@@ -50,7 +50,7 @@ def learn_hand(
     """The hand of one person, as far as some lines show it.
 
     Args:
-        lines: from 1 to about 30 lines of that person; of ENOUGH_TO_KEEP_BACK or more, one is kept back to tell whether
+        lines: from 1 to about 60 lines of that person; of ENOUGH_TO_KEEP_BACK or more, one is kept back to tell whether
             the practice harms.
         model: a HandwritingModel with a hand_size. It is not changed.
         others: lines in other hands, to be replayed.

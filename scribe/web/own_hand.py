@@ -10,6 +10,7 @@ from typing import Any
 from scribe.console import SuiteError
 from scribe.hands.hand import CONSENT, Hand
 from scribe.learning.learn import Practice, learn_hand, quick_hand
+from scribe.learning.texts_that_fit import fits
 from scribe.web.limits import Limits, RequestError
 from scribe.writing.lines import Style
 from scribe.writing.own_hand import load_own_lines
@@ -75,7 +76,17 @@ class Teacher:
                 raise RequestError(told(error)) from None
         if len(lines) > MAX_LINES:
             notes.append(f"The first {MAX_LINES} of {len(lines)} lines are taken.")
-        return lines[:MAX_LINES], notes
+            del lines[MAX_LINES:]
+        right = fits(lines, self.model, self.recogniser.read) if self.recogniser else [True] * len(lines)
+        if not any(right):
+            raise RequestError(
+                "recording: what is written there does not look like its text: tell word for word what it says, or, if "
+                "the strokes are not in the order of writing, have them sorted."
+            )
+        for (_, said), fit in zip(lines, right, strict=True):
+            if not fit:
+                notes.append(f"Left out, what is written there does not look like {said!r}.")
+        return [line for line, fit in zip(lines, right, strict=True) if fit], notes
 
     def teach(
         self,

@@ -113,7 +113,7 @@ def test_style_file_and_styles_exclude_each_other(run):
     assert code == 2 and "--style_file and --styles exclude" in err
 
 
-@pytest.mark.parametrize(("content", "message"), [(None, "is not a file"), ("<svg", "broken XML"), ("", "neither")])
+@pytest.mark.parametrize(("content", "message"), [(None, "is not a file"), ("<svg", "broken XML"), ("", "is empty")])
 def test_a_file_that_cannot_be_used_is_one_line(run, tmp_path, content, message):
     path = tmp_path / "bad.svg"
     if content is not None:

@@ -13,10 +13,11 @@ import pytest
 import ink_helpers
 from scribe.hands.catalogue import load_catalogue
 from scribe.hands.hand import save_hand
+from scribe.ink.strokes import absolute_points, split_strokes
+from scribe.writing.styles import load_style
 
 ROOT = Path(__file__).resolve().parents[2]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
-WRITTEN = "a sample of my own hand"
 LETTER = "Dear Jon,\n\nyou know nothing.\n"
 
 # What is not run, and why; of all Python commands among them the flags are checked.
@@ -61,7 +62,10 @@ def test_a_command_of_the_readme_runs(command, tmp_path):
     (tmp_path / "letter.txt").write_text(LETTER, encoding="utf-8")
     (tmp_path / "guests.csv").write_text("name\nAnn\nJon\n", encoding="utf-8")
     (tmp_path / "invitation.txt").write_text("Dear {name},\n\nplease come.\n", encoding="utf-8")
-    (tmp_path / "me.inkml").write_text(ink_helpers.inkml([ink_helpers.hand(WRITTEN)], [WRITTEN]), encoding="utf-8")
+    # A line that can be read: learn_hand.py learns from no other.
+    strokes, written = load_style(0, str(ROOT / "data"), 1.0)
+    strokes = [stroke[:, :2] for stroke in split_strokes(absolute_points(strokes))]
+    (tmp_path / "me.inkml").write_text(ink_helpers.inkml([strokes], [written]), encoding="utf-8")
     if "--hand me" in command:
         save_hand(tmp_path / "me.hand.npz", load_catalogue(ROOT / "data" / "hands.npz").hands[0])
     assert command.startswith("python3 ")

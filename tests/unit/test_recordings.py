@@ -329,9 +329,11 @@ FORM = "<ink><traceFormat>{}</traceFormat><trace>1 2</trace></ink>"
 @pytest.mark.parametrize(
     ("content", "reason"),
     [
-        ("", "neither InkML"),
         ("hello", "neither InkML"),
         ("<html></html>", "'html'"),
+        ("", "is empty"),
+        (" \n", "is empty"),
+        (gzip.compress(b"").decode("latin1"), "is empty"),
         ("<svg><path d='M0 0'/>", "broken XML"),
         (LAUGHS + "<svg/>", "entities"),
         (READS + "<ink/>", "entities"),

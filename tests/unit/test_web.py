@@ -3,6 +3,7 @@
 import base64
 import io
 import json
+import types
 import xml.etree.ElementTree as ElementTree
 import zipfile
 
@@ -12,10 +13,12 @@ import pytest
 pytest.importorskip("fastapi", reason="the server takes requirements-web.txt")
 from fastapi.testclient import TestClient  # noqa: E402
 
+import ink_helpers as ink  # noqa: E402
 from model_helpers import save_tiny_model  # noqa: E402
 from scribe.hands.hand import Hand, hand_bytes  # noqa: E402
 from scribe.ink.alphabet import ALPHABET  # noqa: E402
-from scribe.web.limits import RequestError  # noqa: E402
+from scribe.web.limits import Limits, RequestError  # noqa: E402
+from scribe.web.own_hand import Teacher  # noqa: E402
 from scribe.web.requests import HandwritingRequest, answered_format  # noqa: E402
 from scribe.web.stream import event  # noqa: E402
 from web_helpers import events_of, make_app  # noqa: E402
@@ -424,6 +427,30 @@ def test_a_hand_of_this_network_with_differences_is_taken(hands):
 def test_a_recording_that_cannot_be_learned_is_refused(client, consent, content):
     answer = client.post("/api/hands", files={"file": ("a.inkml", content)}, data={"consent": consent, "name": "me"})
     assert answer.status_code == 422 and answer.json()["error"] and "/tmp" not in answer.text
+
+
+def test_lines_that_do_not_say_what_their_texts_say_are_not_learned(monkeypatch):
+    """What the recogniser cannot read is right where the network knows it, and here it does not."""
+    from scribe.learning import texts_that_fit
+
+    monkeypatch.setattr(texts_that_fit, "text_gain", lambda line, model: -1.0)
+    texts = ["the quick brown fox", "jumps over the dog"]
+    recording = ink.inkml([ink.hand(text, scale=3.0) for text in texts], texts).encode()
+    config = types.SimpleNamespace(data_scale=50.0, alphabet=ALPHABET)
+    for reads, kept in ([texts, texts], [[texts[0], "something else"], texts[:1]], [["x", "y"], []]):
+        recogniser = types.SimpleNamespace(read=lambda lines, reads=reads: reads[: len(lines)])
+        model = types.SimpleNamespace(hand_size=4, config=config)
+        teacher = Teacher(model, recogniser, [], Limits())
+        try:
+            if kept:
+                lines, notes = teacher.read(recording, None, sort=False)
+                assert [text for _, text in lines] == kept
+                assert ("does not look like" in "".join(notes)) == (kept != texts)
+            else:
+                with pytest.raises(RequestError, match="does not look like its text"):
+                    teacher.read(recording, None, sort=False)
+        finally:
+            teacher.close()
 
 
 def test_a_recording_without_its_fields_is_refused(client):
