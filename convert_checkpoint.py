@@ -236,13 +236,16 @@ def largest_difference(old, model, alphabet=None):
 def save(name, model, saved=SAVED):
     """Writes saved/NAME/checkpoint.* and saved/NAME/config.json aside and renames the folder.
 
+    A conversion of that name is put aside before, since no folder can replace another one that has files. It is back in
+    its place where the new one does not get there; a kill between the two renames leaves it in saved/.NAME.old-*.
+
     Returns:
         the folder.
 
     Raises:
         CheckpointError: the folder holds something else than an earlier conversion, or it cannot be written.
     """
-    from scribe.network.checkpoint import CheckpointError, save_model
+    from scribe.network.checkpoint import CheckpointError, save_errors, save_model
 
     folder = os.path.join(saved, name)
     if os.path.lexists(folder) and not _is_conversion(folder):
@@ -250,12 +253,18 @@ def save(name, model, saved=SAVED):
     aside, old = (os.path.join(saved, f".{name}.{part}-{os.getpid()}") for part in ("tmp", "old"))
     try:
         save_model(os.path.join(aside, CHECKPOINT), model)
-        if os.path.exists(folder):
-            os.rename(folder, old)
-        os.rename(aside, folder)
+        with save_errors(folder):
+            if os.path.exists(folder):
+                os.rename(folder, old)
+            try:
+                os.rename(aside, folder)
+            except BaseException:  # also Ctrl-C: the earlier conversion is still what there is
+                if os.path.exists(old):
+                    os.rename(old, folder)
+                raise
     finally:
         shutil.rmtree(aside, ignore_errors=True)
-        shutil.rmtree(old, ignore_errors=True)
+    shutil.rmtree(old, ignore_errors=True)  # only now that the new folder is in its place
     return folder
 
 

@@ -35,6 +35,7 @@ from scribe.cloud.jobs import UNDER_WAY, console_link, jobs_named, location, sta
 from scribe.cloud.prices import GPUS, PRICE_DATE, find_gpu, find_machine, quota_name
 from scribe.console import OneLineParser, UsageError, run_command, say
 from scribe.files.stroke_file import DATA_FILE
+from scribe.network.checkpoint_files import CheckpointError, checkpoint_files, find_checkpoint
 from scribe.network.config import ModelConfig
 from scribe.training.flags import parse_training_flags
 from utils import DataLoader
@@ -180,19 +181,14 @@ def inputs(train_args, flags):
         files["data/extra.cpkl"] = train_args.extra_data
         flags = [*without(flags, "extra_data"), "--extra_data", "data/extra.cpkl"]
     if train_args.init_from:
-        prefix = train_args.init_from
-        folder = os.path.dirname(prefix) or "."
-        stem = os.path.basename(prefix)
-        names = os.listdir(folder) if os.path.isdir(folder) else []
-        parts = [n for n in names if n == f"{stem}.index" or n.startswith(f"{stem}.data-")]
-        if len(parts) < 2 or not os.path.exists(os.path.join(folder, "config.json")):
-            raise UsageError(
-                f"--init_from {prefix} is not a checkpoint: name one without its ending, such as saved/checkpoint, "
-                "with a config.json beside it."
-            )
-        for name in parts:
-            files[f"init/checkpoint{name.removeprefix(stem)}"] = os.path.join(folder, name)
-        files["init/config.json"] = os.path.join(folder, "config.json")
+        try:
+            prefix = find_checkpoint(train_args.init_from)  # as train.py does
+            config, *weights = checkpoint_files(prefix)
+        except CheckpointError as error:
+            raise UsageError(f"--init_from: {error}") from None
+        files["init/config.json"] = config
+        for path in weights:
+            files[f"init/checkpoint{path.removeprefix(prefix)}"] = path
         flags = [*without(flags, "init_from"), "--init_from", "init/checkpoint"]
     return files, flags
 

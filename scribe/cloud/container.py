@@ -213,7 +213,11 @@ class Sync:
             self._last = time.monotonic()
 
     def now(self):
-        """Uploads a set; raises CloudError. Returns it, or None if there is nothing yet."""
+        """Uploads a set, shows the logs and removes old sets. Returns the set, or None if there is nothing yet.
+
+        Raises:
+            CloudError: the set could not be uploaded. Of what comes after it, a fault is a warning.
+        """
         aside = os.path.join(self.work, "aside")
         for _ in range(50):
             copied = copy_of_run(self.work, aside)
@@ -227,16 +231,23 @@ class Sync:
             return None
         state = state_of(aside)
         found, sent = write_set(self.bucket, self.prefix, files, step)
-        for name, path in files.items():
-            if name.startswith("logs/"):
-                upload_file(self.logs_bucket, path, f"{self.logs}/{name.removeprefix('logs/')}")
-        shutil.rmtree(aside, ignore_errors=True)
         self._synced, self._last = state, time.monotonic()
         say(
             f"step {step if step is not None else 0} is in the bucket: set {found.number}, "
             f"{sent} of {len(files)} files sent."
         )
-        remove_old_sets(self.bucket, self.prefix)
+        # The set is complete: what follows is a courtesy, and no reason to lose a training or its model.
+        try:
+            for name, path in files.items():
+                if name.startswith("logs/"):
+                    upload_file(self.logs_bucket, path, f"{self.logs}/{name.removeprefix('logs/')}")
+        except CloudError as error:
+            say(f"Warning: {error} The logs are not where TensorBoard reads them, but set {found.number} has them.")
+        try:
+            remove_old_sets(self.bucket, self.prefix)
+        except CloudError as error:
+            say(f"Warning: {error} The older sets stay in the bucket.")
+        shutil.rmtree(aside, ignore_errors=True)
         return found
 
     def publish(self, uri):

@@ -129,7 +129,10 @@ def remove_old_sets(bucket: Any, prefix: str, keep: int = KEPT_SETS) -> None:
         text = read_text(bucket, name)
         if text is None:
             return  # another process is at work here
-        needed |= {entry["object"] for entry in json.loads(text)["files"].values()}
+        try:
+            needed |= {entry["object"] for entry in json.loads(text)["files"].values()}
+        except (ValueError, KeyError, TypeError, AttributeError):
+            return  # damaged: nobody knows which files it needs, until it is an old set itself
     with clear_errors(f"clear up gs://{bucket.name}/{prefix}", denied=DENIED):
         for name in names[:-keep]:
             _delete(bucket, name)

@@ -4,7 +4,8 @@
     strokes, texts = load_pickle("data/strokes_training_data.cpkl")
 
 A pickle can run code. This unpickler admits plain containers, texts, numbers and NumPy arrays; anything else that a
-pickle asks for is refused by name before any of it runs.
+pickle asks for is refused by name before any of it runs. It can also ask for copies of what it holds, a few bytes for
+each: these have a limit that grows with the file.
 """
 
 import io
@@ -24,6 +25,10 @@ class UnsafePickleError(ValueError):
 
 
 LONGEST_DTYPE = 32  # characters of a NumPy type's name, such as <f8 or float32
+
+# Items and bytes that functions may be given, for each byte of the file. In a pickle that was not made to harm each of
+# them stands in the file, and is handed on twice at most: from a text to bytes, and from these to an array.
+COPIES = 2
 
 
 class PickledArray:
@@ -55,6 +60,8 @@ class _PickledDtype:
     """Stands in for a NumPy dtype: numbers, text and objects; no fields."""
 
     def __init__(self, name, *_):
+        if not isinstance(name, (str, bytes)):  # of lists in lists, a text could fill the memory
+            raise UnsafePickleError(f"it names a NumPy type with a {type(name).__name__}.")
         name = str(name) if not isinstance(name, bytes) else name.decode("ascii")
         if len(name) > LONGEST_DTYPE:  # NumPy would build a million fields before anything could look at them
             raise UnsafePickleError(f"a NumPy type with a name of {len(name)} characters is not handwriting.")
@@ -68,8 +75,11 @@ class _PickledDtype:
 
 
 def _quoted(value):
-    """Something of a pickle, for a message: a stranger's text can be of any length, and hold what a terminal obeys."""
-    return shortened(ascii(value))
+    """Something of a pickle, for a message: a stranger's text can be of any length, and hold what a terminal obeys.
+
+    Of what is neither a text nor a number it is the type: lists in lists could have more characters than there is room.
+    """
+    return shortened(ascii(value)) if isinstance(value, (str, bytes, int)) else f"a {type(value).__name__}"
 
 
 def _as_bytes(data):
@@ -116,9 +126,9 @@ def _checked_keys(keys):
 
 
 def _dict(items=()):
-    items = [tuple(item) for item in (items.items() if isinstance(items, dict) else items)]
-    _checked_keys([item[0] for item in items])
-    return dict(items)
+    pairs = [(key, value) for key, value in (items.items() if isinstance(items, dict) else items)]
+    _checked_keys([key for key, _ in pairs])
+    return dict(pairs)
 
 
 _NUMPY_GLOBALS = {
@@ -158,6 +168,22 @@ class _SafeUnpickler(pickle._Unpickler):
 
     dispatch: ClassVar[dict[int, Callable]] = dict(pickle._Unpickler.dispatch)
 
+    def __init__(self, content):
+        # In memory, no operation can ask for more bytes than there are.
+        super().__init__(_WholeLines(content), encoding="latin1")
+        self.copies_left = COPIES * len(content)
+
+    def pay_for(self, arguments):
+        """Counts what a function may copy of its arguments; raises UnsafePickleError where it is too much in all."""
+        self.copies_left -= len(arguments)
+        for argument in arguments:
+            if isinstance(argument, PickledArray):  # each of its rows would become an object of its own
+                raise UnsafePickleError("it copies an array row by row.")
+            if hasattr(type(argument), "__len__"):
+                self.copies_left -= len(argument)
+        if self.copies_left < 0:
+            raise UnsafePickleError("it copies what it holds again and again, which would fill the memory.")
+
     def find_class(self, module, name):
         try:
             return _ADMITTED_GLOBALS[f"{module}.{name}"]
@@ -174,9 +200,20 @@ class _SafeUnpickler(pickle._Unpickler):
     def persistent_load(self, pid):
         raise UnsafePickleError("it asks for an object outside of the file.")
 
+    def load_reduce(self):  # the stack ends with a function and its arguments
+        self.pay_for(self.stack[-1])
+        super().load_reduce()
+
+    def load_newobj(self):  # what is admitted is made by REDUCE or by an operation of its own
+        raise UnsafePickleError("it makes an object of a class without its constructor.")
+
+    def _instantiate(self, klass, args):  # INST and OBJ, of which the same is true
+        raise UnsafePickleError(f"it makes an object of the class {_quoted(getattr(klass, '__name__', klass))}.")
+
     def load_build(self):  # else the attributes of any admitted function could be set
         if type(self.stack[-2]) not in (PickledArray, _PickledDtype):
             raise UnsafePickleError(f"it sets the state of a {type(self.stack[-2]).__name__}.")
+        self.pay_for(self.stack[-1])
         super().load_build()
 
     def load_setitem(self):
@@ -203,6 +240,9 @@ class _SafeUnpickler(pickle._Unpickler):
         (n,) = struct.unpack("<Q", self.read(8))
         self.append(bytearray(self.read(n)))
 
+    dispatch[pickle.REDUCE[0]] = load_reduce
+    dispatch[pickle.NEWOBJ[0]] = load_newobj
+    dispatch[pickle.NEWOBJ_EX[0]] = load_newobj
     dispatch[pickle.BUILD[0]] = load_build
     dispatch[pickle.SETITEM[0]] = load_setitem
     dispatch[pickle.SETITEMS[0]] = load_setitems
@@ -234,9 +274,8 @@ def load_pickle(path: str) -> Any:
 
 def load_pickled_bytes(content: bytes) -> Any:
     """As `load_pickle`, for the bytes of a pickle; the messages do not name a file."""
-    stream = _WholeLines(content)  # in memory, no operation can ask for more bytes than there are
     try:
-        return _SafeUnpickler(stream, encoding="latin1").load()
+        return _SafeUnpickler(content).load()
     except Exception as error:  # a broken pickle can raise almost anything
         if _is_text_copy(content):
             raise ValueError(

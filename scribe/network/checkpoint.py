@@ -1,41 +1,42 @@
-"""Finds, saves and restores models: a TensorFlow checkpoint with a config.json beside it.
+"""Saves and restores models: a TensorFlow checkpoint with a config.json beside it.
 
     from model import load_model
     from scribe.network.checkpoint import find_checkpoint
     model = load_model(find_checkpoint("saved/mine"))
 
-What a killed training goes on from (optimizer, counters, averages) is in scribe/training/run_state.py.
-
-A checkpoint is PREFIX.index and PREFIX.data-*; the config.json in the same folder, or the one above, says how to build
-the network. The folder of a training run (scribe/training/run_state.py) holds two, in latest/ and in best/.
-
-Every file is written aside and renamed; a kill at any instant leaves an earlier checkpoint whole.
+Which files that are, and how one is found, is in scribe/network/checkpoint_files.py, which needs no TensorFlow. What a
+killed training goes on from (optimizer, counters, averages) is in scribe/training/run_state.py.
 """
 
 import collections
 import contextlib
 import dataclasses
-import glob
 import json
 import os
+import shutil
 
 import numpy as np
 
-from scribe.console import SuiteError, shortened
+from scribe.console import shortened
 from scribe.files.atomic import save_json
 from scribe.network.alphabet_rows import ALPHABET_KEY
-from scribe.network.config import SAVED, SHIPPED, ModelConfig
+from scribe.network.checkpoint_files import (  # who restores a model also finds it
+    CONFIG_FILE,
+    SHIPPED,  # noqa: F401
+    CheckpointError,
+    config_file,
+    data_files,
+    find_checkpoint,  # noqa: F401
+    finish_save,
+    saved_aside,
+)
+from scribe.network.config import ModelConfig
 from scribe.network.tf_setup import describe, tf
 
-CONFIG_FILE = "config.json"
 LARGEST_CONFIG = 1_000_000  # characters
 
 # What TensorFlow raises for a checkpoint that is damaged (IndexError: its data file was cut off) or of another network.
 READ_ERRORS = (AssertionError, IndexError, ValueError, tf.errors.OpError)
-
-
-class CheckpointError(SuiteError):
-    """A checkpoint cannot be found, read or written; the message says what to do."""
 
 
 # ------------------------------------------------------------------------------------------------------ config JSON
@@ -47,16 +48,8 @@ def load_config(prefix: str) -> ModelConfig:
     Raises:
         CheckpointError: there is none, or it does not describe a network.
     """
-    folder = os.path.dirname(prefix) or "."
-    candidates = [os.path.join(folder, CONFIG_FILE), os.path.join(os.path.dirname(folder), CONFIG_FILE)]
-    for path in candidates:
-        if os.path.exists(path):
-            break
-    else:
-        raise CheckpointError(
-            f"{prefix} has no {candidates[0]}, so its sizes are not known; copy it from where it was trained. "
-            "A checkpoint of an earlier scribe is converted by convert_checkpoint.py."
-        )
+    finish_save(prefix)
+    path = config_file(prefix)
     try:
         with open(path, encoding="utf-8") as file:
             content = json.loads(file.read(LARGEST_CONFIG))
@@ -76,11 +69,30 @@ def load_config(prefix: str) -> ModelConfig:
 
 
 def save_model(prefix: str, model) -> None:
-    """Writes the weights to `prefix` and the config beside them; no optimizer state."""
+    """Writes the weights to `prefix` and the config beside them; no optimizer state.
+
+    TensorFlow replaces the data file and then writes the index in its place: a kill in between would leave two halves
+    of different checkpoints, beside the config of either. So all files are written into a folder aside, and one rename
+    makes it `saved_aside(prefix)`, from where `finish_save` moves them to their places. A kill at any instant leaves,
+    for every command of the suite, the earlier checkpoint whole, or the new one. Another program, which does not know
+    of that folder, can find the files between two of these renames; TensorFlow then refuses weights that the index does
+    not belong to by their checksums.
+
+    Raises:
+        CheckpointError: it cannot be written.
+    """
+    aside = f"{saved_aside(prefix)}.tmp"
+    finish_save(prefix)  # of an earlier save, which was killed
     with save_errors(prefix):
-        os.makedirs(os.path.dirname(prefix) or ".", exist_ok=True)
-        save_json(os.path.join(os.path.dirname(prefix), CONFIG_FILE), dataclasses.asdict(model.config))
-        tf.train.Checkpoint(model=model).write(prefix)
+        try:
+            shutil.rmtree(aside, ignore_errors=True)
+            os.makedirs(aside)
+            save_json(os.path.join(aside, CONFIG_FILE), dataclasses.asdict(model.config))
+            tf.train.Checkpoint(model=model).write(os.path.join(aside, os.path.basename(prefix)))
+            os.rename(aside, saved_aside(prefix))
+        finally:
+            shutil.rmtree(aside, ignore_errors=True)
+    finish_save(prefix)
 
 
 @contextlib.contextmanager
@@ -110,7 +122,7 @@ def check_shapes(prefix: str, config: ModelConfig) -> None:
             f"{prefix} lacks {missing.total()} of the {len(config.shapes)} weight arrays of the network that its "
             f"{CONFIG_FILE} describes (one of {example}, for example): the {CONFIG_FILE} belongs to another checkpoint."
         )
-    size = sum(os.path.getsize(path) for path in glob.glob(glob.escape(prefix) + ".data-*"))
+    size = sum(os.path.getsize(path) for path in data_files(prefix))
     if size < 4 * config.weights:
         raise CheckpointError(
             f"{prefix} holds {size:,} bytes, but its network has {config.weights:,} weights: its data file was not "
@@ -170,45 +182,3 @@ def stored_alphabet(prefix: str, model):
         yield known
     finally:
         model.named_weights.alphabet = state
-
-
-def find_checkpoint(save_path: str | None = None, saved: str = SAVED) -> str:
-    """The prefix of a checkpoint.
-
-    Args:
-        save_path: a prefix, the folder of a training run (its best weights, else its latest), or None: the newest
-            training run in `saved`, else the shipped checkpoint.
-
-    Raises:
-        CheckpointError: there is none.
-    """
-    if save_path:
-        if os.path.exists(save_path + ".index"):
-            return save_path
-        prefix = _of_run(save_path) or tf.train.latest_checkpoint(save_path)
-        if prefix is None and os.path.exists(os.path.join(save_path, "checkpoint.index")):
-            prefix = os.path.join(save_path, "checkpoint")
-        if prefix is None:
-            raise CheckpointError(f"{save_path} is neither a checkpoint (no {save_path}.index) nor a folder with one.")
-        return prefix
-    runs = [_of_run(os.path.join(saved, name)) for name in (os.listdir(saved) if os.path.isdir(saved) else [])]
-    runs = sorted((prefix for prefix in runs if prefix), key=lambda prefix: os.path.getmtime(prefix + ".index"))
-    if runs:
-        return runs[-1]
-    shipped = os.path.join(saved, os.path.basename(SHIPPED))
-    if os.path.exists(shipped + ".index"):
-        return shipped
-    raise CheckpointError(
-        f"there is no checkpoint in {os.path.abspath(saved)}: start the command in the folder of the suite, train one "
-        "with python3 train.py, or name one with --save_path."
-    )
-
-
-def _of_run(folder):
-    """The best, else the latest checkpoint of a training run, or None."""
-    for part in ("best", "latest"):
-        if os.path.isdir(os.path.join(folder, part)):
-            prefix = tf.train.latest_checkpoint(os.path.join(folder, part))
-            if prefix:
-                return prefix
-    return None

@@ -12,7 +12,8 @@ A training run owns a folder:
     saved/NAME/best/ckpt-STEP.*      the weights of the lowest validation loss
     saved/NAME/hands.npz             with hands: what was read of the lines, so that going on starts quickly
 
-Every file is written aside and renamed; a kill at any instant leaves an earlier checkpoint whole.
+A save has names of its own, and TensorFlow's file `checkpoint`, which is renamed into its place, names it when all of
+it is there: a kill at any instant leaves an earlier checkpoint whole.
 """
 
 import contextlib
@@ -22,16 +23,15 @@ import math
 import os
 import shutil
 
-from scribe.console import shortened
-from scribe.files.atomic import check_folder_writable, save_json
-from scribe.network.checkpoint import (
+from scribe.console import say, shortened
+from scribe.files.atomic import check_folder_writable, save_json, written_aside
+from scribe.network.checkpoint import READ_ERRORS, check_finite, load_config, save_errors, stored_alphabet
+from scribe.network.checkpoint_files import (
     CONFIG_FILE,
-    READ_ERRORS,
+    STATE_FILE,
     CheckpointError,
-    check_finite,
-    load_config,
-    save_errors,
-    stored_alphabet,
+    named_checkpoint,
+    whole_checkpoints,
 )
 from scribe.network.tf_setup import describe, tf
 
@@ -100,9 +100,15 @@ class TrainingRun:
             batches=self._batches, best_loss=self._best_loss, stale=self._stale,
             **({"noise": _Values(noise.log_sigma)} if noise else {}),
         )  # fmt: skip
-        self._latest = tf.train.CheckpointManager(state, os.path.join(folder, "latest"), max_to_keep=2)
-        best = tf.train.Checkpoint(model=model)
-        self._best = tf.train.CheckpointManager(best, os.path.join(folder, "best"), max_to_keep=1)
+        self._latest = self._manager(state, "latest", 2)
+        self._best = self._manager(tf.train.Checkpoint(model=model), "best", 1)
+
+    def _manager(self, state, part, max_to_keep):
+        """What saves a state in a part of the folder, and knows which checkpoints are there already."""
+        folder = os.path.join(self.folder, part)
+        if self.chief:
+            _name_newest(folder, max_to_keep)
+        return tf.train.CheckpointManager(state, folder, max_to_keep=max_to_keep)
 
     @property
     def batches(self):
@@ -222,6 +228,34 @@ class TrainingRun:
         except CheckpointError:
             _remove_parts(manager.directory)  # a full disk needs the room
             raise
+
+
+def _name_newest(folder, most):
+    """Writes the file `checkpoint` of a folder where it was lost, so that TensorFlow knows of the checkpoints there.
+
+    Without it, a run that was copied would begin anew, and its first validation replace the best weights.
+
+    Args:
+        folder: latest/ or best/. most: checkpoints to name; what is older is left alone.
+
+    Raises:
+        CheckpointError: the file names no checkpoint that is there whole, and there is no other.
+    """
+    if named_checkpoint(folder):
+        return
+    path, whole = os.path.join(folder, STATE_FILE), whole_checkpoints(folder)[-most:]
+    if whole:
+        with written_aside(path) as aside, open(aside, "w", encoding="utf-8") as file:
+            file.write(f'model_checkpoint_path: "{os.path.basename(whole[-1])}"\n')
+            for prefix in whole:  # TensorFlow never removes one that has no time
+                file.write(f'all_model_checkpoint_paths: "{os.path.basename(prefix)}"\n')
+                file.write(f"all_model_checkpoint_timestamps: {os.path.getmtime(prefix + '.index')}\n")
+        say(f"Warning: {path} is missing or names no checkpoint that is there; the newest, {whole[-1]}, is taken.")
+    elif os.path.exists(path):
+        raise CheckpointError(
+            f"{path} names no checkpoint that is there whole, and no other lies beside it: copy the folder again, "
+            "remove that file to start anew, or use another --save_path."
+        )
 
 
 def _remove_parts(folder):

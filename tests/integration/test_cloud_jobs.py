@@ -252,7 +252,7 @@ def test_going_on_with_other_sizes_is_refused_before_it_costs_anything(cloud, su
         (["--bucket", f"gs://{BUCKET}"], 2, ["leave out gs://"]),
         (["--bucket", "scribe-none"], 1, ["scribe-none", "gcloud storage buckets create"]),
         (["--data_dir", "nowhere"], 1, ["the data has 1 fault"]),
-        (["--init_from", "saved/none"], 2, ["saved/none", "config.json"]),
+        (["--init_from", "saved/none"], 2, ["--init_from", "saved/none.index"]),
         (["--max-hours", "0"], 2, ["--max-hours is 0"]),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else value,

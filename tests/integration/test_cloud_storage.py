@@ -389,3 +389,29 @@ def test_old_sets_are_removed_with_what_they_alone_need(line, tmp_path):
     names = {blob.name for blob in bucket.client.list_blobs(bucket, prefix=PREFIX)}
     assert len([n for n in names if "/sets/" in n]) == 2 and len([n for n in names if "/files/" in n]) == 2 * 4 + 1
     assert file_sets.newest_set(bucket, PREFIX).step == 300
+
+
+def test_a_damaged_set_is_kept_and_with_it_all_files_since_nobody_knows_which_it_needs(line, tmp_path):
+    bucket, _ = line()
+    for step in (100, 200):
+        file_sets.write_set(bucket, PREFIX, run_files(tmp_path, step), step)
+    upload_text(bucket, f"{PREFIX}/sets/00000003-{'0' * 32}.json", "{")
+    before = {blob.name for blob in bucket.client.list_blobs(bucket, prefix=PREFIX)}
+    file_sets.remove_old_sets(bucket, PREFIX, keep=2)
+    assert {blob.name for blob in bucket.client.list_blobs(bucket, prefix=PREFIX)} == before
+
+
+def test_who_may_write_but_not_delete_has_all_sets_and_a_warning_in_one_line(line, tmp_path, capsys):
+    bucket, _ = line(lambda method, path, headers: 403 if method == "DELETE" else None)
+    for step in (100, 200, 300):
+        file_sets.write_set(bucket, PREFIX, run_files(tmp_path, step), step)
+    work = tmp_path / "work"
+    for name, path in run_files(tmp_path, 400).items():
+        os.makedirs((work / name).parent, exist_ok=True)
+        os.rename(path, work / name)
+    (work / "run" / "latest" / "checkpoint").write_text('model_checkpoint_path: "ckpt-400"\n')
+    where = {"checkpoints": f"gs://{BUCKET}/{PREFIX}", "logs": f"gs://{BUCKET}/scribe/a/logs"}
+    sync = container.Sync(bucket.client, where, str(work), 0)
+    assert sync.now().number == 4 and len(file_sets.list_sets(bucket, PREFIX)) == 4
+    (warning,) = (line for line in capsys.readouterr().err.splitlines() if "Warning" in line)
+    assert "clear up" in warning and "Storage Object Admin" in warning

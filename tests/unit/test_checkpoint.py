@@ -20,6 +20,7 @@ from scribe.network.checkpoint import (
     restore_weights,
     save_model,
 )
+from scribe.network.checkpoint_files import checkpoint_files
 from scribe.training.run_state import TrainingRun, WeightAverage
 from train import make_optimizer
 
@@ -230,6 +231,124 @@ def test_a_failed_save_says_that_the_earlier_one_is_whole(tmp_path, monkeypatch)
     assert os.listdir(tmp_path) == ["file"]  # no half file is left
 
 
+class Killed(BaseException):
+    """A process that ends at once."""
+
+
+def kill_at(monkeypatch, number):
+    """Ends the process before its so-many-th rename by Python, or as TensorFlow has written aside (0)."""
+    renames = []
+
+    def dying(rename):
+        def either(*paths):
+            renames.append(paths)
+            if len(renames) == number:
+                raise Killed
+            rename(*paths)
+
+        return either
+
+    for name in ("rename", "replace"):
+        monkeypatch.setattr(os, name, dying(getattr(os, name)))
+    monkeypatch.setattr(shutil, "rmtree", lambda *_, **__: None)  # who is killed does not clear up
+    return renames
+
+
+@pytest.mark.parametrize("first", [True, False], ids=["the first save", "a later save"])
+@pytest.mark.parametrize("number", range(1, 7))
+def test_a_save_that_is_killed_before_any_rename_leaves_one_checkpoint_whole(tmp_path, monkeypatch, first, number):
+    """It left the new config beside the old weights, or a new data file with the old index."""
+    prefix, old, new = str(tmp_path / "mine"), make_model(1), make_model(2, data_scale=9.0)
+    if not first:
+        save_model(prefix, old)
+    with monkeypatch.context() as context:
+        renames = kill_at(context, number)
+        try:
+            save_model(prefix, new)
+            killed = False
+        except Killed:
+            killed = True
+    assert killed == (number <= 5) and len(renames) == min(number, 5)  # config.json, the folder, and three files
+    expected = new if number > 2 else None if first else old
+    for read in (find_checkpoint, load_config, lambda path: find_checkpoint(os.path.dirname(path) + "/mine")):
+        if expected is None:
+            error_of(read, prefix)
+        else:
+            read(prefix)
+    if expected is not None:
+        loaded = load_model(prefix)
+        assert loaded.config == expected.config
+        assert_equal(weights(loaded), weights(expected))
+    save_model(prefix, new)
+    assert sorted(os.listdir(tmp_path)) == ["config.json", "mine.data-00000-of-00001", "mine.index"]
+    assert_equal(weights(load_model(prefix)), weights(new))
+
+
+def test_files_of_different_saves_are_refused_by_their_checksums(tmp_path):
+    """What a program that does not finish a save may meet."""
+    prefixes = [str(tmp_path / name / "mine") for name in ("a", "b")]
+    for seed, prefix in enumerate(prefixes):
+        save_model(prefix, make_model(seed))
+    shutil.copy(prefixes[0] + ".data-00000-of-00001", prefixes[1] + ".data-00000-of-00001")
+    assert "cannot be restored" in error_of(load_model, prefixes[1])
+
+
+def test_files_that_cannot_be_moved_to_their_places_are_told_and_moved_by_the_next_command(tmp_path, monkeypatch):
+    prefix, new = str(tmp_path / "mine"), make_model(2)
+    save_model(prefix, make_model(1))
+
+    def refuse(source, target):
+        if target.endswith(".index"):
+            raise PermissionError(13, "Permission denied")
+        replace(source, target)
+
+    replace = os.replace
+    with monkeypatch.context() as context:
+        context.setattr(os, "replace", refuse)
+        assert "Permission denied" in error_of(save_model, prefix, new)
+    assert_equal(weights(load_model(prefix)), weights(new))
+
+
+def test_a_run_that_has_the_name_of_another_with_an_ending_is_left_alone(tmp_path):
+    save_model(str(tmp_path / "mine"), make_model())
+    for name in ("mine.new", "mine.saved", "mine.tmp"):
+        saved_run(tmp_path / name)
+    before = {path for path in tmp_path.rglob("*")}
+    save_model(str(tmp_path / "mine"), make_model())
+    find_checkpoint(str(tmp_path / "mine"))
+    assert {path for path in tmp_path.rglob("*")} == before
+
+
+# ----------------------------------------------------------------------------------------------- files of a checkpoint
+
+
+def test_the_files_of_a_checkpoint_are_its_config_its_index_and_its_data(tmp_path, monkeypatch):
+    save_model(str(tmp_path / "run" / "best" / "ckpt-1"), make_model())
+    for other in ("ckpt-10.index", "ckpt-1.index.bak", "ckpt-1.tmp"):
+        (tmp_path / "run" / "best" / other).write_text("")
+    names = ["ckpt-1.index", "ckpt-1.data-00000-of-00001"]
+    for prefix in (str(tmp_path / "run" / "best" / "ckpt-1"), os.path.join("run", "best", "ckpt-1"), "ckpt-1"):
+        monkeypatch.chdir(tmp_path if prefix != "ckpt-1" else tmp_path / "run" / "best")
+        folder = os.path.dirname(prefix)
+        assert checkpoint_files(prefix) == [os.path.join(folder, name) for name in ["config.json", *names]]
+    monkeypatch.chdir(tmp_path)
+    os.rename("run/best/config.json", "run/config.json")
+    assert checkpoint_files("run/best/ckpt-1")[0] == "run/config.json"
+    os.remove("run/config.json")
+    assert "config.json" in error_of(checkpoint_files, "run/best/ckpt-1")
+    os.remove("run/best/ckpt-1.data-00000-of-00001")
+    assert "ckpt-1.data-" in error_of(checkpoint_files, "run/best/ckpt-1")
+
+
+@pytest.mark.parametrize("name", ["model.ckpt-5", "ckpt-5", "modèle", 'with "quotes"'])
+@pytest.mark.parametrize("absolute", [False, True])
+def test_the_checkpoint_that_tensorflow_names_is_found_as_tensorflow_finds_it(tmp_path, name, absolute):
+    folder = tmp_path / "größer"
+    save_model(str(folder / name), make_model())
+    tf.compat.v1.train.update_checkpoint_state(str(folder), str(folder / name) if absolute else name)
+    assert find_checkpoint(str(folder)) == tf.train.latest_checkpoint(str(folder)) == str(folder / name)
+
+
 # ------------------------------------------------------------------------------------------------- finding a checkpoint
 
 
@@ -386,6 +505,56 @@ def test_a_damaged_latest_state_is_refused(tmp_path):
     path = tmp_path / "run" / "latest" / "ckpt-3.data-00000-of-00001"
     path.write_bytes(path.read_bytes()[:500])
     assert "ckpt-3" in error_of(make_run(tmp_path / "run")[0].restore, flags)
+
+
+@pytest.mark.parametrize("state", ["missing", "", "garbage {", 'model_checkpoint_path: "ckpt-900"\n'], ids=repr)
+@pytest.mark.parametrize("parts", [["latest"], ["best"], ["latest", "best"]], ids="+".join)
+def test_a_run_whose_state_file_was_lost_goes_on_at_its_step_and_keeps_its_best_weights(tmp_path, capsys, state, parts):
+    """It began anew at step 0, with no best loss, and the first validation removed the best weights."""
+    run, *parts_of_run, flags = saved_run(tmp_path / "run", step=4)
+    run.batches = 5
+    run.save()
+    for part in parts:
+        path = tmp_path / "run" / part / "checkpoint"
+        path.unlink() if state == "missing" else path.write_text(state)
+    (tmp_path / "run" / "latest" / "ckpt-900.index").write_bytes(b"x")  # what a killed save leaves
+    again, *other, _ = make_run(tmp_path / "run", seed=4)
+    said = capsys.readouterr().err
+    for part in parts:
+        assert f"{os.path.join(part, 'checkpoint')} is missing or" in said and said.count("Warning: ") == len(parts)
+    assert again.restore(flags) == str(tmp_path / "run" / "latest" / "ckpt-5")
+    assert (again.batches, again.best_loss, again.stale) == (5, 1.25, 2)
+    assert_equal(everything(*other), everything(*parts_of_run))
+    again.start(flags)
+    for step in (6, 7):
+        again.batches = step
+        again.save()
+    indices = {part: sorted(p.name for p in (tmp_path / "run" / part).glob("*.index")) for part in ("latest", "best")}
+    assert indices == {"latest": ["ckpt-6.index", "ckpt-7.index"], "best": ["ckpt-4.index"]}
+    assert "run" not in (tmp_path / "run" / "latest" / "checkpoint").read_text()
+    again.save_best()
+    assert sorted(p.name for p in (tmp_path / "run" / "best").glob("*.index")) == ["ckpt-7.index"]
+    assert find_checkpoint(str(tmp_path / "run")) == str(tmp_path / "run" / "best" / "ckpt-7")
+
+
+@pytest.mark.parametrize("state", ["missing", ""], ids=repr)
+def test_the_best_weights_are_found_where_the_state_file_was_lost(tmp_path, state):
+    """sample.py wrote with the latest weights, or said that the run was no checkpoint."""
+    run, *_ = saved_run(tmp_path / "run", step=9)
+    run.batches = 10  # the larger number, not the name that comes last
+    run.save()
+    for part in ("best", "latest"):
+        path = tmp_path / "run" / part / "checkpoint"
+        path.unlink() if state == "missing" else path.write_text(state)
+    assert find_checkpoint(str(tmp_path / "run")) == str(tmp_path / "run" / "best" / "ckpt-9")
+    assert find_checkpoint(str(tmp_path / "run" / "latest")) == str(tmp_path / "run" / "latest" / "ckpt-10")
+    assert find_checkpoint(None, str(tmp_path)) == str(tmp_path / "run" / "best" / "ckpt-9")
+
+
+def test_a_state_file_that_is_empty_where_no_checkpoint_lies_is_told_in_one_line(tmp_path):
+    (tmp_path / "run" / "latest").mkdir(parents=True)
+    (tmp_path / "run" / "latest" / "checkpoint").write_text("")
+    assert os.path.join("latest", "checkpoint") in error_of(make_run, tmp_path / "run")
 
 
 # ------------------------------------------------------------------------------------------------------- weight average

@@ -24,6 +24,7 @@ from scribe.cloud.bucket import open_bucket
 from scribe.cloud.errors import CloudError, NetworkError
 from scribe.console import UsageError, run_command
 from scribe.ink.alphabet import ALPHABET
+from scribe.network import checkpoint_files
 from scribe.network.config import ModelConfig
 
 ROOT = os.path.dirname(os.path.abspath(submit_training.__file__))
@@ -225,6 +226,38 @@ def test_a_distribution_that_does_not_fit_the_machines_is_refused(own, given):
     for flags in (["--distribute", given], [f"--distribute={given}"]):
         with pytest.raises(UsageError, match=f"--distribute {given} does not fit"):
             submit_training.parse_args(["--bucket", "abc", *own, *flags])
+
+
+@pytest.mark.parametrize("place", ["best/ckpt-7", "latest/ckpt-9", "ckpt-3"])
+@pytest.mark.parametrize("config", ["beside", "one folder up"])
+@pytest.mark.parametrize("named", ["prefix", "run"])
+def test_init_from_takes_what_train_py_takes(tmp_path, monkeypatch, place, config, named):
+    """It wanted a prefix with its config.json in the same folder, and said that a run was no checkpoint."""
+    monkeypatch.chdir(tmp_path)
+    prefix = os.path.join("saved", "mine", place)
+    where = os.path.dirname(prefix) if config == "beside" else os.path.dirname(os.path.dirname(prefix))
+    os.makedirs(os.path.dirname(prefix))
+    for path in (f"{prefix}.index", f"{prefix}.data-00000-of-00001", os.path.join(where, "config.json")):
+        with open(path, "wb") as file:
+            file.write(checkpoint_files.INDEX_END)
+    flags = ["--init_from", prefix if named == "prefix" else os.path.join("saved", "mine"), "--seed", "3"]
+    _, train_flags, train_args = submit_training.parse_args(["--bucket", "mine-too", *flags])
+    files, train_flags = submit_training.inputs(train_args, train_flags)
+    assert train_flags == ["--seed", "3", "--init_from", "init/checkpoint"]
+    assert {name: path for name, path in files.items() if name.startswith("init/")} == {
+        "init/config.json": os.path.join(where, "config.json"),
+        "init/checkpoint.index": f"{prefix}.index",
+        "init/checkpoint.data-00000-of-00001": f"{prefix}.data-00000-of-00001",
+    }
+
+
+def test_init_from_that_is_no_whole_checkpoint_is_told_in_one_line(tmp_path):
+    (tmp_path / "checkpoint.index").write_bytes(checkpoint_files.INDEX_END)
+    for name, missing in (("checkpoint", "checkpoint.data-"), ("none", "none.index")):
+        flags = ["--bucket", "mine-too", "--init_from", str(tmp_path / name)]
+        _, train_flags, train_args = submit_training.parse_args(flags)
+        with pytest.raises(UsageError, match=re.escape(missing)):
+            submit_training.inputs(train_args, train_flags)
 
 
 def test_several_workers_are_two_pools_the_first_of_them_the_chief():
@@ -437,6 +470,73 @@ def test_a_run_that_saves_while_it_is_copied_is_copied_again(tmp_path, monkeypat
     assert container.copy_of_run(str(tmp_path), str(tmp_path / "aside")) is None
     monkeypatch.undo()
     assert container.copy_of_run(str(tmp_path), str(tmp_path / "aside"))[1] == 50
+
+
+def sync_of(tmp_path, monkeypatch, **broken):
+    """A Sync of a run that has saved, whose bucket takes everything; `broken`: functions that raise instead."""
+    pytest.importorskip("google.cloud.storage")
+    write_run(tmp_path, 40)
+    (tmp_path / "run" / "latest" / "config.json").write_text("{}")
+    os.makedirs(tmp_path / "logs")
+    (tmp_path / "logs" / "train_scribe.txt").write_text("log")
+    sent = []
+    client = SimpleNamespace()
+    client.bucket = lambda name: SimpleNamespace(name=name, client=client)
+    found = SimpleNamespace(number=1, step=40)
+    monkeypatch.setattr(container, "write_set", lambda bucket, prefix, files, step: (found, len(files)))
+    monkeypatch.setattr(container, "upload_file", lambda bucket, path, name: sent.append(name))
+    monkeypatch.setattr(container, "remove_old_sets", lambda bucket, prefix: None)
+    for name, function in broken.items():
+        monkeypatch.setattr(container, name, function)
+    where = {"checkpoints": "gs://mine/a/checkpoints", "logs": "gs://mine/a/logs"}
+    return container.Sync(client, where, str(tmp_path), 0), found, sent
+
+
+def refused(*_):
+    raise CloudError("cannot clear up gs://mine/a/checkpoints: 403 Forbidden.")
+
+
+def test_old_sets_that_may_not_be_removed_are_a_warning_and_the_model_is_published(tmp_path, monkeypatch, capsys):
+    """The job failed where it was done, and its model never came to the bucket."""
+    sync, found, sent = sync_of(tmp_path, monkeypatch, remove_old_sets=refused)
+    assert sync.now() is found
+    sync.publish("gs://mine/a/model")
+    assert {"a/model/checkpoint.index", "a/model/config.json"} <= set(sent)
+    said = capsys.readouterr().err
+    (warning,) = (line for line in said.splitlines() if "Warning" in line)
+    assert "403 Forbidden" in warning and "older sets" in warning and "again" not in warning
+    assert "step 40 is in the bucket: set 1" in said
+
+
+def test_logs_that_cannot_be_shown_are_a_warning_since_the_set_has_them(tmp_path, monkeypatch, capsys):
+    def upload(bucket, path, name):
+        if "/logs/" in name:
+            refused()
+
+    sync, found, _ = sync_of(tmp_path, monkeypatch, upload_file=upload)
+    assert sync.now() is found
+    (warning,) = (line for line in capsys.readouterr().err.splitlines() if "Warning" in line)
+    assert "403 Forbidden" in warning and "logs" in warning
+
+
+def test_a_set_that_is_complete_is_not_sent_again_because_the_clean_up_after_it_was_refused(
+    tmp_path, monkeypatch, capsys
+):
+    sync, *_ = sync_of(tmp_path, monkeypatch, remove_old_sets=refused)
+    write_run(tmp_path, 50)
+    sync.when_due()
+    sync.when_due()
+    said = capsys.readouterr().err
+    assert said.count("is in the bucket") == 1 and "tried again" not in said
+
+
+def test_a_set_that_cannot_be_sent_is_tried_again_and_at_the_end_an_error(tmp_path, monkeypatch, capsys):
+    sync, *_ = sync_of(tmp_path, monkeypatch, write_set=refused)
+    write_run(tmp_path, 50)
+    sync.when_due()
+    assert "It is tried again in 0 s; training goes on." in capsys.readouterr().err
+    with pytest.raises(CloudError):
+        sync.now()
 
 
 @pytest.mark.parametrize(

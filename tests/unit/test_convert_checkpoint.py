@@ -257,6 +257,30 @@ def test_a_conversion_is_replaced_and_a_training_run_is_not(run, tmp_path):
     assert sorted(os.listdir("saved")) == ["mine", "run"]
 
 
+@pytest.mark.parametrize("error", [OSError(28, "No space left on device"), KeyboardInterrupt()], ids=repr)
+@pytest.mark.parametrize("failing", [1, 2, 3])
+def test_an_earlier_conversion_is_whole_when_a_new_one_cannot_take_its_place(run, monkeypatch, failing, error):
+    """Its files were removed although those of the new one had not come to their place."""
+    assert run(TRAINED, "--name", "mine")[0] == 0
+    before = {name: open(os.path.join("saved/mine", name), "rb").read() for name in os.listdir("saved/mine")}
+    rename, left = os.rename, [failing]
+
+    def fail(source, target):
+        left[0] -= 1
+        if left[0] == 0:
+            raise error
+        rename(source, target)
+
+    monkeypatch.setattr(os, "rename", fail)  # 1: a folder within the new one, 2: the old one's, 3: the new one's
+    code, _, err = run(RANDOM, "--name", "mine", "--alphabet", ALPHABET)
+    if isinstance(error, OSError):
+        assert code == 1 and "No space left on device" in err and "untouched" in err
+    else:
+        assert code == 130
+    assert {name: open(os.path.join("saved/mine", name), "rb").read() for name in os.listdir("saved/mine")} == before
+    assert os.listdir("saved") == ["mine"]
+
+
 @pytest.mark.parametrize(
     "flags",
     [

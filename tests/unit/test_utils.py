@@ -348,12 +348,15 @@ ARRAY = BYTES + STATE % (NONES, DTYPE % b"i1")
 
 
 @pytest.mark.parametrize(
-    "beginning, copy",
+    "parts",
     {
         "list": (MANY, b"cbuiltins\nlist\nh\x00\x85R"),
         "tuple": (MANY, b"cbuiltins\ntuple\nh\x00\x85R"),
         "set of a text": (LATIN, b"cbuiltins\nset\nh\x00\x85R"),
-        "dict": (MANY, b"cbuiltins\ndict\n](h\x00h\x00e\x85R"),
+        "dict": (
+            b"\x80\x04}(" + b"".join(b"M%bN" % struct.pack("<H", i) for i in range(NONES)) + b"u\x940",
+            b"cbuiltins\ndict\nh\x00\x85R",
+        ),
         "list by NEWOBJ": (MANY, b"cbuiltins\ntuple\nh\x00\x85\x81"),
         "list by NEWOBJ_EX": (MANY, b"cbuiltins\ntuple\nh\x00\x85}\x92"),
         "list by INST": (MANY, b"(h\x00ibuiltins\nlist\n"),
@@ -370,17 +373,18 @@ ARRAY = BYTES + STATE % (NONES, DTYPE % b"i1")
             b"cnumpy\nndarray\n)Rh\x01b",
         ),
         "rows of an array": (ARRAY + b"cnumpy\nndarray\n)Rh\x01b\x940", b"cbuiltins\nlist\nh\x02\x85R"),
-    }.values(),
-    ids=lambda value: None,
+    }.items(),
+    ids=lambda item: item[0],
 )
-def test_what_a_pickle_holds_once_is_not_copied_again_and_again(tmp_path, beginning, copy):
+def test_what_a_pickle_holds_once_is_not_copied_again_and_again(tmp_path, parts):
     """106 kB took 799 MB: a list of 100,000, and then its copy a thousand times, for six bytes each."""
+    beginning, copy = parts[1]
     path = write(tmp_path / "p", beginning + b"](" + copy * 300 + b"e.")
     tracemalloc.start()
     try:
         with pytest.raises(UnsafePickleError, match="copies|makes an object"):
             load_pickle(path)
-        assert tracemalloc.get_traced_memory()[1] < 4_000_000
+        assert tracemalloc.get_traced_memory()[1] < 15_000_000
     finally:
         tracemalloc.stop()
 
@@ -391,15 +395,15 @@ def test_what_a_pickle_holds_once_is_not_copied_again_and_again(tmp_path, beginn
         "name of a type": b"cnumpy\ndtype\n(%bI0\nI1\ntR.",
         "codec": b"c_codecs\nencode\n(Va\n%btR.",
         "class of an array": b"cnumpy.core.multiarray\n_reconstruct\n(%b(I0\ntS'b'\ntR.",
-    }.values(),
-    ids=lambda value: None,
+    }.items(),
+    ids=lambda item: item[0],
 )
 def test_a_name_that_is_lists_in_lists_is_refused_without_writing_them_out(tmp_path, content):
     """A message, or NumPy's name of a type, would hold 10 ** 12 characters; this test has fewer, should it fail."""
     grown = [None] * 10
     for _ in range(4):
         grown = [grown] * 10
-    path = write(tmp_path / "p", content % pickle.dumps(grown, 1)[:-1])
+    path = write(tmp_path / "p", content[1] % pickle.dumps(grown, 1)[:-1])
     tracemalloc.start()
     try:
         with pytest.raises(UnsafePickleError) as refusal:
@@ -408,6 +412,17 @@ def test_a_name_that_is_lists_in_lists_is_refused_without_writing_them_out(tmp_p
     finally:
         tracemalloc.stop()
     assert len(str(refusal.value)) < 300
+
+
+def test_what_should_be_pairs_of_a_dict_is_not_copied_to_see_that_it_is_not(tmp_path):
+    path = write(tmp_path / "p", MANY + b"cbuiltins\ndict\n](" + b"h\x00" * 300 + b"e\x85R.")
+    tracemalloc.start()
+    try:
+        with pytest.raises(ValueError, match="readable pickle"):
+            load_pickle(path)
+        assert tracemalloc.get_traced_memory()[1] < 4_000_000
+    finally:
+        tracemalloc.stop()
 
 
 @pytest.mark.parametrize("protocol", range(6))
