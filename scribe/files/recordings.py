@@ -31,7 +31,7 @@ from scribe.files.limits import MAX_BYTES, MAX_COORDINATE, MAX_PICKLE_BYTES, rea
 from scribe.files.note_formats import read_unipen, read_xournal
 from scribe.files.recorded_piece import Piece, Recording
 from scribe.files.safe_pickle import UnsafePickleError, load_pickled_bytes
-from scribe.files.stroke_file import as_text, lines_of
+from scribe.files.stroke_file import as_points, as_text, lines_of
 from scribe.files.svg_paths import drawn_strokes
 from scribe.files.xml_tree import embedded, read_tree, tag_name
 from scribe.ink.strokes import absolute_points, split_strokes
@@ -265,7 +265,10 @@ def _read_pickle(content):
     value = load_pickled_bytes(content)
     parts = list(value) if isinstance(value, (list, tuple)) else []
     if len(parts) in (2, 3) and isinstance(parts[0], (str, bytes)) and hasattr(parts[1], "__len__"):
-        points = np.asarray(getattr(parts[1], "array", parts[1]), float)
+        points = getattr(parts[1], "array", parts[1])
+        # Nested lists are looked at one by one: NumPy would follow them to billions of numbers.
+        is_array = isinstance(points, np.ndarray) and points.dtype != object
+        points = points.astype(float) if is_array else as_points(points)
         return Recording([Piece(strokes_of_array(points), as_text(parts[0]))], y_is_down=False)
     lines = zip(*lines_of(value), strict=True)
     return Recording([Piece(_strokes_of(line), text, name) for line, text, name in lines])

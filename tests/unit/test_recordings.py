@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import ink_helpers as ink
-from scribe.files.recordings import read_ink
+from scribe.files.recordings import read_ink, read_recording
 from scribe.files.safe_pickle import UnsafePickleError
 from scribe.files.svg_shapes import path_parts
 
@@ -38,6 +38,15 @@ def test_a_pickle_of_offsets_gives_its_strokes_and_texts(tmp_path):
     first, second = read_ink(ink.pickled(tmp_path / "a", [STROKES, STROKES[:1]], ["one ", "two"]))
     same(first.strokes, [stroke - [1, 2] for stroke in STROKES])
     assert first.text == "one" and second.text == "two" and len(second.strokes) == 1
+
+
+def test_lists_in_lists_of_a_pickle_are_not_followed(tmp_path):
+    points = [0.0] * 10
+    for _ in range(11):  # of some hundred bytes, but a hundred billion numbers
+        points = [points] * 10
+    (tmp_path / "deep.pkl").write_bytes(pickle.dumps(["a text", points, None]))
+    with pytest.raises(ValueError, match="its point 0"):
+        read_recording(tmp_path / "deep.pkl")
 
 
 def test_a_pickle_that_would_run_code_is_refused_and_nothing_of_it_runs(tmp_path):
