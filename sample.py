@@ -29,6 +29,7 @@ import sys
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from importlib import import_module
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 from warnings import warn
@@ -39,6 +40,7 @@ from tqdm import tqdm
 
 # TensorFlow, which costs seconds, is imported where it is used: a wrong flag is told at once.
 from scribe.console import OneLineParser, UsageError, run_command, shortened
+from scribe.dataset.folder import sha256
 from scribe.files.atomic import check_folder_writable
 from scribe.hands.catalogue import (
     DATA_DIR,
@@ -307,7 +309,8 @@ def main(argv=None):
 
 def write_files(args, logger):
     """Writes what the flags ask for, and prints the names of the files. Returns the exit code."""
-    from scribe.network.checkpoint import find_checkpoint, load_config
+    from scribe.network.checkpoint import load_config
+    from scribe.network.checkpoint_files import checkpoint_files, find_checkpoint
 
     prefix = find_checkpoint(args.save_path or (PREDICTION if args.unconditional else None))
     config = load_config(prefix)
@@ -338,10 +341,6 @@ def write_files(args, logger):
             texts = [text for text in texts if text]
             check_folder_writable(os.path.join(args.log_dir, "figures"))
         numbers = {paragraph.style for paragraph in job.paragraphs} if job else {args.style}
-        if job and job.breaking.forced:
-            logger.write(
-                f"Warning: broken, a line has no room for them: {', '.join(dict.fromkeys(job.breaking.forced))}."
-            )
     seed = args.seed
     if seed is None and args.cards is not None:
         seed = card_batch.seed  # that of the cards which are there already
@@ -399,7 +398,8 @@ def write_files(args, logger):
     suffix = _suffix_of(args, seed)
     workers = (os.cpu_count() or 1) if args.workers is None else args.workers
     if args.cards is not None:
-        names = card_batch.run(write, seed, styles, prefix + hands.said(styles))
+        made_by = sha256(*(Path(name).read_bytes() for name in checkpoint_files(prefix))) + hands.said(styles)
+        names = card_batch.run(write, seed, styles, made_by)
     elif job:
         names = job.run(write, seed, styles, suffix, workers, lambda text: logger.write(f"Warning: {text}"))
     else:
@@ -410,7 +410,7 @@ def write_files(args, logger):
     report(*written, logger, card_batch.written if args.cards is not None else None)
     for name in names:
         print_name(name)
-    return 0
+    return 1 if args.cards is not None and card_batch.left_out else 0
 
 
 def write_predictions(args, prefix, logger):

@@ -42,14 +42,22 @@ def add_flags(parser: argparse.ArgumentParser) -> None:
     )
     g.add_argument("--output", metavar="PATH", help="a file, a folder, or - for stdout (default: logs/figures)")
     sizes = (
-        "a3, a4, a5, a6, letter, legal, tight, or width x height in mm such as 110x220 (default: a4 for --file, a6 for "
-        "--cards, else tight)"
+        "a3, a4, a5, a6, letter, legal, tight, or width x height in mm such as 110x220, or in inches such as 5x7in "
+        "(default: a4 for --file, a6 for --cards, else tight)"
     )
     g.add_argument("--page", help=sizes)
     g.add_argument("--landscape", action="store_true", default=None, help="turn the page on its side")
     margins = f"margins: all four, or top right bottom left (default: {MARGIN_MM:g}; tight: {TIGHT_MARGIN_MM:g})"
     g.add_argument("--margin", type=float, nargs="+", metavar="MM", help=margins)
     g.add_argument("--x_height", type=float, metavar="MM", help="height of a small letter (default: 2.5)")
+    g.add_argument(
+        "--fit",
+        type=int,
+        nargs="?",
+        const=1,
+        metavar="PAGES",
+        help="write smaller, down to an x-height of 1.5 mm, so that all fits on so many pages (--fit alone: on one)",
+    )
     g.add_argument(
         "--line_spacing",
         type=float,
@@ -118,8 +126,12 @@ def check_flags(parser: argparse.ArgumentParser, args: argparse.Namespace) -> No
             parser.error(f"--format {name} is not known: it is one of {', '.join(FORMATS)}")
     if args.output == "-" and len(args.format) != 1:
         parser.error("--output - needs one --format")
+    if args.fit is not None and args.fit < 1:
+        parser.error(f"--fit is {args.fit}: it is a number of pages, 1 or more")
     if args.pages:
         try:
+            if args.fit is not None and page_style(args).page_size() is None:
+                parser.error("--fit needs a page with a size: name one with --page")
             page_style(args).text_width()
             for ink in filter(None, [args.ink, *(args.inks or [])]):
                 hex_colour(ink)

@@ -13,6 +13,7 @@ there is never a half-written one.
 Everything is in millimetres from the upper left corner of the page, y growing downwards (`scribe/pages/page.py`).
 """
 
+import dataclasses
 import json
 import os
 from collections.abc import Iterable
@@ -27,8 +28,9 @@ from scribe.files.atomic import all_written_aside, write_errors
 from scribe.pages import svg
 from scribe.pages.drawing_options import Options
 from scribe.pages.page import Page, PlacedLine, check_pages, hex_colour, number, printable, schedule
+from scribe.pages.ruling import Rule
 
-__all__ = ["FORMATS", "Options", "Page", "PlacedLine", "encode", "format_of", "page_names", "write"]
+__all__ = ["FORMATS", "Options", "Page", "PlacedLine", "encode", "format_of", "page_names", "read_json", "write"]
 
 # By name: the ending of its files, and whether a file holds one page alone.
 FORMATS = {
@@ -151,6 +153,7 @@ def _json(pages, options):
     [{"width", "height", "lines": [{"text", "label", "ink", "pen_width", "baseline", "points"}]}]}: a point holds what
     `columns` names: x and y in mm from the upper left corner, seconds since the pen first touched the first page, 1
     where the pen lifts after the point, and the place of its character in `text`, from 0; -1 where that is not known.
+    A page of ruled paper has "rules", too: [x1, y1, x2, y2, width, colour] of each.
     """
     content: dict[str, Any] = {
         "format": "scribe-handwriting",
@@ -178,8 +181,28 @@ def _json(pages, options):
                     "points": points,
                 }  # fmt: skip
             )
-        content["pages"].append({"width": page.width_mm, "height": page.height_mm, "lines": lines})
+        of_page = {"width": page.width_mm, "height": page.height_mm, "lines": lines}
+        if page.rules:
+            of_page["rules"] = [list(dataclasses.astuple(rule)) for rule in page.rules]
+        content["pages"].append(of_page)
     return json.dumps(content, ensure_ascii=False, separators=(",", ":")) + "\n"
+
+
+def read_json(path: "str | os.PathLike[str]") -> list[Page]:
+    """The pages of a json file that `write` made, to a thousandth of a mm."""
+    with open(path, encoding="utf-8") as file:
+        content = json.load(file)
+    pages = []
+    for page in content["pages"]:
+        lines = []
+        for line in page["lines"]:
+            points = np.array(line["points"], float).reshape(-1, 5)
+            texts = {"text": line["text"], "label": line["label"]}
+            pen = {"ink": line["ink"], "pen_width_mm": line["pen_width"], "baseline_mm": line["baseline"]}
+            lines.append(PlacedLine(points[:, [0, 1, 3]], index=points[:, 4].astype(int), **texts, **pen))
+        rules = [Rule(*rule) for rule in page.get("rules", [])]
+        pages.append(Page(page["width"], page["height"], lines, rules))
+    return pages
 
 
 def _inkml(pages, options):

@@ -20,7 +20,7 @@ from scribe.files.atomic import check_folder_writable, check_writable
 from scribe.ink.word_marks import hyphenator
 from scribe.pages import flags, formats
 from scribe.pages.formats import FORMATS, page_names
-from scribe.pages.layout import compose
+from scribe.pages.layout import compose_within
 from scribe.pages.letter import Breaking, line_paragraphs, text_paragraphs, write_paragraphs
 from scribe.pages.page_style import TIGHT
 from scribe.pages.workers import drawing_processes
@@ -39,7 +39,7 @@ class Job:
 
     def __init__(self, args: argparse.Namespace, texts: Sequence[str]):
         self.style, self.options = flags.page_style(args), flags.options(args)
-        self.breaking = breaking_of(args)
+        self.breaking, self.fit = breaking_of(args), args.fit
         if args.file or not args.lines and len(texts) > 1:
             newlines = args.newlines or ("auto" if args.file else "keep")
             text = "\n".join(texts)
@@ -58,6 +58,8 @@ class Job:
                 raise UsageError(f"--output {self.output} is one file, but there are several --format: name a folder.")
             if self.to_file and not self.formats:
                 self.formats = [_format_of(self.output)]
+            if self.to_file:
+                _check_ending(self.output, self.formats[0])
             self.formats = self.formats or ["png"]
             # Checked now, not after minutes of writing.
             if self.to_file:
@@ -87,7 +89,7 @@ class Job:
         Returns:
             the names of the files.
         """
-        pages = compose(write_paragraphs(self.paragraphs, write, seed, styles), self.style, warn)
+        pages = compose_within(write_paragraphs(self.paragraphs, write, seed, styles), self.style, self.fit, warn)
         if self.output == "-":
             formats.write(pages, sys.stdout.buffer, self.formats[0], self.options)
             return []
@@ -107,6 +109,17 @@ def _format_of(path):
         return formats.format_of(path)
     except ValueError as error:
         raise UsageError(str(error)) from None
+
+
+def _check_ending(path, format):
+    """Refuses a name that programs would take for another format; an animated svg is an svg."""
+    ending = os.path.splitext(path)[1].lower()
+    known = [known for known, _ in FORMATS.values()]
+    if ending in known and not FORMATS[format][0].endswith(ending):
+        raise UsageError(
+            f"--output {path} ends in {ending}, but --format is {format}: leave --format out, or name a file that ends "
+            f"in {FORMATS[format][0]}."
+        )
 
 
 def breaking_of(args: argparse.Namespace) -> Breaking:

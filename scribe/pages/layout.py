@@ -11,6 +11,7 @@
 anew, an empty one for a blank line. It returns the Pages that `formats.write` writes. Millimetres; y grows downwards.
 """
 
+import bisect
 import dataclasses
 import re
 from collections.abc import Callable, Iterable
@@ -20,6 +21,7 @@ from numpy.typing import NDArray
 
 from scribe.ink.pen import resample, unsteady
 from scribe.ink.shapes import PUNCTUATION, draw
+from scribe.ink.word_marks import bare
 from scribe.ink.words import Segment
 from scribe.pages.page import Page, PlacedLine
 from scribe.pages.page_style import ASCENT, DESCENT, PageStyle
@@ -37,6 +39,9 @@ BIN = 0.4  # x-heights: width of a column in which the ink of two lines is compa
 UNDERLINE, CROSSING, WAVER = 0.42, -0.5, 0.05  # x-heights from the baseline, and how much such a stroke wavers
 SLIGHT = 0.05  # of the line spacing: letters that would be nearer than LINE_GAP by so much do not touch yet
 MAX_INDENT = 0.5  # of the width of a line
+# The smallest x-height that a text is made to fit with, which can just be read; how many between it and the one that is
+# asked for there are to choose from.
+LEAST_X_HEIGHT_MM, X_HEIGHTS_TRIED = 1.5, 32
 # x-heights: how unevenly lines begin, at most how far in, and what a line keeps of the one before.
 MARGIN_WAVER, MAX_MARGIN_WAVER, WAVER_KEPT = 0.18, 0.5, 0.7
 TAIL_BELOW, MAX_TAIL = 0.3, 1.0  # x-heights: below the baseline, ink is a tail; what of it hangs in the margin at most
@@ -75,7 +80,8 @@ def compose(
         paragraphs: a list of lists of Segments. Each list begins a new line; its words flow through as many as they
             need. An empty list is a blank line.
         style: of the pages.
-        warn: called with a sentence for each word that had to be made smaller, since a line has no room for it.
+        warn: called with a sentence for each word that had to be made smaller, since a line has no room for it, and
+            with one for all words that are broken although nobody asked for it.
 
     Returns:
         a list of Pages with a PlacedLine for each line that has ink, in writing order.
@@ -89,20 +95,46 @@ def compose(
     if not any(segments):
         raise ValueError("there is nothing to set on a page: no segment has been written.")
     rows: list[_Row | None] = []  # None for a blank line
+    broken: list[str] = []
     for paragraph, words in zip(segments, ready_paragraphs(segments, style, width), strict=True):
         indent = min(paragraph[0].indent * style.x_height_mm, MAX_INDENT * width) if paragraph else 0.0
-        rows += _break_lines(words, width - indent, style, warn, indent) if words else [None]
+        rows += _break_lines(words, width - indent, style, warn, indent, broken) if words else [None]
+    if broken and warn:
+        warn(f"broken, a line has no room for them: {', '.join(dict.fromkeys(broken))}.")
     return _paginate(rows, width, style)
+
+
+def compose_within(
+    paragraphs: Iterable[Iterable[Segment]],
+    style: PageStyle,
+    most_pages: int | None,
+    warn: Callable[[str], None] | None = None,
+) -> list[Page]:
+    """As `compose`, but smaller where it would take more pages: at the largest x-height up to that of the style at
+    which all fits on `most_pages` (None: on any number), or the smallest that can be read."""
+    segments = [list(paragraph) for paragraph in paragraphs]
+    if most_pages is None:
+        return compose(segments, style, warn)
+    smallest = min(LEAST_X_HEIGHT_MM, style.x_height_mm)
+    sizes = np.geomspace(style.x_height_mm, smallest, X_HEIGHTS_TRIED).tolist()
+    styles = [dataclasses.replace(style, x_height_mm=size) for size in sizes]
+    # What fits at one size fits at all smaller ones, so the first of them is found by halving.
+    first = bisect.bisect_left(styles, True, key=lambda tried: len(compose(segments, tried)) <= most_pages)
+    pages = compose(segments, styles[min(first, len(styles) - 1)], warn)
+    if len(pages) > most_pages and warn:
+        asked = "one page" if most_pages == 1 else f"{most_pages} pages"
+        warn(f"with an x-height of {smallest:g} mm, the smallest, it takes {len(pages)} pages, not {asked}.")
+    return pages
 
 
 # --------------------------------------------------------------------------------------------------------------- lines
 
 
-def _break_lines(words, width, style, warn, indent):
-    """Greedy: every line takes the words that fit."""
+def _break_lines(words, width, style, warn, indent, broken):
+    """Greedy: every line takes the words that fit. Words that are broken at a forced joint are added to `broken`."""
     rows = [_Row([], [])]
     for k, word in enumerate(words):
-        follows = words[k + 1].joint == "-" if k + 1 < len(words) else False
+        follows = words[k + 1].joint.startswith("-") if k + 1 < len(words) else False
         room = width - (HYPHEN_ROOM * style.x_height_mm if follows else 0.0)
         if word.width > room:
             if warn:
@@ -111,18 +143,45 @@ def _break_lines(words, width, style, warn, indent):
         row = rows[-1]
         if row.words:
             x = _next_x(row.words[-1], row.x[-1], word, style)
-            if x + word.width <= room:
+            # Nobody asked for a break within this word: it goes to the next line, if that has room for all of it.
+            whole = _unbroken_width(words, k, style)
+            moves = "!" not in word.joint and x + whole > width >= whole
+            if x + word.width <= room and not moves:
                 row.words.append(word)
                 row.x.append(x)
                 continue
-            if word.joint == "-":
+            if word.joint.startswith("-"):
                 row.words[-1] = _hyphenated(row.words[-1], style)
+            if "!" in word.joint:
+                broken.append(_word_around(words, k))
             rows.append(_kept_together(row, word, room, style))
         else:
             rows[-1] = _Row([word], [0.0])
     for row in rows:
         row.x = [x + indent for x in row.x]
     return rows
+
+
+def _unbroken_width(words, k, style):
+    """The width of a word and of the pieces after it, up to where a line may break before it is full."""
+    width = words[k].width
+    for before, after in zip(words[k:], words[k + 1 :]):
+        if "!" not in after.joint:
+            break
+        width = _next_x(before, width - before.width, after, style) + after.width
+    return width
+
+
+def _word_around(words, k):
+    """The word that the k-th piece is of, without the punctuation around it."""
+    first, last = k, k + 1
+    while first and words[first].joint != " ":
+        first -= 1
+    while last < len(words) and words[last].joint != " ":
+        last += 1
+    # Words that could not be told apart stand in one piece.
+    left, right = ("".join(word.text for word in pieces) for pieces in (words[first:k], words[k:last]))
+    return bare(left.split(" ")[-1] + right.split(" ")[0])
 
 
 def _kept_together(row, word, room, style):

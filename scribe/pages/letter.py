@@ -10,6 +10,7 @@ written first, and all others go on from it (they are primed with it), as with a
 
 import dataclasses
 from collections.abc import Callable, Sequence
+from itertools import groupby
 from typing import Any
 
 import numpy as np
@@ -18,11 +19,13 @@ from numpy.typing import NDArray
 from scribe.ink.point_characters import character_index
 from scribe.ink.segments import split_line, text_lines
 from scribe.ink.strokes import as_offsets
-from scribe.ink.word_marks import break_long_words, parse_markup, read_words
+from scribe.ink.word_marks import break_long_words, parse_markup, read_words, width_of
 from scribe.ink.words import Segment
+from scribe.pages.layout import MAX_INDENT
 
 HAND_CANDIDATES = 20  # the line that sets the hand of a letter is the longest of its first 20
 INDENT = 0.9  # x-heights for each space that a line begins with
+WIDER = 1.15  # than its estimate: room for a line that is to stay one
 # Segments written at a time. With the attention of each point, a segment takes a hundred times the memory of its
 # strokes, so a long job goes in parts.
 SEGMENTS_AT_A_TIME = 256
@@ -55,7 +58,8 @@ class Breaking:
     Attributes:
         room: the width of a line in x-heights. hyphenate: a function that returns the places in a word where it may be
             hyphenated; None: nobody has asked for it. markup: whether `__` and `~~` underline and cross out words.
-        forced: words that are broken although nobody asked for it; they are added here.
+        forced: words that are probably broken although nobody asked for it; they are added here. `layout.compose` says
+            which are, when it knows how wide they were written.
     """
 
     room: float = np.inf
@@ -77,11 +81,20 @@ def text_paragraphs(
     """A text as paragraphs, blank lines between them. Arguments as `Paragraph` and `segments.text_lines`."""
     breaking = breaking or Breaking()
     paragraphs = []
-    for line in text_lines(text, newlines):
-        indent = min(INDENT * line.indent, 0.5 * breaking.room)
-        texts = breaking.segments(line.text, indent) if line.text else []
-        paragraphs.append(Paragraph(texts, bias, style, indent=indent))
+    for indented, block in groupby(text_lines(text, newlines), lambda line: line.indent > 0):
+        lines = list(block)
+        most = _most_indent([line.text for line in lines], breaking.room) if indented else 0.0
+        for line in lines:
+            indent = min(INDENT * line.indent, most)
+            texts = breaking.segments(line.text, indent) if line.text else []
+            paragraphs.append(Paragraph(texts, bias, style, indent=indent))
     return paragraphs
+
+
+def _most_indent(texts, room):
+    """How far a block may stand to the right: where a line has room for the longest of its texts, this one too."""
+    widest = WIDER * max(map(width_of, texts))
+    return min(MAX_INDENT * room, room - widest) if widest < room else MAX_INDENT * room
 
 
 def line_paragraphs(

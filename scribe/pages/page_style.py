@@ -19,6 +19,7 @@ PAGE_SIZES = {
     "legal": (215.9, 355.6),
 }
 TIGHT = "tight"
+MM_PER_INCH = 25.4
 MARGIN_MM, TIGHT_MARGIN_MM = 20.0, 5.0  # the default of pages, and that of the command for tight ones
 ALIGNMENTS = ("left", "centre", "right")
 VERTICAL_ALIGNMENTS = ("top", "middle", "bottom")
@@ -34,7 +35,8 @@ class PageStyle:
     """What pages look like.
 
     Attributes:
-        size: a name of PAGE_SIZES, "tight", width x height in mm such as "110x220", or (width, height).
+        size: a name of PAGE_SIZES, "tight", width x height in mm such as "110x220" or in inches such as "5x7in", or
+            (width, height) in mm.
         landscape: turns a size that is given by its name on its side.
         margin_mm: of all four sides, or (top, right, bottom, left).
         width_mm: of the lines on a "tight" page; None: a line is as long as its text.
@@ -74,16 +76,17 @@ class PageStyle:
         name = self.size.strip().lower()
         if name == TIGHT:
             return None
-        measured = re.fullmatch(r"(\d+(?:\.\d+)?)\s*[x×]\s*(\d+(?:\.\d+)?)(?:\s*mm)?", name)
+        measured = re.fullmatch(r"(\d+(?:\.\d+)?)\s*[x×]\s*(\d+(?:\.\d+)?)\s*(mm|in|\")?", name)
         if measured:
-            width, height = float(measured[1]), float(measured[2])
+            unit = 1.0 if measured[3] in (None, "mm") else MM_PER_INCH
+            width, height = unit * float(measured[1]), unit * float(measured[2])
             if not (width > 0 and height > 0):
                 raise ValueError(f"a page of {width:g} x {height:g} mm does not exist.")
             return (height, width) if self.landscape else (width, height)
         if name not in PAGE_SIZES:
             raise ValueError(
                 f"the page size {self.size!r} is not known: it is one of {', '.join(PAGE_SIZES)}, {TIGHT}, or width x "
-                "height in mm, such as 110x220."
+                "height in mm, such as 110x220, or in inches, such as 5x7in."
             )
         return PAGE_SIZES[name][::-1] if self.landscape else PAGE_SIZES[name]
 

@@ -74,7 +74,7 @@ class SetWord:
     gap: float | None  # body to body to the word before as it was written, in mm; None at the beginning of a segment
     space: float  # of the hand, in mm
     ink: str | None
-    joint: str = " "  # what stands before it: a space, or a joint within a word ("", or "-" if a line breaks there)
+    joint: str = " "  # what stands before it: a space, or a joint within a word, see `word_marks.read_words`
     mark: str = ""  # "underlined" or "crossed"
 
     def resized(self, factor: float) -> "SetWord":

@@ -1,6 +1,7 @@
 """Cards: a page for each row of a table; distinct, repeatable, gone on with after a kill."""
 
 import argparse
+import re
 import types
 from pathlib import Path
 
@@ -8,6 +9,7 @@ import numpy as np
 import pytest
 
 from scribe.console import UsageError
+from scribe.hands.hand import Hand
 from scribe.pages import flags as page_flags
 from scribe.pages import formats
 from scribe.pages.cards import GROUP, Batch, filled, read_cards
@@ -59,8 +61,8 @@ def parse(folder, *more):
     return args
 
 
-def run(folder, writer, *more, seed=7):
-    batch = Batch(parse(folder, *more), list, lambda text: None)
+def run(folder, writer, *more, seed=7, fit=list, say=lambda text: None):
+    batch = Batch(parse(folder, *more), fit, say)
     return batch.run(writer, batch.seed or seed, {}, "model")
 
 
@@ -79,6 +81,18 @@ def test_cards_are_in_one_hand_that_is_written_first(files):
     writer = Writer()
     run(files, writer)
     assert writer.styles[0] is None and all(style is writer.styles[1] for style in writer.styles[1:])
+
+
+@pytest.mark.parametrize("other", [Hand(np.ones(4, np.float32), {}, "me"), (np.ones([2, 3]), "ab"), None])
+def test_cards_in_a_hand_that_was_learned_again_are_no_longer_there(files, other):
+    """Its file has the same name, and the flags are the same."""
+    hand, args = Hand(np.zeros(4, np.float32), {}, "me"), ("--style", "3")
+    Batch(parse(files, *args), list, lambda text: None).run(Writer(), 7, {3: hand}, "model")
+    again = Batch(parse(files, *args), list, lambda text: None)
+    again.run(Writer(), 7, {3: hand}, "model")
+    assert not again.written
+    with pytest.raises(UsageError, match="--overwrite"):
+        Batch(parse(files, *args), list, lambda text: None).run(Writer(), 7, {3: other}, "model")
 
 
 def test_a_job_tells_which_card_each_line_that_it_had_written_is_on(files):
@@ -177,6 +191,114 @@ def test_what_another_text_made_is_not_replaced_unless_asked(files):
     assert contents(files / "out") == before
     run(files, Writer(), "--overwrite")
     assert not set(contents(files / "out").values()) & set(before.values())
+
+
+def pages_of(pdf):
+    return len(re.findall(rb"/Type /Page\b", Path(pdf).read_bytes()))
+
+
+def test_all_cards_are_one_pdf_where_the_output_is_one_and_a_killed_job_goes_on(files):
+    flags = ["--format", "pdf", "--output", str(files / "cards.pdf")]
+    with pytest.raises(KeyboardInterrupt):
+        run(files, Writer(calls=2), *flags)
+    assert not (files / "cards.pdf").exists() and len(list((files / "cards").glob("*.json"))) == GROUP + 1
+    writer = Writer()
+    assert run(files, writer, *flags, seed=8) == [str(files / "cards.pdf")]
+    assert pages_of(files / "cards.pdf") == 12 and "Dear Guest 0," not in writer.texts[1:]
+    whole = (files / "cards.pdf").read_bytes()
+    writer = Writer()
+    run(files, writer, *flags)
+    assert (files / "cards.pdf").read_bytes() == whole and not writer.texts  # a finished job writes nothing again
+    run(files, Writer(), "--format", "pdf", "--output", str(files / "other.pdf"))
+    assert (files / "other.pdf").read_bytes() == whole  # nor does it matter where it was killed
+
+
+def test_a_pdf_of_another_text_is_not_replaced_unless_asked(files):
+    flags = ["--format", "pdf", "--output", str(files / "cards.pdf")]
+    (files / "cards.pdf").write_bytes(b"mine")
+    with pytest.raises(UsageError, match="cards.pdf is there, from another text .*--overwrite"):
+        run(files, Writer(), *flags)
+    assert (files / "cards.pdf").read_bytes() == b"mine"
+    run(files, Writer(), *flags, "--overwrite")
+    (files / "guests.csv").write_text("name,place\nMia,Table 1\n", encoding="utf-8")
+    with pytest.raises(UsageError, match="cards.pdf is there, from another text .*--overwrite"):
+        run(files, Writer(), *flags)
+    assert pages_of(files / "cards.pdf") == 12
+
+
+@pytest.mark.parametrize(
+    "name, formats, what",
+    [
+        ("cards.png", ["png"], "is one file, but cards are many: name a folder, or a file that ends in .pdf"),
+        ("cards.svg", ["pdf"], "is one file, but cards are many"),
+        ("cards.pdf", ["pdf", "svg"], "is one pdf: leave out --format, or name a folder"),
+        ("cards.pdf", ["png"], "is one pdf: leave out --format, or name a folder"),
+    ],
+)
+def test_a_file_that_cannot_hold_all_cards_is_refused_in_one_line(files, name, formats, what):
+    with pytest.raises(UsageError, match=what) as error:
+        run(files, Writer(), "--format", *formats, "--output", str(files / name))
+    assert "\n" not in str(error.value) and not (files / name).exists() and not (files / "cards").exists()
+
+
+def fit_latin(lines):
+    """Stands for the alphabet: refuses what is no ASCII, leaves out "#"."""
+    for line in lines:
+        if not line.isascii():
+            raise UsageError(f"the text has {line!r}, which cannot be written.")
+    return [line.replace("#", "") for line in lines]
+
+
+def test_a_row_that_cannot_be_written_is_named_and_the_other_cards_are_those_of_a_job_without_it(files):
+    run(files, Writer())
+    whole = contents(files / "out")
+    rows = list(ROWS)
+    rows[5], rows[8] = "\u738b,Table 1", "Guest 7,Table \u738b"
+    (files / "guests.csv").write_text("\n".join(rows), encoding="utf-8")
+    said, flags = [], ["--output", str(files / "mended")]
+    batch = Batch(parse(files, *flags), fit_latin, said.append)
+    names = batch.run(Writer(), 7, {}, "model")
+    assert batch.left_out == [5, 8] and len(names) == 10
+    assert said[0].startswith("Warning: card 5 is left out: the text has 'Dear \u738b,', which cannot")
+    assert said[1].startswith("Warning: card 8 is left out: ") and "cards 5, 8 are not written" in said[-1]
+    written = contents(files / "mended")
+    assert {name: whole[name] for name in written} == written and len(written) == 10
+    (files / "guests.csv").write_text("\n".join(ROWS), encoding="utf-8")
+    assert len(run(files, Writer(), *flags, fit=fit_latin)) == 12  # the rows that were put right are added
+    assert contents(files / "mended") == whole
+
+
+def test_a_table_of_which_no_card_can_be_written_is_refused(files):
+    (files / "guests.csv").write_text("name,place\n\u738b,x\n\u738b,y\n", encoding="utf-8")
+    with pytest.raises(UsageError, match="no card .* can be written; card 1: the text has"):
+        Batch(parse(files), fit_latin, lambda text: None)
+    (files / "letter.txt").write_text("#{name}", encoding="utf-8")
+    (files / "guests.csv").write_text("name,place\n#,x\n", encoding="utf-8")
+    with pytest.raises(UsageError, match="no card .* can be written; card 1: nothing of it can be written"):
+        Batch(parse(files), fit_latin, lambda text: None)
+
+
+def test_an_empty_field_is_named_with_its_cards_and_they_are_written(files):
+    rows = list(ROWS)
+    rows[4] = ",Table 1"
+    for k in (2, 3, *range(5, 12)):
+        rows[k] = rows[k].split(",")[0] + ","
+    (files / "guests.csv").write_text("\n".join(rows), encoding="utf-8")
+    said = []
+    assert len(run(files, Writer(), say=said.append)) == 12
+    warnings = [text for text in said if "empty" in text]
+    assert warnings == [
+        "Warning: cards 2, 3, 5, 6, 7, 8, 9, 10 and 1 more: their field 'place' is empty.",
+        "Warning: card 4: its field 'name' is empty.",
+    ]
+
+
+def test_cards_are_written_smaller_where_each_is_to_fit_on_a_page(files):
+    (files / "letter.txt").write_text("Dear {name},\n\n" + "you sit at {place} with all of us. " * 3)
+    (files / "guests.csv").write_text("\n".join(ROWS[:3]), encoding="utf-8")
+    flags = ["--page", "70x60", "--margin", "5"]
+    assert len(run(files, Writer(), *flags)) > 2
+    assert len(run(files, Writer(), *flags, "--fit", "--output", str(files / "fitted"))) == 2
 
 
 def test_a_row_may_name_its_style_and_its_text(tmp_path):

@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from scribe.pages.formats import FORMATS, Options, Page, PlacedLine, encode, format_of, page_names, write
+from scribe.pages.formats import FORMATS, Options, Page, PlacedLine, encode, format_of, page_names, read_json, write
 from scribe.pages.page import schedule, simplify, smooth
+from scribe.pages.ruling import rules_of
 from scribe.pages.workers import drawing_processes
 from writing_helpers import page, placed
 
@@ -478,6 +479,19 @@ def test_json_holds_every_point_with_time_pen_lift_and_character():
             assert (line["text"], line["baseline"]) == (placed_line.text, placed_line.baseline_mm)
             times += points[:, 2].tolist()
     assert (np.diff(times) > 0).all()
+
+
+def test_pages_come_back_from_json_as_they_were(tmp_path):
+    pages = [page("it is", "a fox"), page("Jon")]
+    pages[1].rules = rules_of("squared", 5.0, (148, 105))
+    write(pages, tmp_path / "x.json")
+    for read, one in zip(read_json(tmp_path / "x.json"), pages, strict=True):
+        assert (read.width_mm, read.height_mm, read.rules) == (one.width_mm, one.height_mm, one.rules)
+        for line, placed_line in zip(read.lines, one.lines, strict=True):
+            assert line.points == pytest.approx(placed_line.points, abs=1e-3)
+            assert np.array_equal(line.index, placed_line.index) and line.text == placed_line.text
+            assert (line.label, line.ink) == (placed_line.label or placed_line.text, placed_line.ink)
+            assert (line.pen_width_mm, line.baseline_mm) == (placed_line.pen_width_mm, placed_line.baseline_mm)
 
 
 def test_json_says_minus_one_where_characters_are_not_known():

@@ -1,5 +1,6 @@
 """Pages: what is set is what was written, in its order, of one size, within the margins."""
 
+import dataclasses
 import subprocess
 import sys
 
@@ -10,7 +11,7 @@ from conftest import ROOT
 from scribe.ink.measure import measure_line
 from scribe.ink.segments import split_text
 from scribe.ink.words import Segment
-from scribe.pages.layout import compose
+from scribe.pages.layout import compose, compose_within
 from scribe.pages.page_style import PAGE_SIZES, PageStyle
 from writing_helpers import write_text
 
@@ -399,6 +400,26 @@ def test_pieces_of_a_word_stand_side_by_side_or_get_a_hyphen_at_the_end_of_a_lin
     assert (first.text, second.text) == ("so unbe-", "lievable") and (first.index == 7).any()
 
 
+def test_a_word_that_nobody_asked_to_break_is_broken_where_no_line_has_room_for_it_and_only_then_named():
+    def written(width, joints):
+        strokes, index = write_text("so unbe lievable, yes")
+        segment = Segment("so unbe lievable, yes", strokes, index, joints=[" ", " ", joints, " "], marks=[""] * 4)
+        said = []
+        pages = compose([[segment]], PageStyle(size=(width, 90), margin_mm=5), said.append)
+        return [line.text for line in lines_of(pages)], said
+
+    assert written(150, "-!") == (["so unbelievable, yes"], [])
+    assert written(52, "-!") == (["so", "unbelievable,", "yes"], [])
+    assert written(52, "-")[0][0] == "so unbe-"  # by the rules of a language, lines are filled
+    lines, said = written(44, "-!")
+    assert lines == ["so unbe-", "lievable,", "yes"]
+    assert said == ["broken, a line has no room for them: unbelievable."]
+    lines, said = written(44, "!")
+    assert lines == ["so unbe", "lievable,", "yes"] and len(said) == 1
+    for joint in ("-", ""):
+        assert not written(44, joint)[1]
+
+
 def test_a_number_stays_on_the_line_of_its_sign_and_its_calculation():
     text = "we paid 5 + 7 = 12 for it and 20 % more than 3 - 4 as we had seen"
     for width in range(60, 150, 4):
@@ -441,6 +462,42 @@ def test_page_sizes_are_upright_and_turn():
     for width, height in PAGE_SIZES.values():
         assert width < height
     assert PageStyle(size="A5", landscape=True).page_size() == (210, 148)
+
+
+@pytest.mark.parametrize("size", ["5x7in", "5 x 7 in", "5×7 IN", '5x7"', "127x177.8", "127x177.8mm"])
+def test_a_size_is_in_mm_or_in_inches(size):
+    assert PageStyle(size=size).page_size() == pytest.approx((127, 177.8))
+    assert PageStyle(size=size, landscape=True).page_size() == pytest.approx((177.8, 127))
+
+
+@pytest.mark.parametrize("size", ["5x7cm", "0x7in", "5in"])
+def test_a_size_that_does_not_exist_is_refused_with_the_units_that_do(size):
+    with pytest.raises(ValueError, match="does not exist" if size[0] == "0" else "in inches, such as 5x7in"):
+        PageStyle(size=size).page_size()
+
+
+def test_a_text_is_written_as_large_as_it_fits_on_the_pages_that_there_are():
+    style = PageStyle(size=(130, 90), margin_mm=8, x_height_mm=4)
+    whole = segments()
+    assert len(compose(whole, style)) > 2
+    said = []
+    for most in (1, 2):
+        pages = compose_within(whole, style, most, said.append)
+        heights = [measure_line(line.points, line.text, line.index).x_height for line in lines_of(pages)]
+        x_height = float(np.median([h for h in heights if h]))
+        assert len(pages) <= most and 1.5 <= x_height + 0.1
+        larger = dataclasses.replace(style, x_height_mm=1.15 * x_height)
+        assert len(compose(whole, larger)) > most  # as large as it can be
+    assert said == []
+    assert len(compose_within(whole, style, None)) == len(compose(whole, style))
+    one = compose_within(segments("thank you"), style, 1)
+    assert lines_of(one)[0].points == pytest.approx(lines_of(compose(segments("thank you"), style))[0].points)
+
+
+def test_what_would_be_too_small_to_read_takes_more_pages_with_a_warning():
+    said = []
+    pages = compose_within(segments(), PageStyle(size=(40, 40), margin_mm=8), 1, said.append)
+    assert len(pages) > 1 and f"it takes {len(pages)} pages" in said[-1] and "1.5 mm" in said[-1]
 
 
 def test_layout_imports_neither_tensorflow_nor_matplotlib():

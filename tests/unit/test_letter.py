@@ -137,6 +137,8 @@ def test_text_alone_is_no_page():
         (["--text", "a", "--output", "-"], "one --format"),
         (["--text", "a", "--output", "-", "--format", "svg", "png"], "one --format"),
         (["--text", "a", "--page", "b5"], "b5"),
+        (["--text", "a", "--fit"], "--fit needs a page with a size: name one with --page"),
+        (["--text", "a", "--page", "a6", "--fit", "0"], "--fit is 0"),
         (["--file", "a", "--page", "a6", "--margin", "60"], "margins"),
         (["--text", "a", "--x_height", "0"], "x-height"),
         (["--text", "a", "--dpi", "-3"], "dpi"),
@@ -195,6 +197,29 @@ def test_a_file_name_tells_the_format(tmp_path):
     with pytest.raises(UsageError, match="several"):
         Job(parse("--text", "a", "--format", "svg", "png", "--output", str(tmp_path / "x.svg")), ["a"])
     assert not (tmp_path / "x.bmp").exists()
+
+
+@pytest.mark.parametrize(
+    "name, format, refused",
+    [
+        ("x.pdf", "svg", True),
+        ("x.PDF", "png", True),
+        ("x.png", "pdf", True),
+        ("x.animated.svg", "png", True),
+        ("x.svg", "animated-svg", False),
+        ("x.animated.svg", "svg", False),
+        ("x.pdf", "pdf", False),
+        ("x.ink", "inkml", False),
+    ],
+)
+def test_a_file_is_not_named_as_one_of_another_format(name, format, refused, tmp_path):
+    args = parse("--text", "one", "--format", format, "--output", str(tmp_path / name))
+    if refused:
+        with pytest.raises(UsageError, match=rf"{name} ends in \.\w+, but --format is {format}: ") as error:
+            Job(args, ["one"])
+        assert "\n" not in str(error.value)
+    else:
+        assert run(args, ["one"]) == [str(tmp_path / name)]
 
 
 def test_a_stream_gets_the_bytes_and_no_name(monkeypatch):
