@@ -34,8 +34,8 @@ DRAWN_LETTERS = 12.0  # how many letters the x-height of a line of signs alone c
 JOINED = 0.75  # a hand with fewer strokes for each letter of a word joins its letters
 BODY_GAP = 0.75  # x-heights between the middles of two letters that are moved together
 SLOWEST, FASTEST = 0.6, 1.5  # times the usual number of points
-# x-heights from a sign to its neighbours: letters and what is raised or lowered stand close.
-SIGN_GAP, CLOSE_GAP = 0.28, 0.14
+# x-heights from a sign to its neighbours: letters and what is raised or lowered stand close, a + would be part of a 4.
+SIGN_GAP, CLOSE_GAP, WIDE_GAP = 0.28, 0.14, 0.45
 CLOSE = frozenset("ßẞþÞðŋŊſĸÆŒ′″⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻₀₁₂₃₄₅₆₇₈₉₊₋ªº")
 BAND = 0.3  # x-heights: ink that is no further above or below a sign than this keeps its distance to it
 
@@ -295,7 +295,7 @@ class _Line:
                 if c == "/":  # in a hand that leans back an l or a 1 would stand there
                     lean = max(0.0, -self.metrics.slant)
                     drawn = [stroke - [[lean, 0.0]] * stroke[:, 1:] for stroke in drawn]
-                drawn = cursor.place(drawn, CLOSE_GAP if c in CLOSE else SIGN_GAP)
+                drawn = cursor.place(drawn, CLOSE_GAP if c in CLOSE else WIDE_GAP if c == "+" else SIGN_GAP)
                 base = made[-1].base if made else -1
                 made += self.added(drawn, u, base)
             if strokes:
@@ -348,7 +348,7 @@ class _Cursor:
 
     def place(self, strokes, gap):
         """Strokes moved to where they go; `gap`: to what stands before and after, None: what that asks for."""
-        gap = min(g for g in (gap, self.next_gap, SIGN_GAP) if g is not None)
+        gap = min((g for g in (gap, self.next_gap) if g is not None), default=SIGN_GAP)
         ink = np.concatenate(strokes)
         if not self.before:
             x = self.left - ink[:, 0].min()
@@ -358,7 +358,7 @@ class _Cursor:
         moved = [stroke + [x, 0.0] for stroke in strokes]
         # Two signs in a row: the second has to pass both.
         self.before = moved if self.gap is not None or not self.before else [*self.before, *moved]
-        self.gap, self.next_gap = None, gap if gap == CLOSE_GAP else None
+        self.gap, self.next_gap = None, None if gap == SIGN_GAP else gap
         return moved
 
     @staticmethod
