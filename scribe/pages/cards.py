@@ -203,7 +203,8 @@ class Batch:
             if not card.text.strip():
                 wrong[card.number] = str(lines) if isinstance(lines, UsageError) else "nothing of it can be written."
         if len(wrong) == len(cards):
-            raise UsageError(f"no card of {self.args.cards} can be written; card 1: {wrong[1]}")
+            number, why = next(iter(wrong.items()))
+            raise UsageError(f"no card of {self.args.cards} can be written; card {number}: {why}")
         self.cards, self.left_out = [card for card in cards if card.number not in wrong], list(wrong)
         for number, why in wrong.items():
             self.say(f"Warning: card {number} is left out: {why}")
