@@ -159,7 +159,7 @@ def _texts(values):
 
 def _recording(values, texts, names=None):
     """The lines of an array [n, 3] or of a list of such, with their texts where there are as many."""
-    if isinstance(values, np.ndarray) and values.ndim == 2:
+    if isinstance(values, np.ndarray) and values.ndim in (0, 2):
         values = [values]
     if len(values) > MAX_STROKES:
         raise ValueError(f"it has more than {MAX_STROKES:,} lines")

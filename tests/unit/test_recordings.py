@@ -40,6 +40,13 @@ def test_a_pickle_of_offsets_gives_its_strokes_and_texts(tmp_path):
     assert first.text == "one" and second.text == "two" and len(second.strokes) == 1
 
 
+def test_an_array_of_one_text_is_no_recording(tmp_path):
+    """Such as style-0-chars.npy, which lies beside style-0-strokes.npy."""
+    np.save(tmp_path / "style-0-chars.npy", "what is written")
+    with pytest.raises(ValueError, match="style-0-chars.npy .*not an array"):
+        read_recording(tmp_path / "style-0-chars.npy")
+
+
 def test_lists_in_lists_of_a_pickle_are_not_followed(tmp_path):
     points = [0.0] * 10
     for _ in range(11):  # of some hundred bytes, but a hundred billion numbers
