@@ -187,6 +187,8 @@ def _unpacked(content):
     plain = unpacker.decompress(content, MAX_BYTES + 1)
     if len(plain) > MAX_BYTES:
         raise ValueError(f"it unpacks to more than {MAX_BYTES // 2**20} MiB: that is no sample of a hand")
+    if not plain and not unpacker.eof:
+        raise ValueError("it is packed, and cut off")
     if plain.startswith(b"\x1f\x8b"):
         raise ValueError("it is packed twice")
     return plain
