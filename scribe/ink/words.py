@@ -23,6 +23,9 @@ from scribe.ink.written_text import WrittenText
 NO_GAP = -0.35  # a gap in characters: where ink overlaps by more than this, words are left together
 # What ends a word and belongs to it, and what it costs, as a gap in characters, to begin the next word with it.
 ENDS_WORD, END_COST = frozenset(",.;:!?"), 2.0
+# A stroke that is smaller, in characters, may be a dot: the pen set it down ahead of the letter that follows, and what
+# stands before the dot is as near to the word as that letter is.
+DOT = 0.25
 # What stands within a word ("o'clock", "e-mail", "7:30") often stands apart from both neighbours: what it costs to cut
 # beside it, as a gap in characters.
 WITHIN_WORD, WITHIN_COST = frozenset("'-.,:/"), 2.0
@@ -126,7 +129,9 @@ def _choose_cuts(points, index, text, *, known, lifts, skip):
     right = np.array([points[a : b + 1, 0].max() for a, b in zip(starts, ends)])
     unit = max(np.ptp(points[:, 0]), 1e-9) / max(len(text), 1)  # about a character
     reach = np.array([right[max(0, k - 6) : k + 1].max() for k in range(len(lifts))])
-    gaps = np.clip((left[1:] - reach) / unit, -2.0, 2.5)
+    small = np.array([np.ptp(points[a : b + 1, :2], axis=0).max() < DOT * unit for a, b in zip(starts, ends)])
+    following = np.where(small[1:], np.minimum(left[1:], np.append(left[2:], np.inf)), left[1:])
+    gaps = np.clip((following - reach) / unit, -2.0, 2.5)
     # Where the attention leaves the space, in characters: the lift's own position on the same scale.
     position = index[lifts] + 0.5
     doubt = 0.55 if known else 0.12  # gap, in characters, that one character of distance is worth

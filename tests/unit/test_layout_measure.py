@@ -199,6 +199,19 @@ def test_a_dot_that_is_set_late_stays_with_its_word():
     assert len(words[0].points) == (index < 2).sum()  # stem and dot of the i
 
 
+def test_a_letter_that_begins_with_a_dot_at_its_far_end_stays_with_its_word():
+    text = "yours sin"
+    strokes, index = write_text(text)
+    letter = strokes[index == 4]
+    right = letter[:, 0].max()
+    strokes[index > 5, 0] += right + 0.6 - strokes[index > 5, 0].min()  # a gap that is narrower than the letter
+    dot = [right, letter[:, 1].min(), 0.1, 0.1, 0.0, 1.0]
+    first = int(np.flatnonzero(index == 4)[0])
+    strokes, index = np.insert(strokes, first, dot, axis=0), np.insert(index, first, 4)
+    words = split_words(Segment(text, strokes, index))
+    assert [len(w.points) for w in words] == [(index < 5).sum(), (index > 5).sum()]
+
+
 def test_words_that_the_pen_joined_stay_together():
     text = "as one"
     strokes, index = write_text(text, joined=True)
