@@ -23,8 +23,8 @@ from scribe.ink.written_text import WrittenText
 NO_GAP = -0.35  # a gap in characters: where ink overlaps by more than this, words are left together
 # What ends a word and belongs to it, and what it costs, as a gap in characters, to begin the next word with it.
 ENDS_WORD, END_COST = frozenset(",.;:!?"), 2.0
-# A stroke that is smaller, in characters, may be a dot: the pen set it down ahead of the letter that follows, and what
-# stands before the dot is as near to the word as that letter is.
+# A stroke that is smaller, in characters, may be a dot with which a letter begins, even at its far end: the gap before
+# it is no wider than that before the stroke that follows.
 DOT = 0.25
 # What stands within a word ("o'clock", "e-mail", "7:30") often stands apart from both neighbours: what it costs to cut
 # beside it, as a gap in characters.

@@ -58,7 +58,7 @@ def compiled_soon():
 
 @pytest.fixture(scope="module")
 def people():
-    """Some lines of people: points as the network has them, their texts."""
+    """Some lines of the corpus, which stand for people's: points as the network has them, their texts."""
     strokes, texts = load_strokes(os.path.join(ROOT, "data", DATA_FILE))
     chosen = [k for k, line in enumerate(strokes) if 100 < len(line) <= LONGEST][:6]
     lines = [np.asarray(strokes[k], np.float32) / [SCALE, SCALE, 1] for k in chosen]
